@@ -1,0 +1,4 @@
+/** Bytes, hashes and canonical JSON: the one folder that every other may import. */
+export * from "./bytes.ts";
+export * from "./jcs.ts";
+export { hkdfSha256, hmacSha256, keccak256, sha256, sha384, sha512 } from "#hash";
