@@ -1,0 +1,191 @@
+/** Checks of tensors against the manifest, before any engine sees them. Browser-safe. */
+import type { Datatype, Tensor } from "../receipts/index.ts";
+import { ModelError } from "./errors.ts";
+import { DATATYPES } from "./manifest.ts";
+import type { Manifest, TensorSpec } from "./manifest.ts";
+
+/** Largest tensor that is taken, in bytes of raw data. */
+export const MAX_TENSOR_BYTES = 64 * 1024 * 1024;
+/** Largest sum of an inference's tensors, in bytes of raw data. */
+export const MAX_TENSORS_BYTES = 96 * 1024 * 1024;
+
+const ELEMENT_BYTES: Record<Datatype, number> = {
+  BOOL: 1,
+  UINT8: 1,
+  UINT16: 2,
+  UINT32: 4,
+  UINT64: 8,
+  INT8: 1,
+  INT16: 2,
+  INT32: 4,
+  INT64: 8,
+  FP16: 2,
+  FP32: 4,
+  FP64: 8,
+  BYTES: 0,
+};
+
+/** Bytes of one element, little-endian; 0 for BYTES, whose elements carry their own length. */
+export function elementByteLength(datatype: Datatype): number {
+  return ELEMENT_BYTES[datatype];
+}
+
+/**
+ * Number of elements of a shape; 1 for the empty shape.
+ * @throws ModelError `input_shape_mismatch` where a dimension is not a whole number from 0, or the product exceeds 2^53 - 1
+ */
+export function elementCount(shape: readonly number[]): number {
+  let count = 1;
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new ModelError("input_shape_mismatch", `shape [${shape.join(", ")}] holds a bad dimension`);
+    }
+    count *= size;
+    if (count > Number.MAX_SAFE_INTEGER) {
+      throw new ModelError("input_shape_mismatch", "the product of the dimensions is too large");
+    }
+  }
+  return count;
+}
+
+/**
+ * Requires exactly the manifest's inputs, each with its datatype, a shape within bounds, data of the length that the
+ * shape says, and finite numbers where the manifest wants them.
+ * @throws ModelError `input_duplicate`, `input_name_unknown`, `input_missing`, `input_datatype_mismatch`,
+ *   `input_shape_mismatch`, `input_too_large`, `input_not_finite`, `input_invalid`
+ */
+export function checkInputs(manifest: Manifest, tensors: readonly Tensor[]): void {
+  const byName = new Map<string, Tensor>();
+  let totalBytes = 0;
+  for (const tensor of tensors) {
+    if (byName.has(tensor.name)) {
+      throw new ModelError("input_duplicate", `input ${quote(tensor.name)} appears twice`);
+    }
+    if (!manifest.inputs.some(({ name }) => name === tensor.name)) {
+      const known = manifest.inputs.map(({ name }) => quote(name)).join(", ");
+      throw new ModelError("input_name_unknown", `no input ${quote(tensor.name)}; the model has ${known}`);
+    }
+    byName.set(tensor.name, tensor);
+    totalBytes += tensor.data.length;
+  }
+  if (totalBytes > MAX_TENSORS_BYTES) {
+    throw new ModelError(
+      "input_too_large",
+      `inputs hold ${totalBytes} bytes, the most is ${MAX_TENSORS_BYTES}`,
+    );
+  }
+  for (const spec of manifest.inputs) {
+    const tensor = byName.get(spec.name);
+    if (tensor === undefined) throw new ModelError("input_missing", `input ${quote(spec.name)} is missing`);
+    checkInput(spec, tensor, manifest.limits.maxBatch);
+  }
+}
+
+function checkInput(spec: TensorSpec, tensor: Tensor, maxBatch: number): void {
+  const label = `input ${quote(spec.name)}`;
+  if (!DATATYPES.includes(tensor.datatype)) {
+    throw new ModelError("input_datatype_mismatch", `${label}: datatype is not supported`);
+  }
+  if (tensor.datatype !== spec.datatype) {
+    throw new ModelError(
+      "input_datatype_mismatch",
+      `${label} is ${tensor.datatype}, the model takes ${spec.datatype}`,
+    );
+  }
+  checkShape(label, spec, tensor.shape, maxBatch);
+  if (tensor.data.length > MAX_TENSOR_BYTES) {
+    throw new ModelError(
+      "input_too_large",
+      `${label} holds ${tensor.data.length} bytes, the most is ${MAX_TENSOR_BYTES}`,
+    );
+  }
+  checkData(label, tensor);
+  if (spec.finite && !isFinite(tensor)) {
+    throw new ModelError("input_not_finite", `${label} holds NaN or infinity, which the model does not take`);
+  }
+}
+
+function checkShape(label: string, spec: TensorSpec, shape: readonly number[], maxBatch: number): void {
+  const wanted = `[${spec.shape.join(", ")}]`;
+  const mismatch =
+    shape.length !== spec.shape.length ||
+    spec.shape.some((size, axis) => size !== -1 && size !== shape[axis]);
+  if (mismatch) {
+    throw new ModelError(
+      "input_shape_mismatch",
+      `${label} has shape [${shape.slice(0, 16).join(", ")}], the model takes ${wanted}`,
+    );
+  }
+  elementCount(shape);
+  for (const [axis, size] of shape.entries()) {
+    if (spec.shape[axis] !== -1) continue;
+    if (size < 1) throw new ModelError("input_shape_mismatch", `${label}: dimension ${axis} is empty`);
+    const bound = axis === 0 ? Math.min(maxBatch, spec.maxShape?.[0] ?? maxBatch) : spec.maxShape?.[axis];
+    if (bound !== undefined && size > bound) {
+      throw new ModelError("input_too_large", `${label}: dimension ${axis} is ${size}, the most is ${bound}`);
+    }
+  }
+}
+
+/** The data's length must be what datatype and shape say; BYTES elements and BOOL values must be well formed. */
+function checkData(label: string, tensor: Tensor): void {
+  const count = elementCount(tensor.shape);
+  if (tensor.datatype === "BYTES") {
+    const found = countBytesElements(tensor.data);
+    if (found !== count) {
+      throw new ModelError(
+        "input_shape_mismatch",
+        `${label} holds ${found} elements, its shape says ${count}`,
+      );
+    }
+    return;
+  }
+  const wanted = count * ELEMENT_BYTES[tensor.datatype];
+  if (tensor.data.length !== wanted) {
+    throw new ModelError(
+      "input_shape_mismatch",
+      `${label} holds ${tensor.data.length} bytes, its shape says ${wanted}`,
+    );
+  }
+  if (tensor.datatype === "BOOL" && tensor.data.some((byte) => byte > 1)) {
+    throw new ModelError("input_invalid", `${label}: a BOOL is neither 0 nor 1`);
+  }
+}
+
+function countBytesElements(data: Uint8Array): number {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let count = 0;
+  for (let offset = 0; offset < data.length; count++) {
+    if (offset + 4 > data.length) throw new ModelError("input_invalid", "a BYTES element is cut short");
+    offset += 4 + view.getUint32(offset, true);
+    if (offset > data.length) throw new ModelError("input_invalid", "a BYTES element is cut short");
+  }
+  return count;
+}
+
+/** Whether no element is NaN or infinite; true for every datatype that has neither. */
+export function isFinite(tensor: Pick<Tensor, "datatype" | "data">): boolean {
+  const { data } = tensor;
+  // An IEEE 754 number is not finite exactly where all its exponent bits are one: two bytes say so, and no copy or alignment is needed.
+  switch (tensor.datatype) {
+    case "FP16":
+      for (let i = 1; i < data.length; i += 2) if ((data[i]! & 0x7c) === 0x7c) return false;
+      return true;
+    case "FP32":
+      for (let i = 3; i < data.length; i += 4) {
+        if ((data[i]! & 0x7f) === 0x7f && data[i - 1]! >= 0x80) return false;
+      }
+      return true;
+    case "FP64":
+      for (let i = 7; i < data.length; i += 8) {
+        if ((data[i]! & 0x7f) === 0x7f && data[i - 1]! >= 0xf0) return false;
+      }
+      return true;
+    default:
+      return true;
+  }
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name.length > 64 ? name.slice(0, 64) + "…" : name);
+}

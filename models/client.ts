@@ -1,0 +1,5 @@
+/** What a browser needs of models: manifests, input checks, processing. No `node:` below here. */
+export * from "./check.ts";
+export * from "./errors.ts";
+export * from "./manifest.ts";
+export * from "./processing/index.ts";
