@@ -1,0 +1,149 @@
+/**
+ * The salted digests of a statement. One 32-byte salt a request gives each field a salt of its own, so that one field
+ * can be disclosed without the others: s_x = HKDF-SHA256(IKM = salt, HKDF salt empty, info = "affidavit.v1." ‖ x, L = 32).
+ */
+import { concat, hkdfSha256, keccak256, sha256, utf8 } from "../codec/index.ts";
+import { ReceiptError } from "./error.ts";
+
+export type SaltField = "input" | "output" | "request" | "response" | "requester" | "settlement";
+
+export const SALT_FIELDS: readonly SaltField[] = [
+  "input",
+  "output",
+  "request",
+  "response",
+  "requester",
+  "settlement",
+];
+
+const INFO = new Map(SALT_FIELDS.map((field) => [field, utf8("affidavit.v1." + field)]));
+const MAX_TEXT_BYTES = 4096;
+
+function exactly(bytes: Uint8Array, byteLength: number, what: string): void {
+  if (bytes.length !== byteLength) {
+    throw new ReceiptError("digest_input_invalid", `${what} is ${byteLength} bytes, got ${bytes.length}`);
+  }
+}
+
+function boundedText(text: string, what: string): Uint8Array {
+  const bytes = utf8(text);
+  if (!text.isWellFormed() || bytes.length > MAX_TEXT_BYTES) {
+    throw new ReceiptError(
+      "digest_input_invalid",
+      `${what} is not well-formed text of at most ${MAX_TEXT_BYTES} bytes`,
+    );
+  }
+  return bytes;
+}
+
+/**
+ * The salt of one field: 32 bytes from the request's 32-byte salt.
+ * @throws ReceiptError `salt_invalid`
+ */
+export function deriveSalt(salt32: Uint8Array, field: SaltField): Uint8Array {
+  const info = INFO.get(field);
+  if (info === undefined || salt32.length !== 32)
+    throw new ReceiptError("salt_invalid", "a salt is 32 bytes");
+  return hkdfSha256(salt32, info, 32);
+}
+
+function uintWord(value: bigint): Uint8Array {
+  if (value < 0n || value >= 2n ** 256n) throw new ReceiptError("digest_input_invalid", "not a uint256");
+  const word = new Uint8Array(32);
+  const view = new DataView(word.buffer);
+  for (let i = 0; i < 4; i++) view.setBigUint64(24 - 8 * i, BigInt.asUintN(64, value >> BigInt(64 * i)));
+  return word;
+}
+
+function abiBytes(bytes: Uint8Array): Uint8Array {
+  const padded = new Uint8Array(32 + Math.ceil(bytes.length / 32) * 32);
+  padded.set(uintWord(BigInt(bytes.length)));
+  padded.set(bytes, 32);
+  return padded;
+}
+
+/** The digests under a field's own salt s_x: what a verifier of a single disclosed field computes. */
+export const fieldDigests = {
+  /** sha256(s_input ‖ canonical input) */
+  inputCommitment(sInput: Uint8Array, canonicalInput: Uint8Array): Uint8Array {
+    exactly(sInput, 32, "a field salt");
+    return sha256(sInput, canonicalInput);
+  },
+  /** keccak256(abi.encode(bytes32 s_output, bytes encodedOutput)) */
+  outputDigest(sOutput: Uint8Array, encodedOutput: Uint8Array): Uint8Array {
+    exactly(sOutput, 32, "a field salt");
+    return keccak256(concat(sOutput, uintWord(64n), abiBytes(encodedOutput)));
+  },
+  /** sha256(s ‖ sha256(body)), for a request and a response alike */
+  bodyDigest(s: Uint8Array, body: Uint8Array): Uint8Array {
+    exactly(s, 32, "a field salt");
+    return sha256(s, sha256(body));
+  },
+  /** sha256(s_requester ‖ identity as UTF-8), identity such as `account:<id>` */
+  requester(sRequester: Uint8Array, identity: string): Uint8Array {
+    exactly(sRequester, 32, "a field salt");
+    return sha256(sRequester, boundedText(identity, "an identity"));
+  },
+  /** sha256(abi.encode(bytes32 s_settlement, string method, uint256 amountAtomic, string reference)) */
+  settlement(sSettlement: Uint8Array, method: string, amountAtomic: bigint, reference: string): Uint8Array {
+    exactly(sSettlement, 32, "a field salt");
+    const first = abiBytes(boundedText(method, "a method"));
+    const second = abiBytes(boundedText(reference, "a reference"));
+    const head = concat(
+      sSettlement,
+      uintWord(128n),
+      uintWord(amountAtomic),
+      uintWord(128n + BigInt(first.length)),
+    );
+    return sha256(head, first, second);
+  },
+};
+
+/*
+ * The functions below take the REQUEST's 32-byte salt and derive the field's salt themselves,
+ * so that a field cannot be hashed under another field's salt by mistake.
+ */
+
+/** @throws ReceiptError `salt_invalid` */
+export function inputCommitment(salt32: Uint8Array, canonicalInput: Uint8Array): Uint8Array {
+  return fieldDigests.inputCommitment(deriveSalt(salt32, "input"), canonicalInput);
+}
+
+/** @throws ReceiptError `salt_invalid` */
+export function outputDigest(salt32: Uint8Array, encodedOutput: Uint8Array): Uint8Array {
+  return fieldDigests.outputDigest(deriveSalt(salt32, "output"), encodedOutput);
+}
+
+/** `body`: the request's exact bytes after unsealing, identity content-coding. @throws ReceiptError `salt_invalid` */
+export function requestDigest(salt32: Uint8Array, body: Uint8Array): Uint8Array {
+  return fieldDigests.bodyDigest(deriveSalt(salt32, "request"), body);
+}
+
+/** `body`: the response's exact bytes before sealing, identity content-coding. @throws ReceiptError `salt_invalid` */
+export function responseDigest(salt32: Uint8Array, body: Uint8Array): Uint8Array {
+  return fieldDigests.bodyDigest(deriveSalt(salt32, "response"), body);
+}
+
+/** @throws ReceiptError `salt_invalid`, `digest_input_invalid` */
+export function requesterDigest(salt32: Uint8Array, identity: string): Uint8Array {
+  return fieldDigests.requester(deriveSalt(salt32, "requester"), identity);
+}
+
+/** @throws ReceiptError `salt_invalid`, `digest_input_invalid` */
+export function settlementDigest(
+  salt32: Uint8Array,
+  method: string,
+  amountAtomic: bigint,
+  reference: string,
+): Uint8Array {
+  return fieldDigests.settlement(deriveSalt(salt32, "settlement"), method, amountAtomic, reference);
+}
+
+/**
+ * keccak256(abi.encode(uint256 chainId, address consumer)): which contract may act on a statement.
+ * @throws ReceiptError `digest_input_invalid`
+ */
+export function audienceDigest(chainId: bigint, address20: Uint8Array): Uint8Array {
+  exactly(address20, 20, "an address");
+  return keccak256(concat(uintWord(chainId), new Uint8Array(12), address20));
+}

@@ -1,0 +1,8 @@
+/** Statements, their digests and encodings, the keyset, the log's tree and notes, and the receipt bundle. Browser-safe. */
+export * from "./error.ts";
+export * from "./fields.ts";
+export * from "./statements.ts";
+export * from "./signature.ts";
+export * from "./leaf.ts";
+export * from "./digests.ts";
+export * from "./tensors.ts";
