@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { jcs, sha256, utf8 } from "../codec/index.ts";
 import type { Json } from "../codec/index.ts";
+import { DATATYPES } from "../receipts/index.ts";
 import type { Datatype } from "../receipts/index.ts";
 import { ModelError } from "./errors.ts";
 import { processingSchema } from "./processing/index.ts";
@@ -16,32 +17,17 @@ const MAX_RANK = 8;
 /** Largest dimension: fits ONNX Runtime's and every caller's integers. */
 const MAX_DIMENSION = 2 ** 31 - 1;
 
-export const DATATYPES = [
-  "BOOL",
-  "UINT8",
-  "UINT16",
-  "UINT32",
-  "UINT64",
-  "INT8",
-  "INT16",
-  "INT32",
-  "INT64",
-  "FP16",
-  "FP32",
-  "FP64",
-  "BYTES",
-] as const satisfies readonly Datatype[];
-
 export const EXECUTION_PROVIDERS = ["cpu", "cuda", "tensorrt", "webgpu", "dml", "coreml", "qnn"] as const;
 export type ExecutionProvider = (typeof EXECUTION_PROVIDERS)[number];
 
-const line = (maximum: number) =>
+// A lone surrogate has no UTF-8, so two texts could have one digest.
+const prose = (maximum: number) =>
   z
     .string()
     .min(1)
     .max(maximum)
-    .regex(/^[^\p{Cc}]*$/u, "one line of text");
-const prose = (maximum: number) => z.string().min(1).max(maximum);
+    .refine((text) => text.isWellFormed(), "not well-formed Unicode");
+const line = (maximum: number) => prose(maximum).regex(/^[^\p{Cc}]*$/u, "one line of text");
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
 const versionText = z
   .string()
@@ -84,8 +70,8 @@ const sourceSchema = z.union([
 const dimension = z.int().min(1).max(MAX_DIMENSION);
 const tensorSchema = z
   .strictObject({
-    name: line(256),
-    datatype: z.enum(DATATYPES),
+    name: line(128),
+    datatype: z.enum(Object.keys(DATATYPES) as [Datatype, ...Datatype[]]),
     /** -1 marks a dimension that the caller (or, in an output, the model) chooses. */
     shape: z.array(z.union([z.literal(-1), dimension])).max(MAX_RANK),
     /** Bounds of the free dimensions: same rank, and equal to `shape` in the fixed ones. */
@@ -198,7 +184,14 @@ export function parseManifest(text: string): Manifest {
     throw new ModelError("manifest_invalid", "manifest is not JSON", { cause });
   }
   const result = manifestSchema.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success) {
+    try {
+      manifestText(result.data);
+    } catch (cause) {
+      throw new ModelError("manifest_invalid", "manifest has no canonical form", { cause });
+    }
+    return result.data;
+  }
   const issue = result.error.issues[0];
   const path = issue?.path.map(String).join(".") || "manifest";
   throw new ModelError("manifest_invalid", `${path}: ${issue?.message ?? "invalid"}`);
