@@ -1,0 +1,67 @@
+/** Greedy decoding of a CTC recogniser's class probabilities. */
+import { fromUtf8, sha256, toHex } from "../../codec/index.ts";
+import { ProcessingError } from "./errors.ts";
+import type { Value } from "./raw.ts";
+import type { Asset } from "./schema.ts";
+
+/** Files that processing needs, by the lower-case hex of their SHA-256. */
+export type Assets = ReadonlyMap<string, Uint8Array>;
+
+/**
+ * A dictionary's characters, one a line; a last line feed is not a line.
+ * @throws ProcessingError `asset_missing`, `asset_digest_mismatch`, `asset_invalid`
+ */
+export function readDictionary(asset: Asset, assets: Assets): string[] {
+  const bytes = assets.get(asset.sha256);
+  if (bytes === undefined) throw new ProcessingError("asset_missing", `${asset.file} is needed`);
+  if (bytes.length !== asset.bytes || toHex(sha256(bytes)) !== asset.sha256) {
+    throw new ProcessingError(
+      "asset_digest_mismatch",
+      `${asset.file} is not the file that the manifest names`,
+    );
+  }
+  try {
+    return fromUtf8(bytes)
+      .replace(/\r?\n$/, "")
+      .split(/\r?\n/);
+  } catch (cause) {
+    throw new ProcessingError("asset_invalid", `${asset.file} is not UTF-8`, { cause });
+  }
+}
+
+/**
+ * The best class of each step, repeats merged, blanks (class 0) dropped. `characters[0]` stands for the blank.
+ * `probability` is the mean over the kept steps, or 0 where no character was read.
+ * @throws ProcessingError `shape_mismatch`
+ */
+export function decodeCtc(
+  { shape, data }: Value,
+  characters: readonly string[],
+): { text: string; probability: number } {
+  const classes = characters.length;
+  const steps = data.length / classes;
+  if (shape.at(-1) !== classes || shape.slice(0, -2).some((size) => size !== 1)) {
+    throw new ProcessingError("shape_mismatch", `shape [${shape}] is not one line of ${classes} classes`);
+  }
+  let text = "";
+  let sum = 0;
+  let kept = 0;
+  let last = 0;
+  for (let step = 0; step < steps; step++) {
+    const best = argmax(data.subarray(step * classes, (step + 1) * classes));
+    if (best !== 0 && best !== last) {
+      text += characters[best];
+      sum += data[step * classes + best]!;
+      kept++;
+    }
+    last = best;
+  }
+  return { text, probability: kept === 0 ? 0 : sum / kept };
+}
+
+/** Index of the largest element; the first of equals. */
+export function argmax(values: Float64Array): number {
+  let best = 0;
+  for (let index = 1; index < values.length; index++) if (values[index]! > values[best]!) best = index;
+  return best;
+}
