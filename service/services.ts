@@ -1,0 +1,165 @@
+/** What the HTTP side needs from the rest of the service: handed to `createApp`, never imported by a route. */
+import type { Logger } from "pino";
+import type { Manifest } from "../models/client.ts";
+import type { Lifecycle } from "./middleware/lifecycle.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** Who calls, as the API key said. */
+export interface Account {
+  accountId: string;
+  tenantId: string;
+  keyId: string;
+}
+
+/** API keys, stored as SHA-256 of their text. */
+export interface Keys {
+  /** The live key with this digest (32 bytes), with the digest as stored; undefined where there is none or it was revoked. */
+  find(digest: Uint8Array): Promise<{ account: Account; digest: Uint8Array } | undefined>;
+}
+
+/** The contract that a receipt is meant for. */
+export interface Audience {
+  chainId: bigint;
+  /** 20 bytes. */
+  address: Uint8Array;
+}
+
+export interface InferCall {
+  account: Account;
+  /** Names the call in logs and problems; no secret, and not the statement's requestId. */
+  traceId: string;
+  modelName: string;
+  modelVersion: string | undefined;
+  /** The path as the caller wrote it, without its query. */
+  path: string;
+  /** Identity content-coding: already unsealed and inflated. */
+  body: Uint8Array;
+  /** Bytes of the JSON part, where binary tensor data follows. */
+  headerLength: number | undefined;
+  /** 32 bytes; undefined: the vault makes one. */
+  salt: Uint8Array | undefined;
+  audience: Audience | undefined;
+  idempotencyKey: string | undefined;
+  /** Aborts when the caller goes away or its time is over. */
+  signal: AbortSignal;
+}
+
+/** An answer that goes out byte for byte as it is. */
+export interface InferAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: Uint8Array;
+}
+
+export interface Pipeline {
+  /** @throws an error of any domain whose code is in the problem table */
+  infer(call: InferCall): Promise<InferAnswer>;
+}
+
+/** A model as the API shows it. */
+export interface ModelView {
+  manifest: Manifest;
+  /** Exact canonical text, whose SHA-256 is `modelId`. */
+  manifestText: string;
+  /** 32 bytes. */
+  modelId: Uint8Array;
+}
+
+export interface Models {
+  list(): ModelView[];
+  /** The newest version where none is named. */
+  get(name: string, version?: string): ModelView | undefined;
+  /** Whether an inference would find its weights and an engine now; `reason` in plain words where not. */
+  readiness(model: ModelView): { ready: boolean; reason?: string };
+}
+
+export interface Attestation {
+  /**
+   * Evidence, endorsements, keyset, its statement and log proof, as `docs/spec` lays them out.
+   * @param nonce 32 bytes of the caller's own, or null for the evidence that the `Keyset` statement names
+   */
+  document(nonce: Uint8Array | null): Promise<unknown>;
+}
+
+export interface Receipts {
+  owner(receiptId: string): Promise<{ accountId: string; tenantId: string } | undefined>;
+  /** JSON text of the receipt bundle; undefined where there is no such receipt. */
+  bundle(receiptId: string): Promise<string | undefined>;
+  /** `tokenDigest`: SHA-256 of the token's text, the only form that is stored. */
+  addLink(link: {
+    receiptId: string;
+    account: Account;
+    tokenDigest: Uint8Array;
+    expiresAtMs: number;
+  }): Promise<void>;
+  /** The link with this digest, expired or not, with the digest as stored. */
+  findLink(
+    tokenDigest: Uint8Array,
+  ): Promise<{ receiptId: string; tokenDigest: Uint8Array; expiresAtMs: number } | undefined>;
+}
+
+export interface Documents {
+  /** A public, content-addressed document: evidence, endorsements, keyset, manifest, policy, execution record. */
+  get(digest: Uint8Array): Promise<{ mediaType: string; body: Uint8Array } | undefined>;
+}
+
+export interface TransparencyLog {
+  /** Text of the newest signed note; undefined before the first. */
+  checkpoint(): Promise<string | undefined>;
+}
+
+/** One part of the service as `/readyz` shows it. */
+export interface Component {
+  name: string;
+  /** `off` is an optional part that nobody turned on; it does not keep the service from being ready. */
+  status: "ok" | "degraded" | "down" | "off";
+  /** Plain words for the operator: what is simulated, which signer, how to turn an optional part on. */
+  notes: string[];
+}
+
+export interface Health {
+  components(): Promise<Component[]>;
+}
+
+export interface HttpLimits {
+  /** Largest infer body, as received and, apart from it, after inflating. */
+  maxBodyBytes: number;
+  /** Sum of the infer bodies held at one time. */
+  maxHeldBodyBytes: number;
+  /** Largest ratio of inflated to received bytes. */
+  maxInflateRatio: number;
+  /** Infer requests at one time. */
+  maxInFlight: number;
+  /** From the first byte of a request to its answer. */
+  requestTimeoutMs: number;
+  /** How long a looked-up API key is believed: a revoked one works at most so long. */
+  keyCacheMs: number;
+}
+
+export const DEFAULT_HTTP_LIMITS: HttpLimits = {
+  maxBodyBytes: 64 * 1024 * 1024,
+  maxHeldBodyBytes: 512 * 1024 * 1024,
+  maxInflateRatio: 200,
+  maxInFlight: 1024,
+  requestTimeoutMs: 120_000,
+  keyCacheMs: 2_000,
+};
+
+export interface Services {
+  /** Of the program, as in package.json. */
+  version: string;
+  limits: HttpLimits;
+  log: Logger;
+  metrics: Metrics;
+  lifecycle: Lifecycle;
+  nowMs(): number;
+  randomBytes(length: number): Uint8Array;
+  keys: Keys;
+  pipeline: Pipeline;
+  models: Models;
+  attestation: Attestation;
+  receipts: Receipts;
+  documents: Documents;
+  transparencyLog: TransparencyLog;
+  health: Health;
+}
