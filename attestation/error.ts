@@ -1,0 +1,26 @@
+/** The one error family of attestation: every refusal has a stable code. */
+import type { DcapErrorCode } from "./parse/dcap-codes.ts";
+import type { X509ErrorCode } from "./verify/x509.ts";
+
+/** Refusals that any technology's evidence may meet. */
+export type CommonErrorCode =
+  | "evidence_type_unknown"
+  | "evidence_malformed"
+  | "endorsements_malformed"
+  | "policy_malformed"
+  | "report_size"
+  | "report_version"
+  | "report_reserved"
+  | "product_unknown"
+  | "document_malformed";
+
+export type AttestationErrorCode = CommonErrorCode | DcapErrorCode | X509ErrorCode;
+
+export class AttestationError extends Error {
+  override readonly name = "AttestationError";
+  readonly code: AttestationErrorCode;
+  constructor(code: AttestationErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
