@@ -3,3 +3,4 @@ export * from "./check.ts";
 export * from "./errors.ts";
 export * from "./manifest.ts";
 export * from "./processing/index.ts";
+export * from "./oip/index.ts";
