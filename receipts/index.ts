@@ -6,3 +6,19 @@ export * from "./signature.ts";
 export * from "./leaf.ts";
 export * from "./digests.ts";
 export * from "./tensors.ts";
+export * from "./output.ts";
+export * from "./compact-range.ts";
+export {
+  EMPTY_ROOT,
+  MAX_TREE_SIZE,
+  consistencyProof,
+  inclusionProof,
+  leafHash,
+  nodeHash,
+  planConsistency,
+  planInclusion,
+  rangeNodes,
+  treeRoot,
+} from "./merkle.ts";
+export type { LeafRange, NodeGetter, NodeId } from "./merkle.ts";
+export * from "./merkle-verify.ts";

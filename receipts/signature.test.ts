@@ -41,7 +41,7 @@ describe("recoverSigner", () => {
     signature[64]! ^= 7;
     expect(() => recoverSigner(DIGEST, signature)).toThrow(refusal("signature_high_s"));
     expect(() => packSignature(signature.subarray(0, 64), signature[64]! - 27)).toThrow(
-      code("signature_high_s"),
+      refusal("signature_high_s"),
     );
   });
 
@@ -58,7 +58,7 @@ describe("recoverSigner", () => {
       [32, 255],
     ] as const) {
       expect(() => recoverSigner(DIGEST, sign().fill(byte, start, start + 32))).toThrow(
-        code("signature_invalid"),
+        refusal("signature_invalid"),
       );
     }
     expect(() => recoverSigner(DIGEST, sign().subarray(0, 64))).toThrow(refusal("signature_invalid"));

@@ -68,7 +68,7 @@ describe.each(STATEMENT_TYPES)("%s", (type) => {
     };
     for (const value of wrong[field.type]) {
       expect(() => statementDigest(type, { ...fields!, [field.name]: value })).toThrow(
-        code("statement_invalid"),
+        refusal("statement_invalid"),
       );
     }
   });

@@ -97,16 +97,16 @@ describe("canonicalTensors", () => {
     expect(make({ shape: Array.from({ length: 17 }, () => 1) })).toThrow(refusal("tensor_limit"));
     expect(make({ datatype: "toString" as Datatype })).toThrow(refusal("tensor_invalid"));
     expect(make({ datatype: "BOOL", shape: [4], data: Uint8Array.of(0, 1, 2, 0) })).toThrow(
-      code("tensor_invalid"),
+      refusal("tensor_invalid"),
     );
     expect(make({ datatype: "BYTES", shape: [1], data: Uint8Array.of(1, 0, 0) })).toThrow(
-      code("tensor_invalid"),
+      refusal("tensor_invalid"),
     );
     expect(make({ datatype: "BYTES", shape: [1], data: Uint8Array.of(2, 0, 0, 0, 7) })).toThrow(
-      code("tensor_invalid"),
+      refusal("tensor_invalid"),
     );
     expect(make({ datatype: "BYTES", shape: [2], data: bytesData([utf8("x")]) })).toThrow(
-      code("tensor_invalid"),
+      refusal("tensor_invalid"),
     );
     const many = Array.from({ length: 1025 }, (_, i) => ({ ...first!, name: `t${i}` }));
     expect(() => canonicalTensors(many)).toThrow(refusal("tensor_limit"));
@@ -127,7 +127,7 @@ describe("parseCanonicalTensors", () => {
       );
     }
     expect(() => parseCanonicalTensors(concat(bytes, Uint8Array.of(0)))).toThrow(
-      code("tensor_encoding_invalid"),
+      refusal("tensor_encoding_invalid"),
     );
     const swapped = concat(bytes.subarray(0, 5), bytes.subarray(19), bytes.subarray(5, 19));
     expect(() => parseCanonicalTensors(swapped)).toThrow(anyRefusal);
