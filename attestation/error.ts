@@ -1,20 +1,19 @@
 /** The one error family of attestation: every refusal has a stable code. */
 import type { DcapErrorCode } from "./parse/dcap-codes.ts";
+import type { NitroErrorCode } from "./parse/nitro-codes.ts";
+import type { SnpErrorCode } from "./parse/sev-snp-codes.ts";
 import type { X509ErrorCode } from "./verify/x509.ts";
 
 /** Refusals that any technology's evidence may meet. */
 export type CommonErrorCode =
+  | "attester_unavailable"
+  | "report_data_size"
   | "evidence_type_unknown"
   | "evidence_malformed"
   | "endorsements_malformed"
-  | "policy_malformed"
-  | "report_size"
-  | "report_version"
-  | "report_reserved"
-  | "product_unknown"
-  | "document_malformed";
+  | "policy_malformed";
 
-export type AttestationErrorCode = CommonErrorCode | DcapErrorCode | X509ErrorCode;
+export type AttestationErrorCode = CommonErrorCode | DcapErrorCode | SnpErrorCode | NitroErrorCode | X509ErrorCode;
 
 export class AttestationError extends Error {
   override readonly name = "AttestationError";

@@ -10,7 +10,9 @@ export interface Field {
 
 type Entry = readonly [name: string, byteLength: number];
 
-function table<const T extends readonly Entry[]>(entries: T): { readonly name: T[number][0]; readonly byteLength: number }[] {
+function table<const T extends readonly Entry[]>(
+  entries: T,
+): { readonly name: T[number][0]; readonly byteLength: number }[] {
   return entries.map(([name, byteLength]) => ({ name, byteLength }));
 }
 

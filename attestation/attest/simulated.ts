@@ -1,0 +1,51 @@
+/**
+ * A TEE that is simulated: genuine TDX quotes (format 4) in every byte, under the project's own root, whose keys are
+ * public. They let the code that verifies hardware verify a machine without any, and prove nothing.
+ */
+import { generateKeyPairSync, sign as signWithOpenSsl } from "node:crypto";
+import { fromBase64Url, concat } from "../../codec/index.ts";
+import type { Json } from "../../codec/index.ts";
+import { AttestationError } from "../error.ts";
+import { CERTIFICATION, TEE_TDX } from "../parse/dcap-fields.ts";
+import type { Attester } from "./index.ts";
+import { PCK_KEY, simulatedCertification, simulatedCollateral } from "./simulated-platform.ts";
+import { simulatedQeReport, simulatedTdReport } from "./simulated-platform.ts";
+import { sign } from "./simulated-pki.ts";
+import { buildQuote, qeReportData } from "./simulated-quote.ts";
+import type { QuoteSigner } from "./simulated-quote.ts";
+
+const QE_AUTH_DATA = Uint8Array.from({ length: 32 }, (_, i) => i);
+
+function createSigner(): QuoteSigner {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { x, y } = publicKey.export({ format: "jwk" });
+  const attestationKey = concat(fromBase64Url(x!), fromBase64Url(y!));
+  const qeReport = simulatedQeReport(qeReportData(attestationKey, QE_AUTH_DATA));
+  return {
+    attestationKey,
+    sign: (message) => signWithOpenSsl("sha256", message, { key: privateKey, dsaEncoding: "ieee-p1363" }),
+    qeReport,
+    qeReportSignature: sign(PCK_KEY, qeReport),
+    qeAuthData: QE_AUTH_DATA,
+    certificationType: CERTIFICATION.pckChain,
+    certification: simulatedCertification(),
+  };
+}
+
+/** An attester whose attestation key is new; making one takes some milliseconds, a quote much less than one. */
+export function createSimulatedAttester(): Attester {
+  const signer = createSigner();
+  return {
+    type: "tdx",
+    name: "simulated",
+    simulated: true,
+    async quote(reportData) {
+      if (reportData.length !== 64)
+        throw new AttestationError("report_data_size", "report data has 64 bytes");
+      return buildQuote({ version: 4, teeType: TEE_TDX, body: simulatedTdReport(reportData) }, signer);
+    },
+    async endorsements(now) {
+      return simulatedCollateral(now) as Json;
+    },
+  };
+}
