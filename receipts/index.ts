@@ -22,3 +22,6 @@ export {
 } from "./merkle.ts";
 export type { LeafRange, NodeGetter, NodeId } from "./merkle.ts";
 export * from "./merkle-verify.ts";
+export * from "./keyset.ts";
+export * from "./report-data.ts";
+export * from "./header.ts";
