@@ -4,6 +4,10 @@ import { ProcessingError } from "./errors.ts";
 import type { Value } from "./raw.ts";
 import type { Asset } from "./schema.ts";
 
+/** Bounds of what a text can grow to, whatever a manifest says. */
+const MAX_LINE_LENGTH = 32;
+const MAX_STEPS = 65_536;
+
 /** Files that processing needs, by the lower-case hex of their SHA-256. */
 export type Assets = ReadonlyMap<string, Uint8Array>;
 
@@ -20,6 +24,17 @@ export function readDictionary(asset: Asset, assets: Assets): string[] {
       `${asset.file} is not the file that the manifest names`,
     );
   }
+  const lines = splitLines(asset, bytes);
+  if (lines.some(({ length }) => length > MAX_LINE_LENGTH)) {
+    throw new ProcessingError(
+      "asset_invalid",
+      `${asset.file} has a line of more than ${MAX_LINE_LENGTH} characters`,
+    );
+  }
+  return lines;
+}
+
+function splitLines(asset: Asset, bytes: Uint8Array): string[] {
   try {
     return fromUtf8(bytes)
       .replace(/\r?\n$/, "")
@@ -43,6 +58,7 @@ export function decodeCtc(
   if (shape.at(-1) !== classes || shape.slice(0, -2).some((size) => size !== 1)) {
     throw new ProcessingError("shape_mismatch", `shape [${shape}] is not one line of ${classes} classes`);
   }
+  if (steps > MAX_STEPS) throw new ProcessingError("shape_mismatch", `more than ${MAX_STEPS} steps`);
   let text = "";
   let sum = 0;
   let kept = 0;

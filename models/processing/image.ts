@@ -1,7 +1,7 @@
 /** Netpbm images, PGM (P5) and PPM (P6), as the netpbm manual pages define them, and decoded pixels. */
 import { ProcessingError } from "./errors.ts";
 
-export const MAX_PIXELS = 1 << 21;
+const MAX_PIXELS = 1 << 21;
 const MAX_SIDE = 16_384;
 
 /** Samples row by row, channels interleaved; `maximum` is the sample value of full intensity. */

@@ -6,10 +6,10 @@ import { ProcessingError } from "./errors.ts";
 import { imageValue, parseNetpbm } from "./image.ts";
 import type { Image } from "./image.ts";
 import { MAX_ELEMENTS, MAX_FEATURES } from "./schema.ts";
-import type { Pre } from "./schema.ts";
+import type { Pre, Processing } from "./schema.ts";
 
 /** Longest raw file that is read, in bytes. */
-export const MAX_RAW_BYTES = 1 << 25;
+const MAX_RAW_BYTES = 1 << 25;
 const MAX_FEATURES_BYTES = 1 << 20;
 
 /** Numbers by name, or in the manifest's order. */
@@ -29,12 +29,13 @@ export interface Value {
 /**
  * A file's bytes to the kind of raw input that the model takes: JSON (an object of numbers by feature name, or an
  * array in the manifest's order), PGM or PPM, mono WAV.
- * @throws ProcessingError `raw_too_large`, `raw_invalid`, or what the format's own parser says
+ * @throws ProcessingError `processing_absent`, `raw_too_large`, `raw_invalid`, or what the format's own parser says
  */
-export function parseRaw(kind: Raw["kind"], bytes: Uint8Array): Raw {
+export function parseRaw({ pre }: Processing, bytes: Uint8Array): Raw {
+  if (pre === null) throw new ProcessingError("processing_absent", "the model takes tensors only");
   if (bytes.length > MAX_RAW_BYTES) throw new ProcessingError("raw_too_large", "raw input is too large");
-  if (kind === "image") return parseNetpbm(bytes);
-  if (kind === "audio") return parseWav(bytes);
+  if (pre.raw.kind === "image") return parseNetpbm(bytes);
+  if (pre.raw.kind === "audio") return parseWav(bytes);
   return parseFeatures(bytes);
 }
 

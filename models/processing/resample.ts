@@ -10,7 +10,7 @@ type Kernel = { index: number; weight: number }[][];
 export function bilinearKernel(from: number, to: number): Kernel {
   return Array.from({ length: to }, (_, place) => {
     const centre = Math.min(Math.max(((place + 0.5) * from) / to - 0.5, 0), from - 1);
-    const index = Math.min(Math.floor(centre), Math.max(from - 2, 0));
+    const index = Math.floor(centre);
     const weight = centre - index;
     return weight === 0
       ? [{ index, weight: 1 }]

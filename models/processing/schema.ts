@@ -3,7 +3,7 @@
  * tensors and how the answer was read; the interpreter beside this file is the only code that acts on it.
  *
  * A value on its way is a row-major array of doubles with a shape: features `[n]`, an image `[height, width, channel]`
- * with samples in 0..1, audio `[sample]` in -1..1. Specified in `docs/spec/manifest.md`.
+ * with samples in 0..1, audio `[sample]` in -1..1. Specified in `docs/spec/processing.md`.
  */
 import { z } from "zod";
 
@@ -99,7 +99,7 @@ const tensorSchema = z.discriminatedUnion("from", [
   }),
 ]);
 
-export const preSchema = z.strictObject({
+const preSchema = z.strictObject({
   raw: rawSchema,
   steps: z.array(preStepSchema).max(16),
   tensors: z
@@ -150,7 +150,7 @@ const resultSchema = z.discriminatedUnion("as", [
   }),
 ]);
 
-export const postSchema = z.strictObject({
+const postSchema = z.strictObject({
   /** The output tensor that is read. */
   output: text(256),
   steps: z

@@ -23,9 +23,9 @@ SENTENCE = "The receipt is valid."
 
 def render_line(font_path):
     font = ImageFont.truetype(font_path, 33)
-    width = int(font.getlength(LINE)) + 24
+    width = int(font.getlength(LINE)) + 10
     image = Image.new("L", (width, 48), 255)
-    ImageDraw.Draw(image).text((12, 3), LINE, font=font, fill=0)
+    ImageDraw.Draw(image).text((5, 3), LINE, font=font, fill=0)
     (ZOO / "ocr" / "example.pgm").write_bytes(b"P5\n%d 48\n255\n" % width + image.tobytes())
 
 
