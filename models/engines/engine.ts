@@ -1,0 +1,107 @@
+/** What the rest of the service knows of an engine. */
+import type { Tensor } from "../../receipts/index.ts";
+import type { ExecutionProvider, Manifest } from "../manifest.ts";
+
+/** A model that can run: its manifest, the canonical text that `modelId` hashes, and a way to its weights. */
+export interface LoadedModel {
+  readonly manifest: Manifest;
+  readonly manifestText: string;
+  readonly modelId: Uint8Array;
+  /**
+   * The weights, digest-checked, from wherever they are kept.
+   * @throws ModelError `weights_missing`, `weights_digest_mismatch`
+   */
+  weights(): Promise<Uint8Array>;
+}
+
+export interface EngineResult {
+  /** In the manifest's order; `data` may be a view at any byte offset. */
+  outputs: Tensor[];
+  /** Exact canonical JSON of the execution record. */
+  executionText: string;
+  /** SHA-256 of `executionText`. */
+  executionDigest: Uint8Array;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal | undefined;
+  /** Longest run on the engine, waiting not counted; the manifest's own limit holds where it is lower. */
+  timeoutMs: number;
+}
+
+export interface HostStats {
+  pid: number | undefined;
+  state: "starting" | "idle" | "loading" | "busy";
+  /** A host beyond the steady number, started while all others were held up. */
+  spare: boolean;
+  inFlight: number;
+  models: string[];
+}
+
+export interface EngineStats {
+  queued: number;
+  /** Bytes of input held for runs that wait or run. */
+  heldBytes: number;
+  inFlight: number;
+  hosts: HostStats[];
+  started: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  overloaded: number;
+  timeouts: number;
+  crashes: number;
+  /** Hosts that took the place of one that died. */
+  restarts: number;
+}
+
+export interface Engine {
+  /**
+   * Runs one inference. The inputs must have passed `checkInputs`; leave them unchanged until it settles.
+   *
+   * A cancelled run that waits leaves the queue. One that runs cannot be stopped without killing its host, so it goes
+   * on to its end or its time limit and its result is dropped; either way the promise rejects at once.
+   *
+   * @throws ModelError `engine_overloaded`, `model_unavailable`, `engine_timeout`, `engine_crashed`, `engine_failed`,
+   *   `engine_provider_unavailable`, `graph_invalid`, `graph_mismatch`, `weights_missing`, `weights_digest_mismatch`,
+   *   `output_invalid`, `output_not_finite`, `output_too_large`, `cancelled`. The message of `engine_failed` may quote
+   *   input values: answer it to the caller, keep it out of logs.
+   */
+  run(model: LoadedModel, inputs: readonly Tensor[], options: RunOptions): Promise<EngineResult>;
+  stats(): EngineStats;
+  /** Kills every host and waits for it to be gone; what still waits or runs rejects with `cancelled`. */
+  close(): Promise<void>;
+}
+
+export interface EnginePoolOptions {
+  /** Hosts that are kept running (1). */
+  hosts?: number;
+  /** Further hosts, started only while every other is held up by a long run, and for other models only (1). */
+  spareHosts?: number;
+  /** Runs that may wait (1,024). */
+  maxQueued?: number;
+  /** Bytes of input that waiting and running runs may hold together (256 MiB). */
+  maxHeldBytes?: number;
+  /** Longest wait in the queue, ms (30,000). */
+  maxWaitMs?: number;
+  /** Small runs that are sent to a host ahead of time (8). */
+  pipelineDepth?: number;
+  /** A run longer than this holds its host up, ms (250). */
+  stallMs?: number;
+  /** Longest load of a model, ms (120,000). */
+  loadTimeoutMs?: number;
+  /** Weights that one host holds at one time, bytes (2 GiB); the least recently used model leaves first. */
+  maxModelBytes?: number;
+  /** Resident memory at which a host is killed, bytes (4 GiB); watched on Linux only. */
+  maxHostBytes?: number;
+  /** Outputs of one run, bytes (64 MiB). */
+  maxOutputBytes?: number;
+  /** For models whose manifest names none; tried in order (`["cpu"]`). */
+  executionProviders?: readonly ExecutionProvider[];
+  /** Threads inside one run (1). Recorded: outputs are compared under the same number. */
+  threads?: number;
+  /** The hosts' whole environment; a GPU provider may need library paths in it. */
+  environment?: Readonly<Record<string, string>>;
+  /** Consecutive timeouts or crashes after which a model is refused for a while (3). */
+  breakerFailures?: number;
+}

@@ -1,0 +1,90 @@
+/**
+ * The execution record: what a re-execution must pin to get the same bytes. Its canonical JSON is `executionText`, the
+ * SHA-256 of that `executionDigest`. What only the host can know (the provider) comes from the host, the rest from here.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { cpus } from "node:os";
+import { jcs, sha256, utf8 } from "../../codec/index.ts";
+import type { LoadReply } from "./wire.ts";
+
+/** Instruction sets that choose ONNX Runtime's kernels, as Linux names them. */
+const ISA_FLAGS = new Set(
+  (
+    "sse4_1 sse4_2 avx avx2 fma f16c avx_vnni avx512f avx512bw avx512cd avx512dq avx512vl avx512_vnni avx512_bf16 " +
+    "avx512_fp16 amx_tile amx_int8 amx_bf16 asimd asimdhp asimddp fphp sve sve2 i8mm bf16 svei8mm svebf16 sme"
+  ).split(" "),
+);
+
+export interface CpuDescription {
+  [member: string]: string | string[];
+  vendor: string;
+  family: string;
+  model: string;
+  name: string;
+  flags: string[];
+}
+
+/** The first processor of `/proc/cpuinfo`'s text; members that it does not name are empty. */
+export function parseCpuInfo(text: string): CpuDescription {
+  const fields = new Map<string, string>();
+  for (const line of text.split("\n\n", 1)[0]!.split("\n")) {
+    const colon = line.indexOf(":");
+    if (colon > 0) fields.set(line.slice(0, colon).trim(), line.slice(colon + 1).trim());
+  }
+  const field = (...names: string[]) => names.map((name) => fields.get(name)).find((value) => value) ?? "";
+  return {
+    vendor: field("vendor_id", "CPU implementer"),
+    family: field("cpu family", "CPU architecture"),
+    model: field("model", "CPU part"),
+    name: field("model name"),
+    flags: field("flags", "Features")
+      .split(" ")
+      .filter((flag) => ISA_FLAGS.has(flag))
+      .sort(),
+  };
+}
+
+let described: CpuDescription | undefined;
+
+function describeCpu(): CpuDescription {
+  if (described) return described;
+  try {
+    described = parseCpuInfo(readFileSync("/proc/cpuinfo", "utf8"));
+  } catch {
+    described = { vendor: "", family: "", model: "", name: cpus()[0]?.model ?? "", flags: [] };
+  }
+  return described;
+}
+
+const engineVersion = (createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string })
+  .version;
+
+export interface Execution {
+  executionText: string;
+  executionDigest: Uint8Array;
+}
+
+export function executionRecord(
+  reply: Pick<LoadReply, "provider" | "cpuOperations">,
+  threads: number,
+): Execution {
+  const executionText = jcs({
+    formatVersion: 1,
+    engine: "onnxruntime-node",
+    version: engineVersion,
+    provider: reply.provider,
+    /** Whether single operations may have run on the CPU under another provider. */
+    cpuOperations: reply.cpuOperations,
+    device: reply.provider === "cpu" ? "cpu" : `${reply.provider}:0`,
+    platform: `${process.platform}-${process.arch}`,
+    cpu: describeCpu(),
+    threads,
+    optimisation: "all",
+    mode: "sequential",
+    /** Requests that share one run: never more than one. */
+    batch: 1,
+    seed: null,
+  });
+  return { executionText, executionDigest: sha256(utf8(executionText)) };
+}

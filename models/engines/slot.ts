@@ -1,0 +1,87 @@
+/** One place in the pool: a host process, what it has loaded, and the runs that were sent to it, in order. */
+import type { HostStats } from "./engine.ts";
+import type { Execution } from "./execution.ts";
+import type { ModelState } from "./model-state.ts";
+import type { HostProcess } from "./process.ts";
+import type { Run } from "./run.ts";
+
+/** A run as it was sent to one host. */
+export interface Dispatch {
+  /** Rises with every dispatch of the pool. */
+  readonly number: number;
+  /** Undefined once the run was taken back; the host still answers for the number. */
+  run: Run | undefined;
+  readonly state: ModelState;
+  readonly timeoutMs: number;
+  readonly inputBytes: number;
+}
+
+export interface Loaded {
+  bytes: number;
+  usedAtMs: number;
+  execution: Execution;
+}
+
+export class HostSlot {
+  readonly process: HostProcess;
+  readonly startedAtMs = performance.now();
+  spare: boolean;
+  ready = false;
+  readonly loaded = new Map<ModelState, Loaded>();
+  loading: ModelState | undefined;
+  loadingSinceMs = 0;
+  /** Oldest first; the first is the one that runs, as far as the pool has heard. */
+  readonly outstanding: Dispatch[] = [];
+  headSinceMs = 0;
+  answered = 0;
+  idleSinceMs = performance.now();
+  /** The head that was over its limit at the last look: two looks in a row must agree before the kill. */
+  suspect: Dispatch | ModelState | undefined;
+  /** Why the pool killed it. */
+  killedFor: "timeout" | "memory" | "closed" | "protocol" | undefined;
+
+  constructor(process: HostProcess, spare: boolean) {
+    this.process = process;
+    this.spare = spare;
+  }
+
+  get head(): Dispatch | undefined {
+    return this.outstanding[0];
+  }
+
+  push(dispatch: Dispatch): void {
+    if (this.outstanding.length === 0) this.headSinceMs = performance.now();
+    this.outstanding.push(dispatch);
+  }
+
+  /** Removes the head. */
+  shift(): void {
+    this.outstanding.shift();
+    this.answered++;
+    const nowMs = performance.now();
+    this.headSinceMs = nowMs;
+    if (this.outstanding.length === 0) this.idleSinceMs = nowMs;
+  }
+
+  /** Whether a long run or load keeps it from anything else. */
+  heldUp(nowMs: number, stallMs: number): boolean {
+    if (this.loading) return nowMs - this.loadingSinceMs > stallMs;
+    return this.outstanding.length > 0 && nowMs - this.headSinceMs > stallMs;
+  }
+
+  kill(reason: NonNullable<HostSlot["killedFor"]>): void {
+    this.killedFor ??= reason;
+    this.process.kill();
+  }
+
+  stats(): HostStats {
+    const busy = this.outstanding.length > 0 ? "busy" : "idle";
+    return {
+      pid: this.process.pid,
+      state: this.ready ? (this.loading ? "loading" : busy) : "starting",
+      spare: this.spare,
+      inFlight: this.outstanding.length,
+      models: [...this.loaded.keys()].map((state) => state.label),
+    };
+  }
+}

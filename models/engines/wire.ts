@@ -1,0 +1,132 @@
+/**
+ * What pool and host say to each other, inside the frames of `ipc`. Integers are little-endian. The pool takes a
+ * host's bytes as hostile: a host runs native code on inputs that anyone may send.
+ */
+import { z } from "zod";
+import { fromUtf8, utf8 } from "../../codec/index.ts";
+import { checkTensor, DATATYPES, MAX_RANK } from "../../receipts/index.ts";
+import type { Datatype, Tensor } from "../../receipts/index.ts";
+import { EXECUTION_PROVIDERS } from "../manifest.ts";
+import type { ExecutionProvider } from "../manifest.ts";
+
+/** Kinds of request, pool to host. */
+export const REQUEST = {
+  /** JSON `LoadRequest`: announces a model; its weights follow in pieces. */
+  loadBegin: 1,
+  /** u32 model ‖ bytes. */
+  loadPiece: 2,
+  /** u32 model: makes the session; answered with JSON `LoadReply`. */
+  loadEnd: 3,
+  /** u32 model. */
+  unload: 4,
+  /** u32 model ‖ f64 run number ‖ tensors; answered with f64 milliseconds ‖ tensors. Numbers rise. */
+  run: 5,
+  /** f64 run number: skip it if it has not begun. */
+  skip: 6,
+  /** Answered with u8: whether the host confined itself. */
+  hello: 7,
+} as const;
+
+/** Kinds of reply. */
+export const REPLY = { done: 0, failed: 1, skipped: 2 } as const;
+
+export const WEIGHT_PIECE_BYTES = 8 * 1024 * 1024;
+/** The most data that the tensors of one frame hold. */
+export const MAX_TENSORS_BYTES = 128 * 1024 * 1024;
+/** With room for names, shapes and numbers. */
+export const MAX_FRAME_BYTES = MAX_TENSORS_BYTES + 1024 * 1024;
+const MAX_WIRE_TENSORS = 64;
+
+export interface LoadRequest {
+  model: number;
+  bytes: number;
+  executionProviders: ExecutionProvider[];
+  threads: number;
+  maxOutputBytes: number;
+}
+
+const graphTensorSchema = z.strictObject({
+  name: z.string().max(1024),
+  /** Null where the graph holds a type that no manifest can name. */
+  datatype: z.enum(Object.keys(DATATYPES) as [Datatype, ...Datatype[]]).nullable(),
+  /** Null in the place of a symbolic dimension. */
+  shape: z.array(z.int().min(0).nullable()).max(64),
+});
+export type GraphTensor = z.infer<typeof graphTensorSchema>;
+
+export const loadReplySchema = z.strictObject({
+  /** The provider that the session was made with. */
+  provider: z.enum(EXECUTION_PROVIDERS),
+  /** Whether single operations were left to the CPU by a provider that is not the CPU. */
+  cpuOperations: z.boolean(),
+  inputs: z.array(graphTensorSchema).max(4096),
+  outputs: z.array(graphTensorSchema).max(4096),
+});
+export type LoadReply = z.infer<typeof loadReplySchema>;
+
+const DATATYPE_BY_CODE = new Map<number, Datatype>(
+  Object.entries(DATATYPES).map(([name, { code }]) => [code, name as Datatype]),
+);
+
+/** u32 model ‖ f64 run number. */
+export function runPrefix(model: number, run: number): Buffer {
+  const prefix = Buffer.allocUnsafe(12);
+  prefix.writeUInt32LE(model, 0);
+  prefix.writeDoubleLE(run, 4);
+  return prefix;
+}
+
+/**
+ * u16 count, then each tensor: u16 name length ‖ name ‖ u8 datatype ‖ u8 rank ‖ rank × f64 dimension ‖ u32 data length ‖ data.
+ * The data are passed on as they are, not copied.
+ */
+export function encodeTensors(tensors: readonly Tensor[]): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let header = Buffer.allocUnsafe(2);
+  header.writeUInt16LE(tensors.length, 0);
+  parts.push(header);
+  for (const { name, datatype, shape, data } of tensors) {
+    const nameBytes = utf8(name);
+    header = Buffer.allocUnsafe(8 + nameBytes.length + 8 * shape.length);
+    header.writeUInt16LE(nameBytes.length, 0);
+    header.set(nameBytes, 2);
+    let offset = 2 + nameBytes.length;
+    header[offset++] = DATATYPES[datatype].code;
+    header[offset++] = shape.length;
+    for (const size of shape) offset = header.writeDoubleLE(size, offset);
+    header.writeUInt32LE(data.length, offset);
+    parts.push(header, data);
+  }
+  return parts;
+}
+
+/**
+ * The tensors of a frame, their data views of it; each tensor's data have the length its shape says.
+ * @throws RangeError, CodecError or ReceiptError where the bytes are not what `encodeTensors` writes
+ */
+export function decodeTensors(bytes: Buffer): Tensor[] {
+  const count = bytes.readUInt16LE(0);
+  if (count > MAX_WIRE_TENSORS) throw new RangeError("too many tensors");
+  const tensors: Tensor[] = [];
+  let offset = 2;
+  for (let i = 0; i < count; i++) {
+    const nameEnd = offset + 2 + bytes.readUInt16LE(offset);
+    const name = fromUtf8(bytes.subarray(offset + 2, nameEnd));
+    const datatype = DATATYPE_BY_CODE.get(bytes.readUInt8(nameEnd));
+    const rank = bytes.readUInt8(nameEnd + 1);
+    if (datatype === undefined || rank > MAX_RANK) throw new RangeError("bad tensor header");
+    const shape: number[] = [];
+    offset = nameEnd + 2;
+    for (let axis = 0; axis < rank; axis++, offset += 8) shape.push(bytes.readDoubleLE(offset));
+    const dataEnd = offset + 4 + bytes.readUInt32LE(offset);
+    if (dataEnd > bytes.length) throw new RangeError("tensor is cut short");
+    // Not a Buffer, whose `slice` does not copy: these bytes go to callers.
+    const data = new Uint8Array(bytes.buffer, bytes.byteOffset + offset + 4, dataEnd - offset - 4);
+    const tensor = { name, datatype, shape, data };
+    checkTensor(tensor);
+    tensors.push(tensor);
+    offset = dataEnd;
+  }
+  if (offset !== bytes.length) throw new RangeError("bytes after the last tensor");
+  return tensors;
+}

@@ -1,0 +1,12 @@
+/** Models on the service's side: registry, engines, and everything that browsers share. */
+export * from "./client.ts";
+export type {
+  Engine,
+  EnginePoolOptions,
+  EngineResult,
+  EngineStats,
+  HostStats,
+  LoadedModel,
+  RunOptions,
+} from "./engines/engine.ts";
+export { EnginePool } from "./engines/pool.ts";

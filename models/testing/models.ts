@@ -1,0 +1,139 @@
+/** Tiny models with their manifests, for tests. */
+import { sha256, toHex } from "../../codec/index.ts";
+import type { Datatype, Tensor } from "../../receipts/index.ts";
+import { manifestText, modelId, parseManifest } from "../manifest.ts";
+import type { Manifest } from "../manifest.ts";
+import type { LoadedModel } from "../engines/engine.ts";
+import { floats, graph, model, tensor } from "./onnx.ts";
+import type { Graph, Value } from "./onnx.ts";
+
+type Changes = Partial<Omit<Manifest, "inputs" | "outputs">>;
+
+function tensorSpec({ name, datatype, shape }: Value): Manifest["inputs"][number] {
+  return {
+    name,
+    datatype,
+    shape: shape.map((size) => (typeof size === "number" ? size : -1)),
+    unit: "1",
+    meaning: `the tensor ${name}`,
+    finite: datatype.startsWith("FP"),
+  };
+}
+
+/** A manifest for a graph, with plain values wherever a test does not care. */
+export function manifestFor(
+  name: string,
+  content: Graph,
+  weights: Uint8Array,
+  changes: Changes = {},
+): Manifest {
+  return {
+    formatVersion: 1,
+    name,
+    version: "1",
+    title: name,
+    description: "A model for tests.",
+    licence: "Apache-2.0",
+    source: { script: "onnx.ts", version: "1", digest: `sha256:${"00".repeat(32)}` },
+    weights: { sha256: toHex(sha256(weights)), bytes: weights.length, format: "onnx" },
+    inputs: content.inputs.map(tensorSpec),
+    outputs: content.outputs.map(tensorSpec),
+    processing: { pre: null, post: null },
+    outputKind: { kind: "tensor" },
+    assurance: ["tee"],
+    accuracy: null,
+    limits: { maxBatch: 1024, timeoutMs: 20_000 },
+    ...changes,
+  };
+}
+
+export function loadedModel(manifest: Manifest, weights: Uint8Array): LoadedModel {
+  const text = manifestText(parseManifest(manifestText(manifest)));
+  return { manifest, manifestText: text, modelId: modelId(text), weights: async () => weights };
+}
+
+function build(name: string, content: Graph, changes?: Changes): LoadedModel {
+  const weights = model(content);
+  return loadedModel(manifestFor(name, content, weights, changes), weights);
+}
+
+/** `y = x`, of any datatype, rank 1. */
+export function identityModel(datatype: Datatype, changes?: Changes): LoadedModel {
+  const content: Graph = {
+    nodes: [{ op: "Identity", inputs: ["x"], outputs: ["y"] }],
+    inputs: [{ name: "x", datatype, shape: ["n"] }],
+    outputs: [{ name: "y", datatype, shape: ["n"] }],
+  };
+  return build(`identity-${datatype.toLowerCase()}`, content, changes);
+}
+
+/** `y = relu(x · w)`, x `[n, 2]`, w `[[1, -1], [2, 1]]`. */
+export function layerModel(changes?: Changes): LoadedModel {
+  const content: Graph = {
+    nodes: [
+      { op: "MatMul", inputs: ["x", "w"], outputs: ["product"] },
+      { op: "Relu", inputs: ["product"], outputs: ["y"] },
+    ],
+    inputs: [{ name: "x", datatype: "FP32", shape: ["n", 2] }],
+    outputs: [{ name: "y", datatype: "FP32", shape: ["n", 2] }],
+    initialisers: [floats("w", [2, 2], [1, -1, 2, 1])],
+  };
+  return build("layer", content, changes);
+}
+
+/** Adds 1 to x (FP32, `[1]`) `trips` (INT64, `[1]`) times, one by one: some ten million times a second or so at best. */
+export function loopModel(changes?: Changes): LoadedModel {
+  const body = graph({
+    nodes: [
+      { op: "Identity", inputs: ["on"], outputs: ["stillOn"] },
+      { op: "Add", inputs: ["before", "one"], outputs: ["after"] },
+    ],
+    inputs: [
+      { name: "trip", datatype: "INT64", shape: [] },
+      { name: "on", datatype: "BOOL", shape: [] },
+      { name: "before", datatype: "FP32", shape: [1] },
+    ],
+    outputs: [
+      { name: "stillOn", datatype: "BOOL", shape: [] },
+      { name: "after", datatype: "FP32", shape: [1] },
+    ],
+  });
+  const content: Graph = {
+    nodes: [
+      { op: "Loop", inputs: ["trips", "", "x"], outputs: ["y"], attributes: { body: { graph: body } } },
+    ],
+    inputs: [
+      { name: "x", datatype: "FP32", shape: [1] },
+      { name: "trips", datatype: "INT64", shape: [1] },
+    ],
+    outputs: [{ name: "y", datatype: "FP32", shape: [1] }],
+    initialisers: [floats("one", [1], [1])],
+  };
+  return build("loop", content, changes);
+}
+
+/** `y` = `shape` zeros in FP32: as much memory as the caller asks for. */
+export function zerosModel(changes?: Changes): LoadedModel {
+  const zero = tensor("zero", "FP32", [1], new Uint8Array(4));
+  const content: Graph = {
+    nodes: [
+      { op: "ConstantOfShape", inputs: ["shape"], outputs: ["y"], attributes: { value: { tensor: zero } } },
+    ],
+    inputs: [{ name: "shape", datatype: "INT64", shape: [1] }],
+    outputs: [{ name: "y", datatype: "FP32", shape: ["n"] }],
+  };
+  return build("zeros", content, changes);
+}
+
+export function floatTensor(name: string, values: readonly number[], shape = [values.length]): Tensor {
+  return { name, datatype: "FP32", shape, data: new Uint8Array(Float32Array.from(values).buffer) };
+}
+
+export function longTensor(name: string, values: readonly bigint[], shape = [values.length]): Tensor {
+  return { name, datatype: "INT64", shape, data: new Uint8Array(BigInt64Array.from(values).buffer) };
+}
+
+/** The numbers of an FP32 tensor, whatever its alignment. */
+export function readFloats({ data }: Tensor): number[] {
+  return [...new Float32Array(data.slice().buffer)];
+}
