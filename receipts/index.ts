@@ -25,3 +25,5 @@ export * from "./merkle-verify.ts";
 export * from "./keyset.ts";
 export * from "./report-data.ts";
 export * from "./header.ts";
+export * from "./note.ts";
+export * from "./checkpoint.ts";
