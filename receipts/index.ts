@@ -27,3 +27,6 @@ export * from "./report-data.ts";
 export * from "./header.ts";
 export * from "./note.ts";
 export * from "./checkpoint.ts";
+export { statementToJson } from "./statement-json.ts";
+export * from "./bundle.ts";
+export * from "./private-part.ts";
