@@ -135,9 +135,12 @@ export interface SgxPlatform {
   readonly fmspc: Uint8Array;
 }
 
+function member(arc: string, value: Uint8Array): Uint8Array {
+  return sequence(oid(`${INTEL_SGX_OID}.${arc}`), value);
+}
+
 /** Intel's SGX extension of a PCK certificate (Intel SGX PCK Certificate and CRL Profile Specification 1.5). */
 export function sgxExtension(platform: SgxPlatform): Uint8Array {
-  const member = (arc: string, value: Uint8Array) => sequence(oid(`${INTEL_SGX_OID}.${arc}`), value);
   const components = Array.from(platform.cpuSvn, (svn, i) => member(`2.${i + 1}`, integer(svn)));
   const value = sequence(
     member("1", octets(sha256(utf8("affidavit.simulated.ppid")).subarray(0, 16))),

@@ -37,6 +37,10 @@ export interface SimulatedChains {
   readonly tcbSigningChainPem: string;
 }
 
+function chain(...certificates: Uint8Array[]): string {
+  return certificates.map((bytes) => pem("CERTIFICATE", bytes)).join("");
+}
+
 /** The certificates; the same bytes at each call. */
 export function simulatedChains(): SimulatedChains {
   const root = certificate({ subject: ROOT_KEY, issuer: ROOT_KEY, authorityPathLength: 1 });
@@ -47,8 +51,6 @@ export function simulatedChains(): SimulatedChains {
     extensions: [sgxExtension(SIMULATED_PLATFORM)],
   });
   const tcbSigning = certificate({ subject: TCB_SIGNING_KEY, issuer: ROOT_KEY });
-  const chain = (...certificates: Uint8Array[]) =>
-    certificates.map((bytes) => pem("CERTIFICATE", bytes)).join("");
   return {
     root,
     pckChainPem: chain(pck, platformCa, root),

@@ -36,6 +36,7 @@ export type DcapVerifyErrorCode =
   | "qe_identity_signature_invalid"
   | "qe_identity_mismatch"
   | "crl_missing"
+  | "certificate_subject_unexpected"
   | "fmspc_mismatch"
   | "pce_id_mismatch"
   | "qe_report_signature_invalid"

@@ -1,0 +1,305 @@
+/**
+ * Verification of DCAP collateral: TCB info and QE identity with their dates, chains and signatures, and both CRLs.
+ * A CRL that is missing, malformed, unsigned or out of date fails the whole.
+ */
+import { verifyEcdsa } from "#p256";
+import { CodecError, fromHex, sha256, toHex, utf8 } from "../../codec/index.ts";
+import type { DcapRoot } from "../endorsements/intel-roots.ts";
+import { AttestationError } from "../error.ts";
+import { COLLATERAL_MEMBERS, parseQeIdentity, parseTcbInfo } from "../parse/dcap-collateral.ts";
+import type { DcapCollateral, QeIdentity, TcbInfo } from "../parse/dcap-collateral.ts";
+import type { Checks, TranscriptStep } from "../transcript.ts";
+import { checkRevoked, isoTime, verifyChain, verifyCrl } from "./chain.ts";
+import { DerError } from "./der.ts";
+import { commonNames } from "./name.ts";
+import { parsePem } from "./pem.ts";
+import { equalBytes, KEY_USAGE, parseCertificate, parseCrl, X509Error } from "./x509.ts";
+import type { Certificate, Crl } from "./x509.ts";
+
+export interface VerifiedCollateral {
+  readonly root: DcapRoot;
+  readonly tcbInfo: TcbInfo;
+  readonly qeIdentity: QeIdentity;
+  readonly rootCrl: Crl;
+  readonly pckCrl: Crl;
+  /** Who signed the PCK CRL. */
+  readonly pckCrlIssuer: Certificate;
+  /** Every certificate met, so that the same bytes are parsed and verified once. */
+  readonly certificates: Certificate[];
+  readonly verified: Set<Certificate>;
+  /** Seconds since 1970 between which all parts are in date. */
+  readonly validFrom: number;
+  readonly validUntil: number;
+}
+
+export interface CollateralOptions {
+  readonly roots: readonly DcapRoot[];
+  readonly nowSeconds: number;
+  readonly checks: Checks;
+  readonly cache?: CollateralCache | undefined;
+}
+
+/** A chain's certificates, each looked up among those already met. */
+export function parseChain(pem: string, met: Certificate[]): Certificate[] {
+  let blocks: Uint8Array[];
+  try {
+    blocks = parsePem(pem);
+  } catch (error) {
+    if (error instanceof DerError) throw new X509Error("certificate_malformed", error.message);
+    throw error;
+  }
+  return blocks.map((der) => {
+    const known = met.find((certificate) => equalBytes(certificate.der, der));
+    if (known !== undefined) return known;
+    const certificate = parseCertificate(der);
+    met.push(certificate);
+    return certificate;
+  });
+}
+
+/** That a leaf may sign data and, under a root that says whose, bears the right name. */
+export function checkSigner(leaf: Certificate, root: DcapRoot, role: "tcbSigning" | "pck"): void {
+  if (leaf.keyUsage !== undefined && (leaf.keyUsage & KEY_USAGE.digitalSignature) === 0) {
+    throw new X509Error("certificate_key_usage", "certificate may not sign data");
+  }
+  if (leaf.publicKey.type !== "p256") {
+    throw new X509Error("certificate_algorithm_unsupported", "certificate's key is not on P-256");
+  }
+  const expected = root.signers?.[role];
+  if (expected !== undefined && !commonNames(leaf.subject).includes(expected)) {
+    throw new AttestationError("certificate_subject_unexpected", `certificate is not ${expected}`);
+  }
+}
+
+function rawHex(text: string, name: string, byteLength?: number): Uint8Array {
+  try {
+    return fromHex(text, byteLength);
+  } catch (error) {
+    if (error instanceof CodecError)
+      throw new AttestationError("collateral_malformed", `${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** What one verification of collateral works on. */
+class Work {
+  readonly root: DcapRoot;
+  readonly certificates: Certificate[];
+  readonly verified = new Set<Certificate>();
+  readonly nowSeconds: number;
+  validFrom = 0;
+  validUntil = Number.MAX_SAFE_INTEGER;
+
+  constructor(root: DcapRoot, certificates: Certificate[], nowSeconds: number) {
+    this.root = root;
+    this.certificates = certificates;
+    this.nowSeconds = nowSeconds;
+  }
+
+  narrow(from: number, until: number): void {
+    this.validFrom = Math.max(this.validFrom, from);
+    this.validUntil = Math.min(this.validUntil, until);
+  }
+
+  verifyChain(chain: readonly Certificate[], authority: boolean): void {
+    const roots = [this.root.certificate];
+    const { nowSeconds, verified } = this;
+    for (const { notBefore, notAfter } of verifyChain(chain, { roots, nowSeconds, verified, authority })) {
+      this.narrow(notBefore, notAfter);
+    }
+  }
+}
+
+/** The root that a chain ends in; the others must lead to the same one. */
+function findRoot(chain: readonly Certificate[], roots: readonly DcapRoot[]): DcapRoot {
+  const last = chain[chain.length - 1];
+  const root = roots.find(
+    ({ certificate }) =>
+      last !== undefined &&
+      (equalBytes(certificate.der, last.der) || equalBytes(certificate.subject, last.issuer)),
+  );
+  if (root === undefined) {
+    throw new X509Error("certificate_untrusted_root", "chain does not end in a trusted root");
+  }
+  return root;
+}
+
+type Document = "tcb_info" | "qe_identity";
+const TITLES: Record<Document, string> = { tcb_info: "TCB info", qe_identity: "QE identity" };
+
+function checkDocumentDates(name: Document, document: TcbInfo | QeIdentity, nowSeconds: number): void {
+  if (nowSeconds < document.issueDate) {
+    const date = isoTime(document.issueDate);
+    throw new AttestationError(
+      `${name}_not_yet_valid`,
+      `${TITLES[name]} was issued in the future, at ${date}`,
+    );
+  }
+  if (nowSeconds > document.nextUpdate) {
+    const date = isoTime(document.nextUpdate);
+    throw new AttestationError(`${name}_expired`, `${TITLES[name]} was to be renewed by ${date}`);
+  }
+}
+
+function verifyDocument(
+  name: Document,
+  collateral: DcapCollateral,
+  chain: readonly Certificate[],
+  work: Work,
+): void {
+  // Intel's root issues the signer directly; a longer chain could pass off a platform's key as the signer's.
+  if (chain.length !== 2) {
+    throw new AttestationError(
+      `${name}_chain_length`,
+      `${TITLES[name]} has a chain of ${chain.length}, not 2`,
+    );
+  }
+  work.verifyChain(chain, false);
+  const signer = chain[0]!;
+  checkSigner(signer, work.root, "tcbSigning");
+  const signature = rawHex(collateral[`${name}_signature`], `${name}_signature`, 64);
+  if (!verifyEcdsa("p256", signer.publicKey.point, utf8(collateral[name]), signature)) {
+    throw new AttestationError(`${name}_signature_invalid`, `${TITLES[name]} is not signed by its signer`);
+  }
+}
+
+interface Crls {
+  readonly rootCrl: Crl;
+  readonly pckCrl: Crl;
+  readonly pckCrlIssuer: Certificate;
+}
+
+function verifyRootCrl(collateral: DcapCollateral, work: Work): Crl {
+  const rootCrl = parseCrl(rawHex(collateral.root_ca_crl, "root_ca_crl"));
+  verifyCrl(rootCrl, work.root.certificate, work.nowSeconds);
+  work.narrow(rootCrl.thisUpdate, rootCrl.nextUpdate);
+  checkRevoked(work.root.certificate, rootCrl);
+  return rootCrl;
+}
+
+function verifyPckCrl(
+  collateral: DcapCollateral,
+  rootCrl: Crl,
+  work: Work,
+): Pick<Crls, "pckCrl" | "pckCrlIssuer"> {
+  const chain = parseChain(collateral.pck_crl_issuer_chain, work.certificates);
+  if (chain.length < 2) {
+    throw new AttestationError("crl_chain_length", `PCK CRL has a chain of ${chain.length}, not 2`);
+  }
+  work.verifyChain(chain, true);
+  const pckCrlIssuer = chain[0]!;
+  if (equalBytes(pckCrlIssuer.issuer, rootCrl.issuer)) checkRevoked(pckCrlIssuer, rootCrl);
+  const pckCrl = parseCrl(rawHex(collateral.pck_crl, "pck_crl"));
+  verifyCrl(pckCrl, pckCrlIssuer, work.nowSeconds);
+  work.narrow(pckCrl.thisUpdate, pckCrl.nextUpdate);
+  return { pckCrl, pckCrlIssuer };
+}
+
+/**
+ * Collateral under one of the roots, at one time.
+ * @throws AttestationError, X509Error
+ */
+export function verifyCollateral(collateral: DcapCollateral, options: CollateralOptions): VerifiedCollateral {
+  const { cache, checks } = options;
+  if (cache === undefined) return verifyFresh(collateral, options);
+  const key = cache.keyOf(collateral, options.roots);
+  const known = cache.find(key, options.nowSeconds);
+  if (known !== undefined) {
+    for (const { step, detail } of known.steps) checks.note(step, "pass", `${detail} (verified before)`);
+    return known.collateral;
+  }
+  const firstStep = checks.steps.length;
+  const verified = verifyFresh(collateral, options);
+  cache.add(key, { collateral: verified, steps: checks.steps.slice(firstStep) });
+  return verified;
+}
+
+function verifyFresh(collateral: DcapCollateral, options: CollateralOptions): VerifiedCollateral {
+  const { checks, nowSeconds } = options;
+  const tcbInfo = checks.run("tcb_info_dates", "TCB info is in date", () => {
+    const parsed = parseTcbInfo(collateral.tcb_info);
+    checkDocumentDates("tcb_info", parsed, nowSeconds);
+    return parsed;
+  });
+  const met: Certificate[] = options.roots.map(({ certificate }) => certificate);
+  const work = checks.run("tcb_info_signature", "TCB info is signed under the root", () => {
+    const chain = parseChain(collateral.tcb_info_issuer_chain, met);
+    if (chain.length < 2) {
+      throw new AttestationError("tcb_info_chain_length", `TCB info has a chain of ${chain.length}, not 2`);
+    }
+    const started = new Work(findRoot(chain, options.roots), met, nowSeconds);
+    verifyDocument("tcb_info", collateral, chain, started);
+    return started;
+  });
+  work.narrow(tcbInfo.issueDate, tcbInfo.nextUpdate);
+  const qeIdentity = checks.run("qe_identity_dates", "QE identity is in date", () => {
+    const parsed = parseQeIdentity(collateral.qe_identity);
+    checkDocumentDates("qe_identity", parsed, nowSeconds);
+    return parsed;
+  });
+  work.narrow(qeIdentity.issueDate, qeIdentity.nextUpdate);
+  const qeSigner = checks.run("qe_identity_signature", "QE identity is signed under the root", () => {
+    const chain = parseChain(collateral.qe_identity_issuer_chain, met);
+    verifyDocument("qe_identity", collateral, chain, work);
+    return chain[0]!;
+  });
+  const rootCrl = checks.run("root_crl", "root CRL is signed and in date, and revokes no signer", () => {
+    const verified = verifyRootCrl(collateral, work);
+    checkRevoked(parseChain(collateral.tcb_info_issuer_chain, met)[0]!, verified);
+    checkRevoked(qeSigner, verified);
+    return verified;
+  });
+  const pck = checks.run("pck_crl", "PCK CRL is signed and in date", () =>
+    verifyPckCrl(collateral, rootCrl, work),
+  );
+  const { root, certificates, verified, validFrom, validUntil } = work;
+  return { root, tcbInfo, qeIdentity, rootCrl, ...pck, certificates, verified, validFrom, validUntil };
+}
+
+interface CacheEntry {
+  readonly collateral: VerifiedCollateral;
+  readonly steps: readonly TranscriptStep[];
+}
+
+const rootKeys = new WeakMap<DcapRoot, string>();
+
+/** What tells one root from another, from its bytes and not from what it says of itself. */
+function rootKey(root: DcapRoot): string {
+  const known = rootKeys.get(root);
+  if (known !== undefined) return known;
+  const key = `${toHex(root.certificate.der)} ${root.simulated} ${JSON.stringify(root.signers ?? null)}`;
+  rootKeys.set(root, key);
+  return key;
+}
+
+/**
+ * Verified collateral by the digest of its every byte and of the roots, for callers that see many quotes of one
+ * platform. An entry is used only while all its parts are in date.
+ */
+export class CollateralCache {
+  private readonly entries = new Map<string, CacheEntry>();
+  private readonly maxEntries: number;
+
+  constructor(maxEntries = 16) {
+    this.maxEntries = maxEntries;
+  }
+
+  keyOf(collateral: DcapCollateral, roots: readonly DcapRoot[]): string {
+    const parts = COLLATERAL_MEMBERS.map((name) => collateral[name]);
+    for (const root of roots) parts.push(rootKey(root));
+    // The lengths before the parts keep two splits of the same text apart.
+    return toHex(sha256(utf8(parts.map((part) => part.length).join() + ":" + parts.join(""))));
+  }
+
+  find(key: string, nowSeconds: number): CacheEntry | undefined {
+    const entry = this.entries.get(key);
+    if (entry === undefined) return undefined;
+    const { validFrom, validUntil } = entry.collateral;
+    return nowSeconds >= validFrom && nowSeconds <= validUntil ? entry : undefined;
+  }
+
+  add(key: string, entry: CacheEntry): void {
+    if (this.entries.size >= this.maxEntries) this.entries.delete(this.entries.keys().next().value!);
+    this.entries.set(key, entry);
+  }
+}
