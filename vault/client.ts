@@ -1,0 +1,193 @@
+/** The service's end: calls become frames, and statements asked for in one turn of the event loop share one. */
+import { ChannelError, type Channel } from "../ipc/index.ts";
+import {
+  encodeStatement,
+  LEAF_TYPES,
+  type AbortedStatement,
+  type InferenceStatement,
+  type StatementType,
+} from "../receipts/index.ts";
+import { errorOfNumber, VaultError } from "./error.ts";
+import {
+  MAX_BATCH,
+  OPERATIONS,
+  REFUSED_KIND,
+  type CheckpointRequest,
+  type Keyset,
+  type KeysetFields,
+  type KeysetParameters,
+  type LastCheckpoint,
+  type Operation,
+  type OperationName,
+  type ReplyOf,
+  type RequestOf,
+  type Eip712Checkpoint,
+  type SignedWords,
+  type UnsignedStatement,
+  type VaultInfo,
+} from "./wire/operations.ts";
+import { decode, encode } from "./wire/shape.ts";
+
+/** A statement as the vault signed it. */
+export interface SignedStatement extends SignedWords {
+  type: StatementType;
+}
+
+type FilledByVault = "keysetDigest" | "issuedAtMs" | "sequence";
+
+interface Waiting {
+  statement: UnsignedStatement;
+  resolve: (signed: SignedWords) => void;
+  reject: (error: unknown) => void;
+}
+
+const ZERO = new Uint8Array(32);
+
+export class VaultClient {
+  readonly #channel: Channel;
+  #batch: Waiting[] = [];
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** Asks once for what the vault is; also tells why it did not start. */
+  describe(): Promise<VaultInfo> {
+    return this.#call("describe", {});
+  }
+
+  /** Draws 1 to 1,024 request ids, each good for one signature within ten minutes. */
+  async drawTickets(count: number): Promise<Uint8Array[]> {
+    return [...(await this.#call("drawTickets", { count }))];
+  }
+
+  /**
+   * Builds the keyset from the vault's own keys and these parameters; what is signed from now on names it.
+   * @throws VaultError `keyset_invalid`
+   */
+  installKeyset(parameters: KeysetParameters): Promise<Keyset> {
+    return this.#call("installKeyset", parameters);
+  }
+
+  /**
+   * Evidence for the installed keyset, with report data that the vault computes.
+   * @param nonce 32 bytes or null
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`
+   */
+  quote(nonce: Uint8Array | null): Promise<{ type: string; quote: Uint8Array }> {
+    return this.#call("quote", { nonce });
+  }
+
+  /**
+   * @param fields `evidenceDigest` is the SHA-256 of one of the last 64 quotes for this keyset
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `evidence_unknown`
+   */
+  async signKeyset(fields: KeysetFields): Promise<SignedStatement> {
+    return { type: "Keyset", ...(await this.#call("signKeyset", fields)) };
+  }
+
+  /**
+   * Signs a complete answer and uses its ticket up. The vault sets keyset, time and sequence.
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`
+   */
+  async signInference(fields: Omit<InferenceStatement, FilledByVault>): Promise<SignedStatement> {
+    const words = encodeStatement("InferenceStatement", unfilled(fields));
+    const signed = await this.#enqueue({ type: LEAF_TYPES.InferenceStatement, words });
+    return { type: "InferenceStatement", ...signed };
+  }
+
+  /** Signs that an answer ended early; otherwise as `signInference`. */
+  async signAborted(fields: Omit<AbortedStatement, FilledByVault>): Promise<SignedStatement> {
+    const words = encodeStatement("Aborted", unfilled(fields));
+    return { type: "Aborted", ...(await this.#enqueue({ type: LEAF_TYPES.Aborted, words })) };
+  }
+
+  /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */
+  defaultSalt(requestId: Uint8Array): Promise<Uint8Array> {
+    return this.#call("defaultSalt", { requestId });
+  }
+
+  /** The 32-byte AEAD key of one stored record. @param context 32 bytes that name the record */
+  recordKey(context: Uint8Array): Promise<Uint8Array> {
+    return this.#call("recordKey", { context });
+  }
+
+  /** A 32-byte HMAC. @param message at most 65,536 bytes: put a hash of anything longer in it */
+  idempotencyTag(message: Uint8Array): Promise<Uint8Array> {
+    return this.#call("idempotencyTag", { message });
+  }
+
+  /** What the log key signed last, null for a new one: where the next consistency proof starts. */
+  lastCheckpoint(): Promise<LastCheckpoint | null> {
+    return this.#call("lastCheckpoint", {});
+  }
+
+  /**
+   * Signs a log head that extends the last one signed, which is on disk before this resolves.
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `first_checkpoint_must_be_empty`, `checkpoint_rollback`,
+   * `checkpoint_fork`, `checkpoint_previous_mismatch`, `origin_mismatch`
+   */
+  signCheckpoint(
+    request: Omit<CheckpointRequest, "previousSize"> & { previousSize?: bigint | undefined },
+  ): Promise<{ note: string; eip712: Eip712Checkpoint }> {
+    return this.#call("signCheckpoint", { ...request, previousSize: request.previousSize ?? null });
+  }
+
+  async #call<N extends OperationName>(name: N, request: RequestOf<N>): Promise<ReplyOf<N>> {
+    const operation = OPERATIONS[name] as unknown as Operation<RequestOf<N>, ReplyOf<N>>;
+    const payload = encode(operation.request, request);
+    try {
+      const reply = await this.#channel.request(operation.kind, payload);
+      if (reply.kind === REFUSED_KIND) throw errorOfNumber(reply.payload[0] ?? 0);
+      if (reply.kind !== operation.kind) throw new VaultError("malformed");
+      return decode(operation.reply, reply.payload);
+    } catch (error) {
+      throw error instanceof ChannelError ? vaultErrorOf(error) : error;
+    }
+  }
+
+  #enqueue(statement: UnsignedStatement): Promise<SignedWords> {
+    return new Promise((resolve, reject) => {
+      this.#batch.push({ statement, resolve, reject });
+      // After the microtasks of this turn, which is where most of a turn's callers run.
+      if (this.#batch.length === 1) process.nextTick(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    for (let start = 0; start < batch.length; start += MAX_BATCH) {
+      void this.#sendBatch(batch.slice(start, start + MAX_BATCH));
+    }
+  }
+
+  async #sendBatch(batch: Waiting[]): Promise<void> {
+    try {
+      const outcomes = await this.#call(
+        "sign",
+        batch.map((waiting) => waiting.statement),
+      );
+      if (outcomes.length !== batch.length) throw new VaultError("malformed");
+      outcomes.forEach((outcome, index) => {
+        if (outcome instanceof VaultError) batch[index]!.reject(outcome);
+        else batch[index]!.resolve(outcome);
+      });
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
+    }
+  }
+}
+
+function unfilled<Fields extends object>(
+  fields: Fields,
+): Fields & { keysetDigest: Uint8Array; issuedAtMs: bigint; sequence: bigint } {
+  return { ...fields, keysetDigest: ZERO, issuedAtMs: 0n, sequence: 0n };
+}
+
+function vaultErrorOf(error: ChannelError): VaultError {
+  if (error.code === "busy") return new VaultError("busy", { cause: error });
+  if (error.code === "frame_too_large") return new VaultError("request_too_large", { cause: error });
+  if (error.code === "failed") return new VaultError("internal", { cause: error });
+  return new VaultError("vault_gone", { cause: error });
+}

@@ -1,0 +1,77 @@
+/**
+ * Every way the vault refuses, with what to do about it. The order is the wire number (from 1): append only.
+ */
+const REFUSALS = [
+  ["malformed", "the request does not have its operation's exact layout"],
+  ["request_too_large", "the request is above the operation's limit"],
+  ["internal", "the vault failed on this request; its log says where"],
+  ["key_directory_unsafe", "the key directory or a file in it has another owner, a wider mode or is a link"],
+  ["key_directory_in_use", "another vault holds the key directory: stop it first"],
+  ["key_file_invalid", "the cluster key file is damaged or of an unknown version: restore it"],
+  [
+    "cluster_keys_missing",
+    "checkpoints were signed under cluster keys that are gone: restore the key file, or move the checkpoint state away to start a new log",
+  ],
+  [
+    "checkpoint_state_missing",
+    "the cluster keys are there but the last signed checkpoint is not: restore it from the same backup as the keys",
+  ],
+  [
+    "checkpoint_state_invalid",
+    "the last signed checkpoint is damaged, of an unknown version, or another log key's: restore it",
+  ],
+  ["own_user_unavailable", "the vault could not become the user that it was told to be"],
+  ["platform_unsupported", "the vault needs Linux or macOS with koffi"],
+  ["attester_unavailable", "the chosen attestation is not available to the vault's user"],
+  ["signer_broken", "the signer failed its self-test"],
+  ["ticket_unknown", "the request id was never drawn, was used already or was crowded out: draw another"],
+  ["ticket_expired", "the request id was drawn too long ago: draw another"],
+  ["keyset_missing", "no keyset is installed yet"],
+  ["keyset_expired", "the keyset's time is over: install another"],
+  ["keyset_invalid", "the keyset's parameters are out of range"],
+  ["statement_invalid", "a statement field breaks a rule that the vault holds"],
+  ["evidence_unknown", "the evidence digest is not of a quote that this vault made for the installed keyset"],
+  ["quote_rate_limited", "too many quotes were asked for: try again in a second"],
+  ["quote_failed", "the quote device failed"],
+  ["first_checkpoint_must_be_empty", "a new log key first signs size 0 with the empty tree's root"],
+  [
+    "checkpoint_rollback",
+    "the database is older than the last signed checkpoint: restore the newer one or start a new log",
+  ],
+  [
+    "checkpoint_fork",
+    "the tree does not extend the last signed checkpoint: restore the database that it was signed from or start a new log",
+  ],
+  [
+    "checkpoint_previous_mismatch",
+    "the consistency proof starts at another size than the last signed checkpoint: ask for that and prove again",
+  ],
+  ["origin_mismatch", "this log key signed for another origin: restore that origin or start a new log"],
+  ["vault_gone", "the vault ended; what was asked may or may not have been done"],
+  ["busy", "too many requests wait for the vault"],
+  ["start_failed", "the vault did not start"],
+] as const;
+
+export type VaultErrorCode = (typeof REFUSALS)[number][0];
+
+const MESSAGES = new Map<string, string>(REFUSALS);
+
+export class VaultError extends Error {
+  override readonly name = "VaultError";
+  readonly code: VaultErrorCode;
+  constructor(code: VaultErrorCode, options?: ErrorOptions) {
+    super(MESSAGES.get(code), options);
+    this.code = code;
+  }
+}
+
+export function errorNumber(code: VaultErrorCode): number {
+  return REFUSALS.findIndex(([name]) => name === code) + 1;
+}
+
+/** @throws VaultError `malformed` for a number that no code has */
+export function errorOfNumber(number: number): VaultError {
+  const refusal = REFUSALS[number - 1];
+  if (!refusal) throw new VaultError("malformed");
+  return new VaultError(refusal[0]);
+}

@@ -1,0 +1,58 @@
+/** Loads the cluster keys and the last signed checkpoint, or makes both on an empty key directory. */
+import { equal } from "../../codec/index.ts";
+import { VaultError } from "../error.ts";
+import {
+  CHECKPOINT_FILE_BYTES,
+  encodeCheckpointState,
+  parseCheckpointState,
+  type CheckpointState,
+} from "./checkpoint-state.ts";
+import {
+  drawClusterKeys,
+  encodeClusterKeys,
+  KEY_FILE_BYTES,
+  parseClusterKeys,
+  type ClusterKeys,
+} from "./cluster-keys.ts";
+import { ed25519FromSeed } from "./ed25519.ts";
+import { CHECKPOINT_FILE, KEY_FILE } from "./key-directory.ts";
+import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+
+export interface Cluster {
+  keys: ClusterKeys;
+  checkpoint: CheckpointState;
+}
+
+/**
+ * Neither file is ever made anew beside the other, but for a state under which nothing was signed (a crash between the two
+ * writes below leaves one): a lost state would let an older tree be signed, lost keys would break the log.
+ * @throws VaultError `key_directory_unsafe`, `key_file_invalid`, `cluster_keys_missing`, `checkpoint_state_missing`,
+ * `checkpoint_state_invalid`
+ */
+export async function loadCluster(): Promise<Cluster> {
+  const keyFile = await readPrivateFile(KEY_FILE, KEY_FILE_BYTES);
+  const stateFile = await readPrivateFile(CHECKPOINT_FILE, CHECKPOINT_FILE_BYTES);
+  const checkpoint = stateFile && parseCheckpointState(stateFile);
+  if (!keyFile) {
+    if (checkpoint?.last) throw new VaultError("cluster_keys_missing");
+    return createCluster();
+  }
+  const keys = parseClusterKeys(keyFile);
+  if (!checkpoint) throw new VaultError("checkpoint_state_missing");
+  if (!equal(checkpoint.logPublicKey, ed25519FromSeed(keys.logSeed).publicKey)) {
+    throw new VaultError("checkpoint_state_invalid");
+  }
+  return { keys, checkpoint };
+}
+
+async function createCluster(): Promise<Cluster> {
+  const keys = drawClusterKeys();
+  const checkpoint = { logPublicKey: ed25519FromSeed(keys.logSeed).publicKey, last: null };
+  await writePrivateFile(CHECKPOINT_FILE, encodeCheckpointState(checkpoint));
+  await writePrivateFile(KEY_FILE, encodeClusterKeys(keys));
+  return { keys, checkpoint };
+}
+
+export async function saveCheckpoint(state: CheckpointState): Promise<void> {
+  await writePrivateFile(CHECKPOINT_FILE, encodeCheckpointState(state));
+}

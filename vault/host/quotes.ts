@@ -1,0 +1,48 @@
+/** Quotes over the vault's own keyset: nobody else chooses the report data. */
+import { sha256 } from "../../codec/index.ts";
+import type { Attester } from "../../attestation/attest/index.ts";
+import { reportData } from "../../receipts/index.ts";
+import { VaultError } from "../error.ts";
+import type { Keysets } from "./keysets.ts";
+import { RateLimit } from "./rate.ts";
+
+/** Quote devices are slow and shared with the whole machine. */
+const BURST = 32;
+const PER_SECOND = 16;
+
+interface Parts {
+  attester: Attester;
+  keysets: Keysets;
+  nowMs: () => number;
+  log: (line: string) => void;
+}
+
+export class Quotes {
+  readonly #parts: Parts;
+  readonly #limit: RateLimit;
+  #device: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#limit = new RateLimit(BURST, PER_SECOND, parts.nowMs);
+  }
+
+  /**
+   * One quote at a time.
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`
+   */
+  async quote(nonce: Uint8Array | null): Promise<{ type: string; quote: Uint8Array }> {
+    const keyset = this.#parts.keysets.current(this.#parts.nowMs());
+    if (!this.#limit.take()) throw new VaultError("quote_rate_limited");
+    const made = this.#device.then(() => this.#parts.attester.quote(reportData(keyset.digest, nonce)));
+    this.#device = made.catch(() => undefined);
+    try {
+      const quote = await made;
+      keyset.rememberQuote(sha256(quote));
+      return { type: this.#parts.attester.type, quote };
+    } catch (cause) {
+      this.#parts.log(`quote failed: ${cause instanceof Error ? cause.message : "unknown reason"}`);
+      throw new VaultError("quote_failed", { cause });
+    }
+  }
+}

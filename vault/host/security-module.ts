@@ -1,0 +1,96 @@
+/** Puts the vault together: protections first, then its user and key directory, then keys. */
+import { createAttester, type Attester } from "../../attestation/attest/index.ts";
+import type { Frame, Reply } from "../../ipc/index.ts";
+import { VaultError } from "../error.ts";
+import type { VaultInfo } from "../wire/operations.ts";
+import { MAX_DRAW } from "../wire/operations.ts";
+import type { HostArguments } from "./arguments.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { loadCluster, saveCheckpoint } from "./cluster.ts";
+import { storageSecrets } from "./derive.ts";
+import { ed25519FromSeed } from "./ed25519.ts";
+import { forbidCoreDumps, forbidDumping } from "./harden.ts";
+import { drawInstanceKeys } from "./instance-keys.ts";
+import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
+import { Keysets } from "./keysets.ts";
+import { Quotes } from "./quotes.ts";
+import { serveHandlers } from "./serve.ts";
+import { Statements } from "./statements.ts";
+import { Tickets } from "./tickets.ts";
+
+/** A vault whose service was just killed needs a moment to notice and end. */
+const LOCK_WAIT_MS = 5000;
+
+/** @throws VaultError why the vault cannot start */
+export async function startSecurityModule(
+  { keyDirectory, attestation, user }: HostArguments,
+  log: (line: string) => void,
+): Promise<(frame: Frame) => Reply | Promise<Reply>> {
+  const nowMs = Date.now;
+  const coreDumps = forbidCoreDumps();
+  enterKeyDirectory(keyDirectory, user);
+  const dumpable = forbidDumping();
+  await lockKeyDirectory(LOCK_WAIT_MS);
+  const attester = openAttester(attestation, log);
+  const { keys, checkpoint } = await loadCluster();
+  const { signer, air } = drawInstanceKeys();
+  const logKey = ed25519FromSeed(keys.logSeed);
+  const secrets = storageSecrets(keys.storageKey);
+  const tickets = new Tickets(nowMs);
+  const keysets = new Keysets({ signer, air, logKey, epoch: keys.epoch, attester });
+  const quotes = new Quotes({ attester, keysets, nowMs, log });
+  const statements = new Statements({ signer, tickets, keysets, nowMs });
+  const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
+  const info: VaultInfo = {
+    receiptAddress: signer.address,
+    receiptPublicKey: signer.publicKey,
+    airPublicKey: air.publicKey,
+    logPublicKey: logKey.publicKey,
+    signer: signer.kind,
+    ownUser: user !== undefined,
+    dumpable,
+    coreDumps,
+    attester: { type: attester.type, name: attester.name, simulated: attester.simulated },
+  };
+  return serveHandlers(
+    {
+      describe: () => info,
+      drawTickets: ({ count }) => tickets.draw(requireCount(count)),
+      installKeyset: (parameters) => keysets.install(parameters, nowMs()),
+      quote: ({ nonce }) => quotes.quote(nonce),
+      signKeyset: (fields) => statements.signKeyset(fields),
+      sign: (batch) => batch.map((unsigned) => settle(() => statements.signTicketed(unsigned))),
+      defaultSalt: ({ requestId }) => secrets.defaultSalt(requestId),
+      recordKey: ({ context }) => secrets.recordKey(context),
+      idempotencyTag: ({ message }) => secrets.idempotencyTag(message),
+      lastCheckpoint: () => checkpoints.last(),
+      signCheckpoint: (request) => checkpoints.sign(request),
+    },
+    log,
+  );
+}
+
+function openAttester(name: string, log: (line: string) => void): Attester {
+  try {
+    return createAttester(name as Parameters<typeof createAttester>[0]);
+  } catch (cause) {
+    log(`attestation ${name}: ${cause instanceof Error ? cause.message : "unavailable"}`);
+    throw new VaultError("attester_unavailable", { cause });
+  }
+}
+
+function requireCount(count: number): number {
+  if (count === 0) throw new VaultError("malformed");
+  if (count > MAX_DRAW) throw new VaultError("request_too_large");
+  return count;
+}
+
+/** One statement's refusal is its own result; the rest of the batch goes on. */
+function settle<T>(sign: () => T): T | VaultError {
+  try {
+    return sign();
+  } catch (error) {
+    if (error instanceof VaultError) return error;
+    throw error;
+  }
+}

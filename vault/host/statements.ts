@@ -1,0 +1,86 @@
+/** Signs typed statements with the receipt key, under the installed keyset alone. */
+import {
+  decodeStatement,
+  encodeStatement,
+  LEAF_TYPES,
+  ReceiptError,
+  wordsDigest,
+  type StatementOf,
+  type StatementType,
+} from "../../receipts/index.ts";
+import { VaultError } from "../error.ts";
+import type { KeysetFields, SignedWords, UnsignedStatement } from "../wire/operations.ts";
+import type { Keysets } from "./keysets.ts";
+import type { Signer } from "./signer.ts";
+import { checkTicketed, type TicketedType } from "./statement-rules.ts";
+import type { Tickets } from "./tickets.ts";
+
+interface Parts {
+  signer: Signer;
+  tickets: Tickets;
+  keysets: Keysets;
+  nowMs: () => number;
+}
+
+const TICKETED = new Map<number, TicketedType>([
+  [LEAF_TYPES.InferenceStatement, "InferenceStatement"],
+  [LEAF_TYPES.Aborted, "Aborted"],
+]);
+
+export class Statements {
+  readonly #parts: Parts;
+  #lastSequence = 0n;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Signs one statement and uses its ticket up; a refused one keeps its ticket. Runs to its end without yielding, so no
+   * other request comes between the ticket's check and its use.
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`
+   */
+  signTicketed(unsigned: UnsignedStatement): SignedWords {
+    const type = TICKETED.get(unsigned.type);
+    if (!type) throw new VaultError("statement_invalid");
+    const fields = decode(type, unsigned.words);
+    checkTicketed(type, fields);
+    const nowMs = this.#parts.nowMs();
+    const keysetDigest = this.#parts.keysets.current(nowMs).digest;
+    this.#parts.tickets.consume(fields.requestId);
+    const sequence = ++this.#lastSequence;
+    return this.#sign(type, { ...fields, keysetDigest, issuedAtMs: BigInt(nowMs), sequence }, sequence);
+  }
+
+  /**
+   * Signs that this keyset is attested by that evidence, which must be a quote made here for it.
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `evidence_unknown`
+   */
+  signKeyset(fields: KeysetFields): SignedWords {
+    const keyset = this.#parts.keysets.current(this.#parts.nowMs());
+    if (fields.notBeforeMs >= fields.notAfterMs || fields.notAfterMs > keyset.notAfterMs) {
+      throw new VaultError("statement_invalid");
+    }
+    if (!keyset.isQuoted(fields.evidenceDigest)) throw new VaultError("evidence_unknown");
+    return this.#sign("Keyset", { ...fields, keysetDigest: keyset.digest }, 0n);
+  }
+
+  #sign<T extends StatementType & ("Keyset" | TicketedType)>(
+    type: T,
+    fields: StatementOf<T> & { keysetDigest: Uint8Array },
+    sequence: bigint,
+  ): SignedWords {
+    const words = encodeStatement(type, fields);
+    const digest = wordsDigest(type, words);
+    const signature = this.#parts.signer.sign(digest);
+    return { words, digest, signature, sequence, keysetDigest: fields.keysetDigest };
+  }
+}
+
+function decode<T extends TicketedType>(type: T, words: Uint8Array): StatementOf<T> {
+  try {
+    return decodeStatement(type, words);
+  } catch (error) {
+    throw error instanceof ReceiptError ? new VaultError("statement_invalid") : error;
+  }
+}

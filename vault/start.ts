@@ -1,0 +1,124 @@
+/** Starts the vault's process and speaks to it. */
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Duplex, Readable } from "node:stream";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { connect, type Channel } from "../ipc/index.ts";
+import { VaultClient } from "./client.ts";
+import { VaultError } from "./error.ts";
+import { formatArguments } from "./host/arguments.ts";
+import { MAX_FRAME_BYTES, type VaultInfo } from "./wire/operations.ts";
+
+/** Below 61,184, where systemd's dynamic users begin, and above what distributions give to accounts. */
+export const DEFAULT_VAULT_ID = 60_942;
+const START_TIMEOUT_MS = 30_000;
+const CLOSE_TIMEOUT_MS = 2000;
+const MAX_LINE_CHARACTERS = 4096;
+
+export interface VaultOptions {
+  /** Made with mode 0700 where missing; not the data directory. */
+  keyDirectory: string;
+  /** Which attester the vault opens. */
+  attestation: string;
+  /** Gets each line that the vault's process prints. */
+  log: (line: string) => void;
+  /** The vault's own user, where the service runs as root; 60,942 unless told. */
+  uid?: number;
+  gid?: number;
+}
+
+export interface Vault extends Pick<VaultClient, keyof VaultClient> {
+  readonly info: VaultInfo;
+  /** Ends the process. */
+  close(): Promise<void>;
+  /** Resolves when the process has ended, for whatever reason; every waiting call rejects with `vault_gone`. */
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+/**
+ * Starts a vault: new instance keys, the key directory's cluster keys. Started as root without a `uid`, it takes a user of
+ * its own where the system lets it (`info.ownUser` says so).
+ * @throws VaultError why it did not start
+ */
+export async function startVault(options: VaultOptions): Promise<Vault> {
+  if (process.platform === "win32") throw new VaultError("platform_unsupported");
+  const isRoot = process.geteuid?.() === 0;
+  if (options.uid !== undefined || options.gid !== undefined) return startAs(options, isRoot);
+  if (!isRoot) return startAs(options, false);
+  try {
+    return await startAs(options, true);
+  } catch (error) {
+    if (!(error instanceof VaultError) || error.code !== "own_user_unavailable") throw error;
+    options.log("the vault found no user of its own here and runs as the service's");
+    return startAs(options, false);
+  }
+}
+
+async function startAs(options: VaultOptions, ownUser: boolean): Promise<Vault> {
+  if (options.uid !== undefined && !ownUser) throw new VaultError("own_user_unavailable");
+  const uid = options.uid ?? DEFAULT_VAULT_ID;
+  const user = ownUser ? { uid, gid: options.gid ?? uid } : undefined;
+  const child = spawnHost(options, user);
+  const exited = new Promise<Awaited<Vault["exited"]>>((settle) => {
+    child.once("exit", (code, signal) => settle({ code, signal }));
+    child.once("error", () => settle({ code: null, signal: null }));
+  });
+  const channel = connect(child.stdio[3] as Duplex, { maxFrameBytes: MAX_FRAME_BYTES });
+  const client = new VaultClient(channel);
+  try {
+    const info = await within(START_TIMEOUT_MS, client.describe());
+    return Object.assign(client, { info, exited, close: () => end(child, channel, exited) });
+  } catch (error) {
+    await end(child, channel, exited);
+    if (error instanceof VaultError && error.code !== "vault_gone") throw error;
+    throw new VaultError("start_failed", { cause: error });
+  }
+}
+
+function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | undefined): ChildProcess {
+  const main = new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url);
+  const host = formatArguments({
+    keyDirectory: resolve(options.keyDirectory),
+    attestation: options.attestation,
+    user,
+  });
+  // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
+  const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {
+    cwd: "/",
+    env: {},
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
+  forwardLines(child.stdout!, options.log);
+  forwardLines(child.stderr!, options.log);
+  return child;
+}
+
+function forwardLines(stream: Readable, log: (line: string) => void): void {
+  let rest = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!.slice(0, MAX_LINE_CHARACTERS);
+    for (const line of lines) log(line.slice(0, MAX_LINE_CHARACTERS));
+  });
+  stream.on("end", () => rest && log(rest));
+}
+
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new VaultError("start_failed")), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function end(child: ChildProcess, channel: Channel, exited: Vault["exited"]): Promise<void> {
+  channel.close();
+  const timer = setTimeout(() => child.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
+  await exited;
+  clearTimeout(timer);
+}

@@ -1,0 +1,240 @@
+/** Every operation of the vault: its number and the exact layout of its request and reply. Specification: docs/spec/vault.md. */
+import {
+  block,
+  bytes,
+  flag,
+  list,
+  nullable,
+  outcome,
+  record,
+  text,
+  u16,
+  u64,
+  u8,
+  type Shape,
+} from "./shape.ts";
+
+/** The largest payload of any message, in bytes. */
+export const MAX_FRAME_BYTES = 256 * 1024;
+/** The reply kind of a refusal: one byte, the error's number. */
+export const REFUSED_KIND = 0;
+/** Tickets one request may draw. */
+export const MAX_DRAW = 1024;
+/** Statements one request may carry. */
+export const MAX_BATCH = 128;
+/** The longest message of `idempotencyTag`, in bytes: hash a body first. */
+export const MAX_TAG_MESSAGE_BYTES = 64 * 1024;
+/** Hashes of the longest consistency proof. */
+export const MAX_PROOF_NODES = 64;
+
+export interface Operation<Request, Reply> {
+  readonly kind: number;
+  readonly request: Shape<Request>;
+  readonly reply: Shape<Reply>;
+}
+
+/** What the vault is and which of its protections hold. */
+export interface VaultInfo {
+  /** The Ethereum address of the receipt key: 20 bytes. New at each start. */
+  receiptAddress: Uint8Array;
+  /** The receipt key, secp256k1 compressed: 33 bytes. New at each start. */
+  receiptPublicKey: Uint8Array;
+  /** The Ed25519 receipt key (AIR, ACI): 32 bytes. New at each start. */
+  airPublicKey: Uint8Array;
+  /** The cluster's Ed25519 log key: 32 bytes. */
+  logPublicKey: Uint8Array;
+  /** Which secp256k1 signs: the native binding, or @noble/curves where that does not load. */
+  signer: "native" | "noble";
+  /** The vault's user is another than the service's: only root can then read its key file or memory. */
+  ownUser: boolean;
+  /** Whether another process of the same user may attach to it or make it dump core (false on Linux). */
+  dumpable: boolean;
+  /** Whether a crash may leave a core dump (RLIMIT_CORE above 0). */
+  coreDumps: boolean;
+  attester: { type: string; name: string; simulated: boolean };
+}
+
+/** The last checkpoint that the log key signed. */
+export interface LastCheckpoint {
+  size: bigint;
+  /** 32 bytes. */
+  root: Uint8Array;
+}
+
+export interface KeysetParameters {
+  /** Who runs this, as the keyset tells the world: up to 256 bytes of UTF-8; null for nobody. */
+  subject: string | null;
+  /** When the keyset ends, Unix seconds; in the future and at most 366 days away. */
+  notAfterSeconds: bigint;
+  /** The log's C2SP origin. */
+  logOrigin: string;
+  /** TLS keys that the service holds; the keyset marks them `custody: service`. */
+  tlsKeys: readonly ServiceTlsKey[];
+}
+
+export interface ServiceTlsKey {
+  /** SHA-256 of the certificate's SubjectPublicKeyInfo: 32 bytes. */
+  spkiSha256: Uint8Array;
+  /** Null for any name. */
+  domain: string | null;
+}
+
+export interface Keyset {
+  /** The exact JCS text. */
+  text: string;
+  /** SHA-256 of the text: 32 bytes. */
+  digest: Uint8Array;
+}
+
+export interface UnsignedStatement {
+  /** The leaf type byte. */
+  type: number;
+  /** The statement's ABI words, zero where the vault fills in. */
+  words: Uint8Array;
+}
+
+export interface SignedWords {
+  words: Uint8Array;
+  digest: Uint8Array;
+  signature: Uint8Array;
+  sequence: bigint;
+  keysetDigest: Uint8Array;
+}
+
+export interface CheckpointRequest {
+  size: bigint;
+  /** 32 bytes. */
+  root: Uint8Array;
+  /** The size that the consistency proof starts at, where the caller knows it. */
+  previousSize: bigint | null;
+  /** RFC 9162 section 2.1.4 from the last signed checkpoint's size to this one's. */
+  consistencyProof: readonly Uint8Array[];
+}
+
+/** The EIP-712 form of a checkpoint. */
+export interface Eip712Checkpoint {
+  origin: string;
+  size: bigint;
+  root: Uint8Array;
+  keysetDigest: Uint8Array;
+  timeMs: bigint;
+  /** The signed digest: 32 bytes. */
+  digest: Uint8Array;
+  /** r ‖ s ‖ v: 65 bytes. */
+  signature: Uint8Array;
+}
+
+export interface KeysetFields {
+  evidenceDigest: Uint8Array;
+  endorsementsDigest: Uint8Array;
+  notBeforeMs: bigint;
+  notAfterMs: bigint;
+}
+
+const bytes32 = bytes(32);
+
+const signer: Shape<VaultInfo["signer"]> = {
+  write: (parts, value) => flag.write(parts, value === "native"),
+  read: (cursor) => (flag.read(cursor) ? "native" : "noble"),
+};
+
+const nothing = record<object>({});
+
+const signedWords = record<SignedWords>({
+  words: block(1024),
+  digest: bytes32,
+  signature: bytes(65),
+  sequence: u64,
+  keysetDigest: bytes32,
+});
+
+function operation<Request, Reply>(
+  kind: number,
+  request: Shape<Request>,
+  reply: Shape<Reply>,
+): Operation<Request, Reply> {
+  return { kind, request, reply };
+}
+
+export const OPERATIONS = {
+  describe: operation(
+    1,
+    nothing,
+    record<VaultInfo>({
+      receiptAddress: bytes(20),
+      receiptPublicKey: bytes(33),
+      airPublicKey: bytes32,
+      logPublicKey: bytes32,
+      signer,
+      ownUser: flag,
+      dumpable: flag,
+      coreDumps: flag,
+      attester: record<VaultInfo["attester"]>({ type: text(64), name: text(256), simulated: flag }),
+    }),
+  ),
+  drawTickets: operation(2, record<{ count: number }>({ count: u16 }), list(bytes32, MAX_DRAW)),
+  installKeyset: operation(
+    3,
+    record<KeysetParameters>({
+      subject: nullable(text(256)),
+      notAfterSeconds: u64,
+      logOrigin: text(255),
+      tlsKeys: list(record<ServiceTlsKey>({ spkiSha256: bytes32, domain: nullable(text(253)) }), 8),
+    }),
+    record<Keyset>({ text: text(64 * 1024), digest: bytes32 }),
+  ),
+  quote: operation(
+    4,
+    record<{ nonce: Uint8Array | null }>({ nonce: nullable(bytes32) }),
+    record<{ type: string; quote: Uint8Array }>({ type: text(64), quote: block(128 * 1024) }),
+  ),
+  signKeyset: operation(
+    5,
+    record<KeysetFields>({
+      evidenceDigest: bytes32,
+      endorsementsDigest: bytes32,
+      notBeforeMs: u64,
+      notAfterMs: u64,
+    }),
+    signedWords,
+  ),
+  sign: operation(
+    6,
+    list(record<UnsignedStatement>({ type: u8, words: block(1024) }), MAX_BATCH),
+    list(outcome(signedWords), MAX_BATCH),
+  ),
+  defaultSalt: operation(7, record<{ requestId: Uint8Array }>({ requestId: bytes32 }), bytes32),
+  recordKey: operation(8, record<{ context: Uint8Array }>({ context: bytes32 }), bytes32),
+  idempotencyTag: operation(
+    9,
+    record<{ message: Uint8Array }>({ message: block(MAX_TAG_MESSAGE_BYTES) }),
+    bytes32,
+  ),
+  signCheckpoint: operation(
+    10,
+    record<CheckpointRequest>({
+      size: u64,
+      root: bytes32,
+      previousSize: nullable(u64),
+      consistencyProof: list(bytes32, MAX_PROOF_NODES),
+    }),
+    record<{ note: string; eip712: Eip712Checkpoint }>({
+      note: text(4096),
+      eip712: record<Eip712Checkpoint>({
+        origin: text(255),
+        size: u64,
+        root: bytes32,
+        keysetDigest: bytes32,
+        timeMs: u64,
+        digest: bytes32,
+        signature: bytes(65),
+      }),
+    }),
+  ),
+  lastCheckpoint: operation(11, nothing, nullable(record<LastCheckpoint>({ size: u64, root: bytes32 }))),
+} as const;
+
+export type Operations = typeof OPERATIONS;
+export type OperationName = keyof Operations;
+export type RequestOf<N extends OperationName> = ReturnType<Operations[N]["request"]["read"]>;
+export type ReplyOf<N extends OperationName> = ReturnType<Operations[N]["reply"]["read"]>;

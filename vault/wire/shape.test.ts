@@ -1,0 +1,133 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { VaultError } from "../error.ts";
+import { OPERATIONS, type OperationName } from "./operations.ts";
+import { decode, encode, type Shape } from "./shape.ts";
+
+const digest = new Uint8Array(32).fill(5);
+const signed = {
+  words: new Uint8Array(544).fill(1),
+  digest,
+  signature: new Uint8Array(65).fill(2),
+  sequence: 7n,
+  keysetDigest: digest,
+};
+
+/** One message of each layout, with every optional part present. */
+const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = {
+  describe: {
+    request: {},
+    reply: {
+      receiptAddress: new Uint8Array(20).fill(1),
+      receiptPublicKey: new Uint8Array(33).fill(2),
+      airPublicKey: digest,
+      logPublicKey: digest,
+      signer: "noble",
+      ownUser: true,
+      dumpable: false,
+      coreDumps: true,
+      attester: { type: "tdx", name: "simulated", simulated: true },
+    },
+  },
+  drawTickets: { request: { count: 1024 }, reply: [digest, digest] },
+  installKeyset: {
+    request: {
+      subject: "Ünïcode",
+      notAfterSeconds: 2n ** 64n - 1n,
+      logOrigin: "log.example",
+      tlsKeys: [
+        { spkiSha256: digest, domain: null },
+        { spkiSha256: digest, domain: "a.example" },
+      ],
+    },
+    reply: { text: "{}", digest },
+  },
+  quote: { request: { nonce: digest }, reply: { type: "tdx", quote: new Uint8Array(5000).fill(3) } },
+  signKeyset: {
+    request: { evidenceDigest: digest, endorsementsDigest: digest, notBeforeMs: 1n, notAfterMs: 2n },
+    reply: signed,
+  },
+  sign: {
+    request: [
+      { type: 1, words: new Uint8Array(544) },
+      { type: 3, words: new Uint8Array(512) },
+    ],
+    reply: [signed, new VaultError("ticket_unknown")],
+  },
+  defaultSalt: { request: { requestId: digest }, reply: digest },
+  recordKey: { request: { context: digest }, reply: digest },
+  idempotencyTag: { request: { message: new Uint8Array(65_536) }, reply: digest },
+  signCheckpoint: {
+    request: { size: 9n, root: digest, previousSize: 4n, consistencyProof: [digest, digest] },
+    reply: {
+      note: "log.example\n9\n",
+      eip712: {
+        origin: "log.example",
+        size: 9n,
+        root: digest,
+        keysetDigest: digest,
+        timeMs: 3n,
+        digest,
+        signature: new Uint8Array(65),
+      },
+    },
+  },
+  lastCheckpoint: { request: {}, reply: { size: 1n, root: digest } },
+};
+
+const messages = (Object.keys(SAMPLES) as OperationName[]).flatMap((name) =>
+  (["request", "reply"] as const).map((side) => ({
+    name: `${name} ${side}`,
+    shape: OPERATIONS[name][side] as Shape<unknown>,
+    value: SAMPLES[name][side],
+  })),
+);
+
+const malformed = expect.objectContaining({ name: "VaultError" });
+
+describe.each(messages)("$name", ({ shape, value }) => {
+  const bytes = Buffer.from(encode(shape, value));
+
+  it("comes back as it went", () => {
+    expect(decode(shape, bytes)).toEqual(value);
+  });
+
+  it("is refused when cut anywhere or followed by anything", () => {
+    const step = Math.max(1, Math.floor(bytes.length / 200));
+    for (let end = 0; end < bytes.length; end += step) {
+      expect(() => decode(shape, bytes.subarray(0, end))).toThrow(malformed);
+    }
+    expect(() => decode(shape, Buffer.concat([bytes, Buffer.alloc(1)]))).toThrow(malformed);
+  });
+
+  it("reads arbitrary bytes or refuses them by its own error, and reads what it wrote", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (garbage) => {
+        try {
+          const read = decode(shape, Buffer.from(garbage));
+          expect(decode(shape, Buffer.from(encode(shape, read)))).toEqual(read);
+        } catch (error) {
+          expect(error).toBeInstanceOf(VaultError);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+it("has a kind of its own for each operation, none the refusal's", () => {
+  const kinds = Object.values(OPERATIONS).map((operation) => operation.kind);
+  expect(new Set([0, ...kinds]).size).toBe(kinds.length + 1);
+});
+
+it.each([
+  [OPERATIONS.defaultSalt.request, { requestId: new Uint8Array(31) }],
+  [OPERATIONS.drawTickets.request, { count: 65_536 }],
+  [OPERATIONS.drawTickets.request, { count: -1 }],
+  [OPERATIONS.drawTickets.request, { count: 1.5 }],
+  [OPERATIONS.idempotencyTag.request, { message: new Uint8Array(65_537) }],
+  [OPERATIONS.signKeyset.request, { ...(SAMPLES.signKeyset.request as object), notAfterMs: -1n }],
+  [OPERATIONS.signKeyset.request, { ...(SAMPLES.signKeyset.request as object), notAfterMs: 2n ** 64n }],
+])("writes nothing out of range (%#)", (shape, value) => {
+  expect(() => encode(shape as Shape<unknown>, value)).toThrow(malformed);
+});
