@@ -53,7 +53,8 @@ type TypedArray<T> = new (buffer: ArrayBufferLike, byteOffset: number, length: n
 /** Elements of raw data without a copy where its place in memory allows it. The platform must be little-endian. */
 export function viewAs<T>(array: TypedArray<T> & { BYTES_PER_ELEMENT: number }, data: Uint8Array): T {
   const size = array.BYTES_PER_ELEMENT;
-  const source = data.byteOffset % size === 0 ? data : data.slice();
+  // Not slice(): in Node a Buffer's is a view at the same place.
+  const source = data.byteOffset % size === 0 ? data : new Uint8Array(data);
   return new array(source.buffer, source.byteOffset, data.length / size);
 }
 

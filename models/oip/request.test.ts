@@ -36,6 +36,13 @@ const input = (datatype: string, shape: number[], size: unknown, more: object = 
   ...more,
 });
 
+const values = (text: string, datatype: string) => {
+  const { id, inputs } = parse(integers(text, datatype));
+  expect(id).toBe('12345678901234567890 " 98765432109876543');
+  const { buffer } = inputs[0]!.data;
+  return Array.from(datatype === "INT64" ? new BigInt64Array(buffer) : new BigUint64Array(buffer));
+};
+
 describe("JSON data", () => {
   test.each<[Datatype, unknown[], string]>([
     ["BOOL", [true, false], "0100"],
@@ -98,12 +105,6 @@ describe("JSON data", () => {
   });
 
   test("64-bit integers beyond 2^53 are exact", () => {
-    const values = (text: string, datatype: string) => {
-      const { id, inputs } = parse(integers(text, datatype));
-      expect(id).toBe('12345678901234567890 " 98765432109876543');
-      const { buffer } = inputs[0]!.data;
-      return Array.from(datatype === "INT64" ? new BigInt64Array(buffer) : new BigUint64Array(buffer));
-    };
     expect(values("[9007199254740993, -9223372036854775808,\n9223372036854775807]", "INT64")).toEqual([
       9007199254740993n,
       -9223372036854775808n,

@@ -77,11 +77,12 @@ describe("responses", () => {
   });
 
   test("views at odd offsets are read", () => {
-    const shifted = new Uint8Array(13);
-    shifted.set(outputs[0]!.data, 1);
-    const output = { ...outputs[0]!, data: shifted.subarray(1) };
-    const { body } = encodeInferResponse({ modelName: "m", outputs: [output] }, all);
-    expect(toHex(parseInferResponse(body).outputs[0]!.data)).toBe(toHex(outputs[0]!.data));
+    for (const shifted of [new Uint8Array(13), Buffer.from(new ArrayBuffer(13))]) {
+      shifted.set(outputs[0]!.data, 1);
+      const output = { ...outputs[0]!, data: shifted.subarray(1) };
+      const { body } = encodeInferResponse({ modelName: "m", outputs: [output] }, all);
+      expect(toHex(parseInferResponse(body).outputs[0]!.data)).toBe(toHex(outputs[0]!.data));
+    }
   });
 
   test("a response that is none is refused", () => {

@@ -1,0 +1,84 @@
+/** The HTTP application: middleware in its order, then an endpoint a file. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { createAuthenticator } from "./middleware/authenticate.ts";
+import { cors } from "./middleware/cors.ts";
+import type { App, AppEnv } from "./middleware/env.ts";
+import { envelope } from "./middleware/envelope.ts";
+import { handleError, handleNotFound, problemResponse, refuseInvalid } from "./middleware/failure.ts";
+import { ServiceError } from "./problem.ts";
+import { account } from "./routes/account.ts";
+import { attestation } from "./routes/attestation.ts";
+import { checkpoint } from "./routes/checkpoint.ts";
+import { docs } from "./routes/docs.ts";
+import { document } from "./routes/document.ts";
+import { health } from "./routes/health.ts";
+import { infer } from "./routes/infer.ts";
+import { landing } from "./routes/landing.ts";
+import { metrics } from "./routes/metrics.ts";
+import { modelConfig } from "./routes/model-config.ts";
+import { modelMetadata } from "./routes/model-metadata.ts";
+import { modelReady } from "./routes/model-ready.ts";
+import { models } from "./routes/models.ts";
+import { problem } from "./routes/problem.ts";
+import { receiptLink } from "./routes/receipt-link.ts";
+import { receipt } from "./routes/receipt.ts";
+import { repositoryIndex } from "./routes/repository-index.ts";
+import { serverMetadata } from "./routes/server-metadata.ts";
+import type { Services } from "./services.ts";
+
+export function createApp(services: Services): App {
+  const app: App = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid });
+  app.onError(handleError(services));
+  app.notFound(handleNotFound);
+  app.use(envelope(services));
+  app.use(cors());
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) =>
+        problemResponse(
+          c,
+          new ServiceError("method_not_allowed", undefined, { headers: { allow: methods.join(", ") } }),
+        ),
+    }),
+  );
+  registerSecurity(app);
+  registerRoutes(app, services);
+  return app;
+}
+
+function registerSecurity(app: App): void {
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    description: "An API key; the operator makes one with `affidavit keys create`",
+  });
+  app.openAPIRegistry.registerComponent("securitySchemes", "apiKey", {
+    type: "apiKey",
+    in: "header",
+    name: "X-API-Key",
+  });
+}
+
+function registerRoutes(app: App, services: Services): void {
+  const authenticator = createAuthenticator(services);
+  landing(app, services);
+  docs(app, services);
+  health(app, services);
+  metrics(app, services);
+  problem(app);
+  serverMetadata(app, services);
+  modelMetadata(app, services);
+  modelReady(app, services);
+  modelConfig(app, services);
+  repositoryIndex(app, services);
+  infer(app, services, authenticator);
+  attestation(app, services);
+  receipt(app, services, authenticator);
+  receiptLink(app, services, authenticator);
+  document(app, services);
+  account(app, authenticator);
+  models(app, services);
+  checkpoint(app, services);
+}

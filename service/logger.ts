@@ -1,0 +1,69 @@
+/**
+ * The log: JSON lines that hold no input, output, key, token, nonce or salt. Three layers see to it: callers log named
+ * facts only, errors lose their message unless its class promises a clean one, and names that hold secrets are censored.
+ */
+import { pino } from "pino";
+import type { DestinationStream, Logger } from "pino";
+
+/** Members that never hold anything fit for a log, here and one level down. */
+const SECRET_MEMBERS = [
+  "authorization",
+  "apiKey",
+  "key",
+  "token",
+  "nonce",
+  "salt",
+  "password",
+  "secret",
+  "cookie",
+  "headers",
+  "query",
+  "url",
+  "body",
+  "inputs",
+  "outputs",
+];
+
+/** Classes whose messages are our own words and hold no values. */
+const CLEAN_ERRORS = new Set(["VaultError", "DatabaseError", "ConfigError"]);
+
+/** What may be said of an error: its class, its code, where it was thrown. A message may quote what a caller sent. */
+export function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { name: typeof error };
+  const { code } = error as { code?: unknown };
+  return {
+    name: error.name.slice(0, 64),
+    ...(typeof code === "string" && /^\w{1,64}$/.test(code) && { code }),
+    ...(CLEAN_ERRORS.has(error.name) && { message: error.message }),
+    frames: stackFrames(error.stack),
+    ...(error.cause !== undefined && { cause: causeOf(error.cause) }),
+  };
+}
+
+function causeOf(cause: unknown): Record<string, unknown> {
+  if (!(cause instanceof Error)) return { name: typeof cause };
+  return { name: cause.name.slice(0, 64), frames: stackFrames(cause.stack) };
+}
+
+/** Lines of a stack without its first lines, which repeat the message. */
+function stackFrames(stack: string | undefined): string[] {
+  const lines = (stack ?? "").split("\n");
+  return lines
+    .filter((line) => line.startsWith("    at "))
+    .slice(0, 12)
+    .map((line) => line.trim());
+}
+
+export function createLogger(options: { level: string; destination?: DestinationStream }): Logger {
+  return pino(
+    {
+      level: options.level,
+      base: { service: "affidavit" },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: describeError, error: describeError },
+      redact: { paths: SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`]), censor: "[removed]" },
+    },
+    options.destination ?? pino.destination({ fd: 1, sync: true }),
+  );
+}

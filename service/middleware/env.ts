@@ -1,0 +1,21 @@
+/** What middleware leaves for routes. */
+import type { HttpBindings } from "@hono/node-server";
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { Account } from "../services.ts";
+
+export interface AppEnv {
+  /** Empty where the app is called without a server. */
+  Bindings: Partial<HttpBindings>;
+  Variables: {
+    /** Names the request in answers and logs. */
+    traceId: string;
+    /** Set by `authenticate`. */
+    account: Account;
+    /** Code of the problem that was answered. */
+    problem: string | undefined;
+  };
+}
+
+export type App = OpenAPIHono<AppEnv>;
+export type AppContext = Context<AppEnv>;

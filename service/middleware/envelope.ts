@@ -1,0 +1,70 @@
+/** Around every request: its id, the log line, metrics, security headers, and the door that closes at shutdown. */
+import { routePath } from "hono/route";
+import type { MiddlewareHandler } from "hono";
+import { toHex } from "../../codec/index.ts";
+import { ServiceError } from "../problem.ts";
+import type { Services } from "../services.ts";
+import type { AppContext, AppEnv } from "./env.ts";
+import { problemResponse } from "./failure.ts";
+
+const TRACE_ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** What a supervisor still asks during shutdown. */
+const ALWAYS_OPEN = new Set(["/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"]);
+
+/** Nothing may be loaded or framed; `/docs` sets its own. */
+const CONTENT_SECURITY_POLICY =
+  "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+export function envelope(services: Services): MiddlewareHandler<AppEnv> {
+  const { lifecycle, metrics } = services;
+  return async (c, next) => {
+    const startedMs = performance.now();
+    const given = c.req.header("x-request-id");
+    // One that is not well formed is replaced, not refused: proxies make up their own.
+    c.set("traceId", given !== undefined && TRACE_ID.test(given) ? given : toHex(services.randomBytes(16)));
+    lifecycle.enter();
+    metrics.inFlight(lifecycle.running);
+    try {
+      if (lifecycle.draining && !ALWAYS_OPEN.has(c.req.path)) {
+        const refusal = new ServiceError("service_draining", undefined, { headers: { connection: "close" } });
+        c.res = problemResponse(c, refusal);
+      } else {
+        await next();
+      }
+    } finally {
+      lifecycle.leave();
+      metrics.inFlight(lifecycle.running);
+    }
+    setHeaders(c);
+    record(services, c, performance.now() - startedMs);
+  };
+}
+
+function setHeaders(c: AppContext): void {
+  const { headers } = c.res;
+  headers.set("x-request-id", c.var.traceId);
+  headers.set("x-content-type-options", "nosniff");
+  headers.set("referrer-policy", "no-referrer");
+  headers.set("cross-origin-resource-policy", "cross-origin");
+  if (!headers.has("content-security-policy"))
+    headers.set("content-security-policy", CONTENT_SECURITY_POLICY);
+}
+
+/** The route's pattern stands for the path, which holds receipt ids; the query, which holds tokens, is left out. */
+function record(services: Services, c: AppContext, tookMs: number): void {
+  const route = c.res.status === 404 && c.var.problem === "route_not_found" ? "unmatched" : routePath(c, -1);
+  services.metrics.request(c.req.method, route, c.res.status, tookMs / 1000);
+  services.log.info(
+    {
+      traceId: c.var.traceId,
+      method: c.req.method.slice(0, 16),
+      route,
+      status: c.res.status,
+      tookMs: Math.round(tookMs * 1000) / 1000,
+      account: c.var.account?.accountId,
+      problem: c.var.problem,
+    },
+    "request",
+  );
+}

@@ -1,0 +1,258 @@
+/**
+ * Every code that a caller can see, with its HTTP status and title (RFC 9457). One line a code; a code of any domain's
+ * error union that has no line does not compile.
+ */
+import type { ModelErrorCode, OipErrorCode } from "../models/client.ts";
+import type { ReceiptErrorCode } from "../receipts/index.ts";
+import type { VaultErrorCode } from "../vault/index.ts";
+import type { DatabaseErrorCode } from "./db/error.ts";
+
+/** Codes of the HTTP side and of the pipeline itself. */
+export type ServiceErrorCode =
+  | "internal"
+  | "route_not_found"
+  | "method_not_allowed"
+  | "request_invalid"
+  | "request_header_invalid"
+  | "request_body_too_large"
+  | "request_body_incomplete"
+  | "request_encoding_unsupported"
+  | "request_encoding_invalid"
+  | "request_inflates_too_much"
+  | "content_type_unsupported"
+  | "request_timeout"
+  | "caller_gone"
+  | "unauthenticated"
+  | "api_key_invalid"
+  | "service_overloaded"
+  | "service_draining"
+  | "receipt_not_found"
+  | "link_expired"
+  | "document_not_found"
+  | "checkpoint_not_found"
+  | "evidence_unavailable"
+  | "idempotency_conflict"
+  | "idempotency_in_progress"
+  | "idempotency_expired"
+  | "replay_unreadable"
+  | "session_unavailable";
+
+/** The vault's codes are short words among themselves; callers see them with a prefix. */
+export type ProblemCode =
+  | ServiceErrorCode
+  | OipErrorCode
+  | ModelErrorCode
+  | ReceiptErrorCode
+  | DatabaseErrorCode
+  | `vault_${VaultErrorCode}`;
+
+export type ProblemStatus =
+  | 400
+  | 401
+  | 404
+  | 405
+  | 408
+  | 409
+  | 410
+  | 413
+  | 415
+  | 422
+  | 429
+  | 499
+  | 500
+  | 502
+  | 503
+  | 504;
+
+export type ProblemRow = readonly [status: ProblemStatus, title: string];
+
+const SERVICE = {
+  internal: [500, "The service failed; nothing was charged"],
+  route_not_found: [404, "No such resource"],
+  method_not_allowed: [405, "The resource does not take this method"],
+  request_invalid: [400, "A parameter or body member is not valid"],
+  request_header_invalid: [400, "A request header is not valid"],
+  request_body_too_large: [413, "The body is too large"],
+  request_body_incomplete: [400, "The body ended before its announced length"],
+  request_encoding_unsupported: [415, "The Content-Encoding is not supported"],
+  request_encoding_invalid: [400, "The body is not what its Content-Encoding says"],
+  request_inflates_too_much: [413, "The body inflates to too many bytes"],
+  content_type_unsupported: [415, "The Content-Type is not supported"],
+  request_timeout: [504, "The request took too long"],
+  caller_gone: [499, "The caller closed the connection"],
+  unauthenticated: [401, "An API key is needed"],
+  api_key_invalid: [401, "The API key is unknown or revoked"],
+  service_overloaded: [503, "Too many requests at one time"],
+  service_draining: [503, "The service is shutting down"],
+  receipt_not_found: [404, "No such receipt for this caller"],
+  link_expired: [410, "The link has expired"],
+  document_not_found: [404, "No document has this digest"],
+  checkpoint_not_found: [404, "The log has no checkpoint yet"],
+  evidence_unavailable: [503, "Evidence cannot be made right now"],
+  idempotency_conflict: [422, "The idempotency key was used with another request"],
+  idempotency_in_progress: [409, "A request with this idempotency key is running"],
+  idempotency_expired: [410, "The answer for this idempotency key is no longer kept"],
+  replay_unreadable: [500, "The kept answer cannot be opened"],
+  session_unavailable: [503, "The vault is being started: retry"],
+} as const satisfies Record<ServiceErrorCode, ProblemRow>;
+
+const OIP = {
+  oip_not_json: [400, "The request is not JSON"],
+  oip_too_large: [413, "The message has too much of something"],
+  oip_member_missing: [400, "A member is missing"],
+  oip_member_unknown: [400, "A member is not known"],
+  oip_member_invalid: [400, "A member has the wrong form"],
+  oip_parameter_unsupported: [400, "A parameter is not supported"],
+  oip_tensor_duplicate: [400, "A tensor appears twice"],
+  oip_datatype_unknown: [400, "A datatype is not known"],
+  oip_datatype_unsupported: [400, "A datatype is not supported"],
+  oip_shape_invalid: [400, "A shape is not valid"],
+  oip_data_length_mismatch: [400, "Data and shape differ"],
+  oip_data_type_mismatch: [400, "Data and datatype differ"],
+  oip_number_out_of_range: [400, "A number is not a value of its datatype"],
+  oip_text_invalid: [400, "Text is not Unicode"],
+  oip_header_length_invalid: [400, "The length of the JSON part is wrong or missing"],
+  oip_binary_size_mismatch: [400, "The binary part does not fit the tensors"],
+  oip_binary_invalid: [400, "Binary data is malformed"],
+  oip_output_unknown: [400, "The model has no such output"],
+  oip_not_finite: [422, "JSON cannot carry the answer: ask for binary data"],
+  oip_not_text: [422, "JSON cannot carry the answer: ask for binary data"],
+} as const satisfies Record<OipErrorCode, ProblemRow>;
+
+const MODEL = {
+  manifest_invalid: [500, "A model's manifest is not valid"],
+  manifest_not_canonical: [500, "A model's manifest is not canonical"],
+  model_exists: [409, "The model exists already"],
+  model_not_found: [404, "No such model or version"],
+  model_unavailable: [503, "The model cannot run right now"],
+  weights_missing: [503, "The model's weights are missing"],
+  weights_digest_mismatch: [503, "The model's weights are not those of its manifest"],
+  graph_invalid: [503, "The model's graph cannot be loaded"],
+  graph_mismatch: [503, "The model's graph is not that of its manifest"],
+  input_invalid: [400, "An input is malformed"],
+  input_name_unknown: [400, "The model has no such input"],
+  input_missing: [400, "An input is missing"],
+  input_duplicate: [400, "An input appears twice"],
+  input_datatype_mismatch: [400, "An input has another datatype than the model's"],
+  input_shape_mismatch: [400, "An input has another shape than the model's"],
+  input_not_finite: [400, "An input holds NaN or infinity"],
+  input_too_large: [413, "An input is too large"],
+  output_invalid: [500, "The model's output is not what its manifest says"],
+  output_not_finite: [422, "The model answered with NaN or infinity"],
+  output_overflow: [422, "The model's output is out of range"],
+  output_too_large: [500, "The model's output is too large"],
+  engine_overloaded: [429, "Too many inferences are waiting"],
+  engine_timeout: [504, "The model ran too long and was stopped"],
+  engine_crashed: [502, "The engine died under this request"],
+  engine_failed: [500, "The engine could not run the model on this input"],
+  engine_provider_unavailable: [503, "The execution provider is not available"],
+  cancelled: [499, "The request was cancelled"],
+} as const satisfies Record<ModelErrorCode, ProblemRow>;
+
+const RECEIPT = {
+  statement_invalid: [500, "A statement's field is out of range"],
+  statement_not_decodable: [400, "The statement cannot be decoded"],
+  signature_invalid: [400, "The signature is malformed"],
+  signature_high_s: [400, "The signature is not in its one accepted form"],
+  leaf_invalid: [400, "The log leaf is malformed"],
+  salt_invalid: [400, "The salt is not 32 bytes"],
+  digest_input_invalid: [400, "A value to be hashed is malformed"],
+  tensor_invalid: [400, "A tensor is malformed"],
+  tensor_name_duplicate: [400, "A tensor appears twice"],
+  tensor_limit: [413, "There are too many tensors, or they are too large"],
+  tensor_encoding_invalid: [400, "The canonical tensor encoding is malformed"],
+  output_kind_mismatch: [500, "The model's output cannot be encoded as its manifest says"],
+  output_limit: [500, "The model's output is too large to encode"],
+  output_not_finite: MODEL.output_not_finite,
+  output_overflow: MODEL.output_overflow,
+  keyset_invalid: [400, "The keyset is malformed"],
+  keyset_not_canonical: [400, "The keyset is not canonical"],
+  keyset_prefix_mismatch: [400, "The keyset does not start as it must"],
+  nonce_invalid: [400, "The nonce is not 32 bytes"],
+  range_invalid: [500, "The log's compact range is malformed"],
+  tree_position_invalid: [400, "The log has no such position"],
+  inclusion_invalid: [400, "The inclusion proof does not hold"],
+  consistency_invalid: [400, "The consistency proof does not hold"],
+  note_invalid: [400, "The signed note is malformed"],
+  note_limit: [413, "The signed note is too long"],
+  note_signature_missing: [400, "The signed note lacks the wanted signature"],
+  note_signature_invalid: [400, "The signed note's signature does not hold"],
+  checkpoint_invalid: [400, "The checkpoint is malformed"],
+  checkpoint_origin_mismatch: [400, "The checkpoint is of another log"],
+  tile_invalid: [400, "The log tile is malformed"],
+  proof_text_invalid: [400, "The proof's text is malformed"],
+  header_invalid: [400, "The receipt header is malformed"],
+  bundle_limit: [413, "The receipt is too large"],
+  bundle_invalid: [400, "The receipt is malformed"],
+  format_version_unknown: [400, "The receipt's format version is not known"],
+  private_part_invalid: [400, "The receipt's private part is malformed"],
+} as const satisfies Record<ReceiptErrorCode, ProblemRow>;
+
+const DATABASE = {
+  database_unavailable: [503, "The database cannot be reached; nothing was answered"],
+  database_failed: [500, "The database refused a statement"],
+  database_version: [500, "The database is too old"],
+  database_unsafe: [500, "The database is not set to keep what it commits"],
+  database_migration_failed: [500, "The database could not be migrated"],
+  database_in_use: [500, "Another service holds the data"],
+  embedded_unsupported: [500, "No embedded database exists for this system"],
+  embedded_user_missing: [500, "The embedded database has no user to run as"],
+  embedded_place_lost: [500, "The embedded database's place was lost"],
+  embedded_place_refused: [500, "The embedded database's place was refused"],
+  embedded_start_failed: [500, "The embedded database did not start"],
+  append_invalid: [500, "The statement cannot be appended"],
+  append_queue_full: [503, "Too many statements wait for the database"],
+  append_closed: [503, "The log no longer takes statements"],
+  append_outcome_unknown: [
+    503,
+    "Whether the statement was stored is not known: retry with the same Idempotency-Key",
+  ],
+  request_id_taken: [500, "The request id was used already"],
+  statement_exists: [500, "The statement was stored already"],
+  idempotency_lost: [503, "The reservation of the idempotency key was lost: retry"],
+  log_fenced: [503, "Another instance took over the log"],
+  log_corrupt: [500, "The log's stored state does not hold together"],
+  log_range: [400, "The log has no such range"],
+} as const satisfies Record<DatabaseErrorCode, ProblemRow>;
+
+const VAULT = {
+  vault_malformed: [500, "The vault could not read a request"],
+  vault_request_too_large: [500, "A request to the vault was too large"],
+  vault_internal: [500, "The vault failed"],
+  vault_key_directory_unsafe: [503, "The vault's key directory is not safe"],
+  vault_key_directory_in_use: [503, "The vault's key directory is in use"],
+  vault_key_file_invalid: [503, "The vault's key file is damaged"],
+  vault_cluster_keys_missing: [503, "The vault's cluster keys are missing"],
+  vault_checkpoint_state_missing: [503, "The vault's last checkpoint is missing"],
+  vault_checkpoint_state_invalid: [503, "The vault's last checkpoint is damaged"],
+  vault_own_user_unavailable: [503, "The vault could not become its own user"],
+  vault_platform_unsupported: [503, "The vault does not run on this system"],
+  vault_attester_unavailable: [503, "The chosen attestation is not available"],
+  vault_signer_broken: [503, "The vault's signer failed its self-test"],
+  vault_ticket_unknown: [503, "The request id was not usable: retry"],
+  vault_ticket_expired: [503, "The request waited too long to be signed: retry"],
+  vault_keyset_missing: [503, "No keyset is installed yet"],
+  vault_keyset_expired: [503, "The keyset has expired and is being replaced"],
+  vault_keyset_invalid: [500, "The keyset's parameters are out of range"],
+  vault_statement_invalid: [500, "The vault refused a statement"],
+  vault_evidence_unknown: [500, "The vault does not know the evidence"],
+  vault_quote_rate_limited: [429, "Too much evidence was asked for: try again in a second"],
+  vault_quote_failed: [503, "The quote device failed"],
+  vault_first_checkpoint_must_be_empty: [500, "The log's first checkpoint must be empty"],
+  vault_checkpoint_rollback: [500, "The database is older than the last signed checkpoint"],
+  vault_checkpoint_fork: [500, "The log does not extend its last signed checkpoint"],
+  vault_checkpoint_previous_mismatch: [500, "The consistency proof starts at another size"],
+  vault_origin_mismatch: [500, "The log key signed for another origin"],
+  vault_vault_gone: [503, "The vault ended and is being restarted: retry"],
+  vault_busy: [503, "Too many requests wait for the vault"],
+  vault_start_failed: [503, "The vault did not start"],
+} as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;
+
+export const PROBLEMS = {
+  ...SERVICE,
+  ...OIP,
+  ...RECEIPT,
+  ...MODEL,
+  ...DATABASE,
+  ...VAULT,
+} as const satisfies Record<ProblemCode, ProblemRow>;

@@ -1,0 +1,76 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { equal, sha256, utf8 } from "../../codec/index.ts";
+import type { Authenticator } from "../middleware/authenticate.ts";
+import type { App, AppContext } from "../middleware/env.ts";
+import { ServiceError } from "../problem.ts";
+import type { Services } from "../services.ts";
+import { KEY_SECURITY, problems, receiptParams } from "./schemas.ts";
+
+export const RECEIPT_MEDIA_TYPE = "application/vnd.affidavit.receipt+json";
+
+const query = z.object({
+  token: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{43}$/, "a link's token")
+    .optional(),
+});
+const route = createRoute({
+  method: "get",
+  path: "/v1/receipts/{id}",
+  tags: ["Receipts"],
+  summary: "A receipt, for offline verification",
+  description: "For the account that made the request, or anyone with a link's token.",
+  security: [...KEY_SECURITY, {}],
+  request: { params: receiptParams, query },
+  responses: {
+    200: {
+      description: "The bundle: statement, signature, keyset, evidence, endorsements, log proof",
+      content: {
+        [RECEIPT_MEDIA_TYPE]: { schema: z.looseObject({ formatVersion: z.literal(1) }).openapi("Receipt") },
+      },
+    },
+    ...problems("unauthenticated", "api_key_invalid", "receipt_not_found", "link_expired", "request_invalid"),
+  },
+});
+
+export function receipt(app: App, services: Services, authenticator: Authenticator): void {
+  app.openapi(route, async (c) => {
+    const { id } = c.req.valid("param");
+    const { token } = c.req.valid("query");
+    if (token === undefined) await requireOwner(c, services, authenticator, id);
+    else await requireLink(services, id, token);
+    const bundle = await services.receipts.bundle(id);
+    if (bundle === undefined) throw new ServiceError("receipt_not_found");
+    return c.body(bundle, 200, {
+      "content-type": RECEIPT_MEDIA_TYPE,
+      "cache-control": "private, no-store",
+    }) as never;
+  });
+}
+
+/**
+ * A receipt of somebody else is as if it were not there.
+ * @throws ServiceError `unauthenticated`, `api_key_invalid`, `receipt_not_found`
+ */
+export async function requireOwner(
+  c: AppContext,
+  services: Services,
+  authenticator: Authenticator,
+  receiptId: string,
+): Promise<void> {
+  const account = await authenticator.account(c);
+  if (account === undefined) throw new ServiceError("unauthenticated");
+  const owner = await services.receipts.owner(receiptId);
+  if (owner?.accountId !== account.accountId || owner.tenantId !== account.tenantId) {
+    throw new ServiceError("receipt_not_found");
+  }
+}
+
+async function requireLink(services: Services, receiptId: string, token: string): Promise<void> {
+  const digest = sha256(utf8(token));
+  const link = await services.receipts.findLink(digest);
+  if (link === undefined || !equal(link.tokenDigest, digest) || link.receiptId !== receiptId) {
+    throw new ServiceError("receipt_not_found");
+  }
+  if (link.expiresAtMs <= services.nowMs()) throw new ServiceError("link_expired");
+}
