@@ -6,11 +6,11 @@ const BYTES = 2;
 const FIXED32 = 5;
 
 function varint(value: number | bigint): Uint8Array {
-  const bytes: number[] = [];
+  const written: number[] = [];
   for (let rest = BigInt.asUintN(64, BigInt(value)); ; rest >>= 7n) {
     const low = Number(rest & 0x7fn);
-    if (rest < 0x80n) return Uint8Array.from([...bytes, low]);
-    bytes.push(low | 0x80);
+    if (rest < 0x80n) return Uint8Array.from([...written, low]);
+    written.push(low | 0x80);
   }
 }
 
