@@ -1,0 +1,317 @@
+/** The service's settings. The only file of the service that reads the environment. */
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+
+export type ConfigErrorCode = "setting_unknown" | "setting_invalid";
+
+/** A setting that cannot be used. Messages name settings and what is wanted, never the value that was given. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly code: ConfigErrorCode;
+  readonly settings: string[];
+  constructor(code: ConfigErrorCode, settings: string[], message: string) {
+    super(message);
+    this.code = code;
+    this.settings = settings;
+  }
+}
+
+export type Environment = Record<string, string | undefined>;
+
+interface Setting<Value> {
+  env: string;
+  schema: z.ZodType<Value, string>;
+  /** Text as it would stand in the environment; a function where it depends on the machine; absent where unset has a meaning. */
+  fallback?: string | ((environment: Environment) => string);
+  /** How the documentation shows a default that depends on the machine. */
+  shown?: string;
+  meaning: string;
+}
+
+function setting<Value>(definition: Setting<Value>): Setting<Value> {
+  return definition;
+}
+
+function integer(least: number, most: number) {
+  const message = `a whole number from ${least} to ${most}`;
+  return z
+    .string()
+    .regex(/^[0-9]{1,15}$/, message)
+    .transform(Number)
+    .pipe(z.number().min(least, message).max(most, message));
+}
+
+const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
+const directory = z
+  .string()
+  .min(1)
+  .max(4096)
+  .transform((text) => resolve(text));
+const word = z.string().regex(/^[a-z0-9-]{1,64}$/, "lower-case letters, digits and hyphens");
+const origin = z.string().regex(/^[^\s+]{1,255}$/, "a name without spaces or plus signs");
+const databaseUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, "a URL that starts with postgres:// or postgresql://")
+  .max(2048);
+const publicUrl = z.url({ protocol: /^https?$/, error: "an http or https URL" }).max(2048);
+const words = z
+  .string()
+  .regex(/^[a-z0-9-]{1,32}(,[a-z0-9-]{1,32}){0,7}$/, "one to eight names, separated by commas")
+  .transform((text) => text.split(","));
+
+/** The user's configuration folder: `$XDG_CONFIG_HOME/affidavit` (a relative value is ignored, as its specification asks). */
+function userConfigDirectory(environment: Environment): string {
+  const base = environment["XDG_CONFIG_HOME"];
+  return join(base && isAbsolute(base) ? base : join(homedir(), ".config"), "affidavit");
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const MIB = 1024 * 1024;
+
+const SETTINGS = {
+  host: setting({
+    env: "HOST",
+    schema: z.string().min(1).max(255),
+    fallback: "127.0.0.1",
+    meaning: "Address to listen on. The default serves this machine alone.",
+  }),
+  port: setting({
+    env: "PORT",
+    schema: integer(0, 65535),
+    fallback: "8080",
+    meaning: "Port to listen on; 0 takes a free one.",
+  }),
+  publicUrl: setting({
+    env: "AFFIDAVIT_PUBLIC_URL",
+    schema: publicUrl.optional() as z.ZodType<string | undefined, string>,
+    meaning: "URL under which callers reach the service, where it differs from the address listened on.",
+  }),
+  logLevel: setting({
+    env: "AFFIDAVIT_LOG_LEVEL",
+    schema: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
+    fallback: "info",
+    meaning: "Least severe log line that is written: fatal, error, warn, info, debug, trace or silent.",
+  }),
+  dataDirectory: setting({
+    env: "AFFIDAVIT_DATA_DIR",
+    schema: directory,
+    fallback: "./.data",
+    meaning: "Where the embedded database and other state live. One service at a time.",
+  }),
+  configDirectory: setting({
+    env: "AFFIDAVIT_CONFIG_DIR",
+    schema: directory,
+    fallback: userConfigDirectory,
+    shown: "$XDG_CONFIG_HOME/affidavit, else ~/.config/affidavit",
+    meaning: "Where the first API key is written (mode 0600) for the command line to read.",
+  }),
+  vaultDirectory: setting({
+    env: "AFFIDAVIT_VAULT_DIR",
+    schema: directory,
+    fallback: (environment) => join(userConfigDirectory(environment), "vault"),
+    shown: "the configuration folder's vault",
+    meaning:
+      "Where the vault keeps its cluster key file under the simulated TEE. Never inside the data directory.",
+  }),
+  modelsDirectory: setting({
+    env: "AFFIDAVIT_MODELS_DIR",
+    schema: directory.optional() as z.ZodType<string | undefined, string>,
+    meaning: "A folder of models besides the built-in zoo. Unset: the data directory's folder models.",
+  }),
+  databaseUrl: setting({
+    env: "DATABASE_URL",
+    schema: databaseUrl.optional() as z.ZodType<string | undefined, string>,
+    meaning: "A PostgreSQL server (15 or newer). Unset: an embedded PostgreSQL in the data directory.",
+  }),
+  databaseConnections: setting({
+    env: "AFFIDAVIT_DATABASE_CONNECTIONS",
+    schema: integer(2, 200),
+    fallback: "10",
+    meaning: "Most connections in the pool. The log's appender holds one more.",
+  }),
+  postgresDirectory: setting({
+    env: "AFFIDAVIT_POSTGRES_DIR",
+    schema: directory,
+    fallback: "/var/lib/affidavit",
+    meaning:
+      "Started as root below a private folder only: where the embedded server's files go, so that its own user reaches them.",
+  }),
+  attestation: setting({
+    env: "AFFIDAVIT_ATTESTATION",
+    schema: word,
+    fallback: "auto",
+    meaning:
+      "auto (the TEE found on this machine, else the simulated one on a loopback address), simulated, or a TEE's name such as tdx.",
+  }),
+  subject: setting({
+    env: "AFFIDAVIT_SUBJECT",
+    schema: origin,
+    fallback: "affidavit",
+    meaning: "Name of this workload in its keyset.",
+  }),
+  logOrigin: setting({
+    env: "AFFIDAVIT_LOG_ORIGIN",
+    schema: origin,
+    fallback: "localhost/affidavit",
+    meaning: "Origin line of the log's checkpoints. Never change it while the log lives.",
+  }),
+  keysetLifetimeMs: setting({
+    env: "AFFIDAVIT_KEYSET_LIFETIME_MS",
+    schema: integer(MINUTE_MS, 30 * 24 * HOUR_MS),
+    fallback: String(24 * HOUR_MS),
+    meaning: "How long a keyset is valid. A new one is attested and logged before the old one ends.",
+  }),
+  checkpointIntervalMs: setting({
+    env: "AFFIDAVIT_CHECKPOINT_INTERVAL_MS",
+    schema: integer(100, HOUR_MS),
+    fallback: "1000",
+    meaning: "Least time between two checkpoints of a growing log.",
+  }),
+  maxBodyBytes: setting({
+    env: "AFFIDAVIT_MAX_BODY_BYTES",
+    schema: integer(1024, 1024 * MIB),
+    fallback: String(32 * MIB),
+    meaning: "Largest request body, before and after decompression.",
+  }),
+  requestTimeoutMs: setting({
+    env: "AFFIDAVIT_REQUEST_TIMEOUT_MS",
+    schema: integer(100, HOUR_MS),
+    fallback: "60000",
+    meaning: "Longest time for a whole request, from its first byte to the answer.",
+  }),
+  headersTimeoutMs: setting({
+    env: "AFFIDAVIT_HEADERS_TIMEOUT_MS",
+    schema: integer(100, HOUR_MS),
+    fallback: "10000",
+    meaning: "Longest time for a request's headers to arrive.",
+  }),
+  keepAliveTimeoutMs: setting({
+    env: "AFFIDAVIT_KEEP_ALIVE_TIMEOUT_MS",
+    schema: integer(100, HOUR_MS),
+    fallback: "65000",
+    meaning: "How long an idle connection is kept.",
+  }),
+  shutdownTimeoutMs: setting({
+    env: "AFFIDAVIT_SHUTDOWN_TIMEOUT_MS",
+    schema: integer(100, HOUR_MS),
+    fallback: "30000",
+    meaning: "How long running requests may take to finish at shutdown.",
+  }),
+  maxConcurrentRequests: setting({
+    env: "AFFIDAVIT_MAX_CONCURRENT_REQUESTS",
+    schema: integer(1, 100_000),
+    fallback: "1024",
+    meaning: "Requests served at once; more are told to come back (503).",
+  }),
+  engineHosts: setting({
+    env: "AFFIDAVIT_ENGINE_HOSTS",
+    schema: integer(1, 256),
+    fallback: () => String(Math.min(8, Math.max(1, availableParallelism() - 1))),
+    shown: "processors less one, from 1 to 8",
+    meaning: "Engine processes that run models.",
+  }),
+  engineQueue: setting({
+    env: "AFFIDAVIT_ENGINE_QUEUE",
+    schema: integer(1, 100_000),
+    fallback: "1024",
+    meaning: "Inferences that may wait for an engine; more are refused (429).",
+  }),
+  engineQueueBytes: setting({
+    env: "AFFIDAVIT_ENGINE_QUEUE_BYTES",
+    schema: integer(MIB, 65_536 * MIB),
+    fallback: String(256 * MIB),
+    meaning: "Bytes of tensors that may wait for an engine.",
+  }),
+  inferenceTimeoutMs: setting({
+    env: "AFFIDAVIT_INFERENCE_TIMEOUT_MS",
+    schema: integer(10, HOUR_MS),
+    fallback: "30000",
+    meaning: "Longest run of a model; after it the engine process is killed and replaced.",
+  }),
+  executionProviders: setting({
+    env: "AFFIDAVIT_EXECUTION_PROVIDERS",
+    schema: words,
+    fallback: "cpu",
+    meaning: "ONNX Runtime execution providers in order of preference, separated by commas.",
+  }),
+  executionFallback: setting({
+    env: "AFFIDAVIT_EXECUTION_FALLBACK",
+    schema: flag,
+    fallback: "false",
+    meaning: "Whether a provider that is missing may be passed over for the next one.",
+  }),
+  appendQueue: setting({
+    env: "AFFIDAVIT_APPEND_QUEUE",
+    schema: integer(1, 100_000),
+    fallback: "4096",
+    meaning: "Statements that may wait for the database; more are refused (503).",
+  }),
+  appendTimeoutMs: setting({
+    env: "AFFIDAVIT_APPEND_TIMEOUT_MS",
+    schema: integer(100, 10 * MINUTE_MS),
+    fallback: "10000",
+    meaning: "How long a statement waits for a database that is away before its request fails.",
+  }),
+  idempotencyTtlMs: setting({
+    env: "AFFIDAVIT_IDEMPOTENCY_TTL_MS",
+    schema: integer(MINUTE_MS, 30 * 24 * HOUR_MS),
+    fallback: String(24 * HOUR_MS),
+    meaning: "How long an answer can be replayed by its Idempotency-Key.",
+  }),
+} satisfies Record<string, Setting<unknown>>;
+
+/** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */
+const OTHER_NAMES = ["AFFIDAVIT_API_KEY", "AFFIDAVIT_URL", "AFFIDAVIT_VECTORS"];
+
+export type Config = {
+  readonly [Member in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[Member]["schema"]>;
+};
+
+function refuseUnknown(environment: Environment): void {
+  const known = new Set<string>([...OTHER_NAMES, ...Object.values(SETTINGS).map(({ env }) => env)]);
+  const unknown = Object.keys(environment).filter(
+    (name) => name.startsWith("AFFIDAVIT_") && !known.has(name),
+  );
+  if (unknown.length === 0) return;
+  throw new ConfigError("setting_unknown", unknown, `no such setting: ${unknown.toSorted().join(", ")}`);
+}
+
+/**
+ * Settings from the environment, with defaults. An empty value counts as unset.
+ * @throws ConfigError `setting_unknown` for a name with our prefix that nothing reads; `setting_invalid` naming every bad one.
+ */
+export function parseConfig(environment: Environment = process.env): Config {
+  refuseUnknown(environment);
+  const config: Record<string, unknown> = {};
+  const problems: { env: string; text: string }[] = [];
+  for (const [member, { env, schema, fallback }] of Object.entries(SETTINGS) as [
+    string,
+    Setting<unknown>,
+  ][]) {
+    const given = environment[env] || (typeof fallback === "function" ? fallback(environment) : fallback);
+    if (given === undefined) {
+      config[member] = undefined;
+      continue;
+    }
+    const result = schema.safeParse(given);
+    if (result.success) config[member] = result.data;
+    else problems.push({ env, text: `${env}: ${result.error.issues[0]!.message}` });
+  }
+  if (problems.length > 0) {
+    const names = problems.map(({ env }) => env);
+    throw new ConfigError("setting_invalid", names, problems.map(({ text }) => text).join("; "));
+  }
+  return config as Config;
+}
+
+/** Every setting with its default and meaning, in the order of the documentation. */
+export function describeConfig(): { name: string; default: string; meaning: string }[] {
+  return (Object.values(SETTINGS) as Setting<unknown>[]).map(({ env, fallback, shown, meaning }) => ({
+    name: env,
+    default: shown ?? (typeof fallback === "string" ? fallback : ""),
+    meaning,
+  }));
+}

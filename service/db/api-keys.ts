@@ -1,0 +1,168 @@
+/** API keys: made here, shown once, stored as their SHA-256. */
+import { randomBytes, randomUUID } from "node:crypto";
+import { and, desc, eq, isNull } from "drizzle-orm";
+import { sha256, toBase64Url, toHex, utf8 } from "../../codec/index.ts";
+import type { Database } from "./connect.ts";
+import { toDatabaseError, guarded } from "./error.ts";
+import { DEFAULT_TENANT, apiKeys } from "./schema.ts";
+
+const KEY_BYTES = 32;
+const SHOWN_CHARACTERS = 8;
+const PREFIX = "aff_";
+const LISTED = 1000;
+
+export interface NewApiKey {
+  label: string;
+  scopes: string[];
+  tenantId?: string;
+  /** An account that other keys have already; by default a new one. */
+  accountId?: string;
+  expiresAt?: Date;
+}
+
+export interface ApiKeyView {
+  id: string;
+  tenantId: string;
+  accountId: string;
+  prefix: string;
+  label: string;
+  scopes: string[];
+  createdAt: Date;
+  revokedAt: Date | null;
+  expiresAt: Date | null;
+}
+
+/** A live key as a request needs it. */
+export interface ApiKeyHolder {
+  account: { accountId: string; tenantId: string; keyId: string };
+  scopes: string[];
+  /** The stored digest, 32 bytes. */
+  digest: Uint8Array;
+}
+
+/** @returns the key's text, which is kept nowhere, and its row */
+export async function createApiKey(
+  database: Database,
+  wanted: NewApiKey,
+): Promise<{ key: string; row: ApiKeyView }> {
+  const key = PREFIX + toBase64Url(randomBytes(KEY_BYTES));
+  const [row] = await guarded(
+    database.orm
+      .insert(apiKeys)
+      .values({
+        id: randomUUID(),
+        tenantId: wanted.tenantId ?? DEFAULT_TENANT,
+        accountId: wanted.accountId ?? randomUUID(),
+        keyHash: sha256(utf8(key)),
+        prefix: key.slice(0, PREFIX.length + SHOWN_CHARACTERS),
+        label: wanted.label,
+        scopes: wanted.scopes,
+        expiresAt: wanted.expiresAt ?? null,
+      })
+      .returning(VIEW),
+  );
+  return { key, row: row! };
+}
+
+const VIEW = {
+  id: apiKeys.id,
+  tenantId: apiKeys.tenantId,
+  accountId: apiKeys.accountId,
+  prefix: apiKeys.prefix,
+  label: apiKeys.label,
+  scopes: apiKeys.scopes,
+  createdAt: apiKeys.createdAt,
+  revokedAt: apiKeys.revokedAt,
+  expiresAt: apiKeys.expiresAt,
+};
+
+/** @returns whether there was such a live key */
+export async function revokeApiKey(
+  database: Database,
+  id: string,
+  tenantId: string = DEFAULT_TENANT,
+): Promise<boolean> {
+  const rows = await guarded(
+    database.orm
+      .update(apiKeys)
+      .set({ revokedAt: new Date() })
+      .where(and(eq(apiKeys.id, id), eq(apiKeys.tenantId, tenantId), isNull(apiKeys.revokedAt)))
+      .returning({ id: apiKeys.id }),
+  );
+  return rows.length > 0;
+}
+
+/** The tenant's newest thousand keys. */
+export function listApiKeys(database: Database, tenantId: string = DEFAULT_TENANT): Promise<ApiKeyView[]> {
+  return guarded(
+    database.orm
+      .select(VIEW)
+      .from(apiKeys)
+      .where(eq(apiKeys.tenantId, tenantId))
+      .orderBy(desc(apiKeys.createdAt))
+      .limit(LISTED),
+  );
+}
+
+interface Cached {
+  found: Promise<(ApiKeyHolder & { expiresAtMs: number }) | undefined>;
+  untilMs: number;
+}
+
+const CACHED_MS = 1000;
+const CACHED_KEYS = 10_000;
+
+/**
+ * Finds keys by digest. An answer, also "no such key", is remembered for a second: that is how long a revoked key can still
+ * work, on every replica. Times are the service's clock.
+ */
+export class ApiKeyFinder {
+  readonly #database: Database;
+  readonly #now: () => number;
+  readonly #cache = new Map<string, Cached>();
+
+  constructor(database: Database, now: () => number = Date.now) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /** @param digest SHA-256 of the key's text: 32 bytes. @throws DatabaseError `database_unavailable` */
+  async find(digest: Uint8Array): Promise<ApiKeyHolder | undefined> {
+    const name = toHex(digest);
+    const now = this.#now();
+    let cached = this.#cache.get(name);
+    if (!cached || cached.untilMs <= now) {
+      cached = { found: this.#load(digest), untilMs: now + CACHED_MS };
+      this.#cache.delete(name);
+      if (this.#cache.size >= CACHED_KEYS) this.#cache.delete(this.#cache.keys().next().value!);
+      this.#cache.set(name, cached);
+    }
+    try {
+      const holder = await cached.found;
+      return holder && holder.expiresAtMs > now ? holder : undefined;
+    } catch (error) {
+      this.#cache.delete(name);
+      throw toDatabaseError(error);
+    }
+  }
+
+  async #load(digest: Uint8Array) {
+    const { rows } = await this.#database.pool.query({
+      name: "api-key",
+      text: `SELECT id, tenant_id, account_id, key_hash, scopes, expires_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL`,
+      values: [Buffer.from(digest)],
+    });
+    const row = rows[0];
+    if (!row) return undefined;
+    return {
+      account: {
+        accountId: row.account_id as string,
+        tenantId: row.tenant_id as string,
+        keyId: row.id as string,
+      },
+      scopes: row.scopes as string[],
+      digest: row.key_hash as Uint8Array,
+      expiresAtMs: row.expires_at ? (row.expires_at as Date).getTime() : Number.POSITIVE_INFINITY,
+    };
+  }
+}

@@ -1,0 +1,14 @@
+/** The database: an embedded server or yours, the durable append to the log, and the queries. */
+export * from "./error.ts";
+export * from "./connect.ts";
+export * from "./embedded/index.ts";
+export * from "./append.ts";
+export type { AppendItem, Completion, DocumentKind, DocumentRow, StatementRow } from "./append-statement.ts";
+export { TILE_HASHES, TILE_HEIGHT } from "./edge.ts";
+export * from "./tree.ts";
+export * from "./checkpoints.ts";
+export * from "./api-keys.ts";
+export * from "./documents.ts";
+export * from "./receipts.ts";
+export * from "./idempotency.ts";
+export { DEFAULT_TENANT, SYSTEM_TENANT } from "./schema.ts";

@@ -1,0 +1,177 @@
+/**
+ * The tables. Every row has a tenant; what belongs to the whole installation has the system tenant. No foreign keys on what a
+ * request writes: each would add a lookup and a row lock to the one statement that every answer waits for, and the checks that
+ * matter (one statement a request id, one leaf an index) are unique indexes.
+ */
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  customType,
+  index,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
+
+/** Owner of rows that belong to no tenant. */
+export const SYSTEM_TENANT = "00000000-0000-0000-0000-000000000000";
+/** The tenant of an installation that serves one organisation. */
+export const DEFAULT_TENANT = "00000000-0000-0000-0000-000000000001";
+
+const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
+  dataType: () => "bytea",
+  toDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+});
+
+const big = (name: string) => bigint(name, { mode: "bigint" });
+const moment = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
+const tenant = () => uuid("tenant_id").notNull();
+const systemTenant = () => uuid("tenant_id").notNull().default(SYSTEM_TENANT);
+
+export const tenants = pgTable("tenants", {
+  tenantId: uuid("tenant_id").primaryKey(),
+  name: text("name").notNull(),
+  createdAt: moment("created_at").notNull().defaultNow(),
+});
+
+/** Keys are 256 random bits: their plain SHA-256 can be stored, since no dictionary reaches them. */
+export const apiKeys = pgTable(
+  "api_keys",
+  {
+    id: uuid("id").primaryKey(),
+    tenantId: tenant().references(() => tenants.tenantId),
+    /** Who owns what the key does; several keys may share one account, so that a key can be replaced. */
+    accountId: uuid("account_id").notNull(),
+    keyHash: bytea("key_hash").notNull(),
+    /** First characters, for people to tell keys apart. */
+    prefix: text("prefix").notNull(),
+    label: text("label").notNull(),
+    scopes: text("scopes").array().notNull(),
+    createdAt: moment("created_at").notNull().defaultNow(),
+    revokedAt: moment("revoked_at"),
+    expiresAt: moment("expires_at"),
+  },
+  (table) => [uniqueIndex("api_keys_hash").on(table.keyHash), index("api_keys_tenant").on(table.tenantId)],
+);
+
+/** Content-addressed, kept for ever: `digest` is the SHA-256 of `bytes`. */
+export const documents = pgTable("documents", {
+  digest: bytea("digest").primaryKey(),
+  tenantId: systemTenant(),
+  kind: text("kind").notNull(),
+  bytes: bytea("bytes").notNull(),
+  createdAt: moment("created_at").notNull().defaultNow(),
+});
+
+export const statements = pgTable(
+  "statements",
+  {
+    leafIndex: big("leaf_index").primaryKey(),
+    tenantId: tenant(),
+    /** The leaf type. */
+    type: smallint("type").notNull(),
+    digest: bytea("digest").notNull(),
+    words: bytea("words").notNull(),
+    signature: bytea("signature").notNull(),
+    keysetDigest: bytea("keyset_digest").notNull(),
+    /** One statement a request, whichever replica signed it. */
+    requestId: bytea("request_id"),
+    accountId: uuid("account_id"),
+    apiKeyId: uuid("api_key_id"),
+    modelId: bytea("model_id"),
+    /** Ciphertext of what the owner may want back; opaque here. */
+    sealedExtra: bytea("sealed_extra"),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex("statements_digest").on(table.digest),
+    uniqueIndex("statements_request")
+      .on(table.requestId)
+      .where(sql`request_id IS NOT NULL`),
+    index("statements_account").on(table.tenantId, table.accountId, table.leafIndex),
+    index("statements_keyset")
+      .on(table.keysetDigest)
+      .where(sql`type = 2`),
+  ],
+);
+
+/** One row. Whoever appends updates it first, and only where size, root and epoch are what it expects. */
+export const logHead = pgTable("log_head", {
+  id: smallint("id").primaryKey(),
+  tenantId: systemTenant(),
+  size: big("size").notNull(),
+  root: bytea("root").notNull(),
+  /** Raised by hand when a backup was restored, so that a service that knows a longer log stops instead of forking it. */
+  epoch: big("epoch").notNull(),
+  range: bytea("range").notNull(),
+});
+
+export const logEntries = pgTable("log_entries", {
+  leafIndex: big("leaf_index").primaryKey(),
+  tenantId: systemTenant(),
+  leafData: bytea("leaf_data").notNull(),
+});
+
+/**
+ * 256 hashes a tile, of the tree level 8 × `level`. Level 0 has full tiles only (its edge is read from the entries, so that an
+ * append need not rewrite 8 KB); higher levels change once in 256 leaves, so their last tile may be partial.
+ */
+export const logTiles = pgTable(
+  "log_tiles",
+  {
+    level: smallint("level").notNull(),
+    index: big("index").notNull(),
+    tenantId: systemTenant(),
+    hashes: bytea("hashes").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.level, table.index] })],
+);
+
+export const checkpoints = pgTable("checkpoints", {
+  size: big("size").primaryKey(),
+  tenantId: systemTenant(),
+  root: bytea("root").notNull(),
+  /** The signed note. */
+  note: text("note").notNull(),
+  /** Fields and signature of the checkpoint for contracts, as JSON. */
+  eip712: text("eip712").notNull(),
+  createdAt: moment("created_at").notNull().defaultNow(),
+});
+
+export const idempotency = pgTable(
+  "idempotency",
+  {
+    tenantId: tenant(),
+    accountId: uuid("account_id").notNull(),
+    keyHash: bytea("key_hash").notNull(),
+    state: text("state", { enum: ["reserved", "done"] }).notNull(),
+    /** HMAC over what the request was, to tell a repetition from another request under the same key. */
+    tag: bytea("tag").notNull(),
+    lease: bytea("lease").notNull(),
+    leaseExpiresAt: moment("lease_expires_at").notNull(),
+    ciphertext: bytea("ciphertext"),
+    receiptDigest: bytea("receipt_digest"),
+    createdAt: moment("created_at").notNull().defaultNow(),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenantId, table.accountId, table.keyHash] }),
+    index("idempotency_expiry").on(table.expiresAt),
+  ],
+);
+
+export const linkTokens = pgTable(
+  "link_tokens",
+  {
+    tokenHash: bytea("token_hash").primaryKey(),
+    tenantId: tenant(),
+    receiptDigest: bytea("receipt_digest").notNull(),
+    createdAt: moment("created_at").notNull().defaultNow(),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (table) => [index("link_tokens_expiry").on(table.expiresAt)],
+);
