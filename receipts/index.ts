@@ -30,3 +30,5 @@ export * from "./checkpoint.ts";
 export { statementToJson } from "./statement-json.ts";
 export * from "./bundle.ts";
 export * from "./private-part.ts";
+export * from "./tiles.ts";
+export * from "./tlog-proof.ts";
