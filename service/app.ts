@@ -31,8 +31,8 @@ export function createApp(services: Services): App {
   const app: App = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid });
   app.onError(handleError(services));
   app.notFound(handleNotFound);
-  app.use(envelope(services));
   app.use(cors());
+  app.use(envelope(services));
   app.use(
     methodNotAllowed({
       app,

@@ -1,0 +1,171 @@
+/** Services for tests of the HTTP side: storage in memory, a pipeline that doubles one tensor, a log that is kept. */
+import { randomBytes } from "node:crypto";
+import { sha256, toHex, utf8 } from "../../../codec/index.ts";
+import {
+  encodeInferResponse,
+  manifestText,
+  modelId,
+  parseInferRequest,
+  parseManifest,
+} from "../../../models/client.ts";
+import { createApp } from "../../app.ts";
+import { createLogger } from "../../logger.ts";
+import { createMetrics } from "../../metrics.ts";
+import { Lifecycle } from "../../middleware/lifecycle.ts";
+import { DEFAULT_HTTP_LIMITS } from "../../services.ts";
+import type { Account, HttpLimits, InferAnswer, InferCall, ModelView, Services } from "../../services.ts";
+
+export const KEY = "test-key-of-the-first-tenant";
+export const OTHER_KEY = "test-key-of-the-other-tenant";
+const ACCOUNTS: Record<string, Account> = {
+  [KEY]: { accountId: "alice", tenantId: "one", keyId: "k1" },
+  [OTHER_KEY]: { accountId: "alice", tenantId: "two", keyId: "k2" },
+};
+
+const tensor = { name: "x", datatype: "FP32", shape: [-1], unit: "1", meaning: "Any numbers.", finite: true };
+const MANIFEST = {
+  formatVersion: 1,
+  name: "double",
+  version: "1.0.0",
+  title: "Doubles",
+  description: "Answers with twice its input.",
+  licence: "Apache-2.0",
+  source: { script: "none.ts", version: "1", digest: `sha256:${"0".repeat(64)}` },
+  weights: { sha256: "0".repeat(64), bytes: 1, format: "onnx" },
+  inputs: [tensor],
+  outputs: [{ ...tensor, name: "y" }],
+  outputKind: { kind: "tensor" },
+  processing: { pre: null, post: null },
+  assurance: ["tee"],
+  accuracy: null,
+  limits: { maxBatch: 1024, timeoutMs: 1000 },
+};
+
+function view(version: string): ModelView {
+  const manifest = parseManifest(JSON.stringify({ ...MANIFEST, version }));
+  const text = manifestText(manifest);
+  return { manifest, manifestText: text, modelId: modelId(text) };
+}
+
+export interface TestBench {
+  app: ReturnType<typeof createApp>;
+  services: Services;
+  /** Everything that was logged, as text. */
+  logged: () => string;
+  /** What the pipeline was called with. */
+  calls: InferCall[];
+  request(path: string, init?: RequestInit & { key?: string }): Promise<Response>;
+  infer(body: BodyInit | null, headers?: Record<string, string>, path?: string): Promise<Response>;
+}
+
+export interface TestOptions {
+  limits?: Partial<HttpLimits>;
+  infer?: (call: InferCall) => Promise<InferAnswer>;
+  services?: Partial<Services>;
+}
+
+export function createTestBench(options: TestOptions = {}): TestBench {
+  const lines: string[] = [];
+  const calls: InferCall[] = [];
+  const services: Services = {
+    version: "1.2.3",
+    limits: { ...DEFAULT_HTTP_LIMITS, keyCacheMs: 0, ...options.limits },
+    log: createLogger({ level: "trace", destination: { write: (line) => void lines.push(line) } }),
+    metrics: createMetrics({ process: false }),
+    lifecycle: new Lifecycle(),
+    nowMs: () => Date.now(),
+    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    keys: memoryKeys(),
+    pipeline: {
+      infer: (call) => {
+        calls.push(call);
+        return (options.infer ?? double)(call);
+      },
+    },
+    models: memoryModels(),
+    attestation: { document: async (nonce) => ({ evidence: { nonce: nonce && toHex(nonce) } }) },
+    receipts: memoryReceipts(),
+    documents: memoryDocuments(["a document"]),
+    transparencyLog: { checkpoint: async () => undefined },
+    health: { components: async () => [] },
+    ...options.services,
+  };
+  const app = createApp(services);
+  const request = async (
+    path: string,
+    { key, ...init }: RequestInit & { key?: string } = {},
+  ): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    if (key !== undefined) headers.set("authorization", `Bearer ${key}`);
+    return app.request(path, { ...init, headers });
+  };
+  return {
+    app,
+    services,
+    logged: () => lines.join(""),
+    calls,
+    request,
+    infer: (body, headers = {}, path = "/v2/models/double/infer") =>
+      request(path, {
+        method: "POST",
+        key: KEY,
+        headers: { "content-type": "application/json", ...headers },
+        body,
+      }),
+  };
+}
+
+/** An honest model of one line: real codec, twice the input. */
+async function double(call: InferCall): Promise<InferAnswer> {
+  const request = parseInferRequest(call.body, call.headerLength);
+  const [x] = request.inputs;
+  const doubled = Float32Array.from(new Float32Array(x!.data.slice().buffer), (value) => value * 2);
+  const outputs = [{ ...x!, name: "y", data: new Uint8Array(doubled.buffer) }];
+  const { body, headerLength, contentType } = encodeInferResponse({ modelName: "double", outputs }, request);
+  const headers: Record<string, string> = { "content-type": contentType, "affidavit-receipt-id": "r1" };
+  if (headerLength !== undefined) headers["inference-header-content-length"] = String(headerLength);
+  return { status: 200, headers, body };
+}
+
+function memoryKeys(): Services["keys"] {
+  const byDigest = new Map(
+    Object.entries(ACCOUNTS).map(([key, account]) => {
+      const digest = sha256(utf8(key));
+      return [toHex(digest), { account, digest }];
+    }),
+  );
+  return { find: async (digest) => byDigest.get(toHex(digest)) };
+}
+
+function memoryModels(): Services["models"] {
+  const list = [view("1.0.0"), view("2.0.0")];
+  return {
+    list: () => list,
+    get: (name, version = "2.0.0") =>
+      list.find(({ manifest }) => manifest.name === name && manifest.version === version),
+    readiness: ({ manifest }) =>
+      manifest.version === "2.0.0" ? { ready: true } : { ready: false, reason: "its weights are missing" },
+  };
+}
+
+function memoryReceipts(): Services["receipts"] {
+  const links = new Map<string, { receiptId: string; tokenDigest: Uint8Array; expiresAtMs: number }>();
+  return {
+    owner: async (id) => (id === "r1" ? { accountId: "alice", tenantId: "one" } : undefined),
+    bundle: async (id) => (id === "r1" ? '{"formatVersion":1}' : undefined),
+    addLink: async ({ receiptId, tokenDigest, expiresAtMs }) => {
+      links.set(toHex(tokenDigest), { receiptId, tokenDigest, expiresAtMs });
+    },
+    findLink: async (digest) => links.get(toHex(digest)),
+  };
+}
+
+function memoryDocuments(texts: string[]): Services["documents"] {
+  const byDigest = new Map(texts.map((text) => [toHex(sha256(utf8(text))), utf8(text)]));
+  return {
+    get: async (digest) => {
+      const body = byDigest.get(toHex(digest));
+      return body && { mediaType: "text/plain", body };
+    },
+  };
+}
