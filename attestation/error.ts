@@ -1,4 +1,5 @@
 /** The one error family of attestation: every refusal has a stable code. */
+import type { AppraisalErrorCode } from "./appraise/codes.ts";
 import type { DcapErrorCode } from "./parse/dcap-codes.ts";
 import type { NitroErrorCode } from "./parse/nitro-codes.ts";
 import type { SnpErrorCode } from "./parse/sev-snp-codes.ts";
@@ -13,7 +14,13 @@ export type CommonErrorCode =
   | "endorsements_malformed"
   | "policy_malformed";
 
-export type AttestationErrorCode = CommonErrorCode | DcapErrorCode | SnpErrorCode | NitroErrorCode | X509ErrorCode;
+export type AttestationErrorCode =
+  | CommonErrorCode
+  | AppraisalErrorCode
+  | DcapErrorCode
+  | SnpErrorCode
+  | NitroErrorCode
+  | X509ErrorCode;
 
 export class AttestationError extends Error {
   override readonly name = "AttestationError";

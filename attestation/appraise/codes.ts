@@ -1,0 +1,22 @@
+/** Why genuine evidence is refused by a policy. */
+export type AppraisalErrorCode =
+  | "evidence_type_mismatch"
+  | "simulated_refused"
+  | "debug_enabled"
+  | "td_profiling_enabled"
+  | "td_servtd_ext_enabled"
+  | "td_migratable"
+  | "td_attributes_reserved"
+  | "td_sept_ve_disable_clear"
+  | "td_service_td_bound"
+  | "tcb_revoked"
+  | "tcb_status_refused"
+  | "tcb_date_refused"
+  | "tcb_evaluation_refused"
+  | "advisory_refused"
+  | "reference_values_malformed"
+  | "reference_values_signature_invalid"
+  | "reference_values_expired"
+  | "code_identity_unchecked"
+  | "measurement_mismatch"
+  | "report_data_mismatch";
