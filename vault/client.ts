@@ -3,8 +3,10 @@ import { ChannelError, type Channel } from "../ipc/index.ts";
 import {
   encodeStatement,
   LEAF_TYPES,
+  ReceiptError,
   type AbortedStatement,
   type InferenceStatement,
+  type StatementOf,
   type StatementType,
 } from "../receipts/index.ts";
 import { errorOfNumber, VaultError } from "./error.ts";
@@ -91,15 +93,12 @@ export class VaultClient {
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`
    */
   async signInference(fields: Omit<InferenceStatement, FilledByVault>): Promise<SignedStatement> {
-    const words = encodeStatement("InferenceStatement", unfilled(fields));
-    const signed = await this.#enqueue({ type: LEAF_TYPES.InferenceStatement, words });
-    return { type: "InferenceStatement", ...signed };
+    return { type: "InferenceStatement", ...(await this.#enqueue("InferenceStatement", fields)) };
   }
 
   /** Signs that an answer ended early; otherwise as `signInference`. */
   async signAborted(fields: Omit<AbortedStatement, FilledByVault>): Promise<SignedStatement> {
-    const words = encodeStatement("Aborted", unfilled(fields));
-    return { type: "Aborted", ...(await this.#enqueue({ type: LEAF_TYPES.Aborted, words })) };
+    return { type: "Aborted", ...(await this.#enqueue("Aborted", fields)) };
   }
 
   /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */
@@ -146,8 +145,12 @@ export class VaultClient {
     }
   }
 
-  #enqueue(statement: UnsignedStatement): Promise<SignedWords> {
+  #enqueue<T extends "InferenceStatement" | "Aborted">(
+    type: T,
+    fields: Omit<StatementOf<T>, FilledByVault>,
+  ): Promise<SignedWords> {
     return new Promise((resolve, reject) => {
+      const statement = { type: LEAF_TYPES[type], words: wordsOf(type, fields) };
       this.#batch.push({ statement, resolve, reject });
       // After the microtasks of this turn, which is where most of a turn's callers run.
       if (this.#batch.length === 1) process.nextTick(() => this.#flush());
@@ -179,10 +182,13 @@ export class VaultClient {
   }
 }
 
-function unfilled<Fields extends object>(
-  fields: Fields,
-): Fields & { keysetDigest: Uint8Array; issuedAtMs: bigint; sequence: bigint } {
-  return { ...fields, keysetDigest: ZERO, issuedAtMs: 0n, sequence: 0n };
+function wordsOf<T extends StatementType>(type: T, fields: Omit<StatementOf<T>, FilledByVault>): Uint8Array {
+  const unfilled = { ...fields, keysetDigest: ZERO, issuedAtMs: 0n, sequence: 0n };
+  try {
+    return encodeStatement(type, unfilled as unknown as StatementOf<T>);
+  } catch (error) {
+    throw error instanceof ReceiptError ? new VaultError("statement_invalid", { cause: error }) : error;
+  }
 }
 
 function vaultErrorOf(error: ChannelError): VaultError {

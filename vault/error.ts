@@ -6,6 +6,7 @@ const REFUSALS = [
   ["request_too_large", "the request is above the operation's limit"],
   ["internal", "the vault failed on this request; its log says where"],
   ["key_directory_unsafe", "the key directory or a file in it has another owner, a wider mode or is a link"],
+  ["key_directory_unreachable", "the key directory cannot be made or entered"],
   ["key_directory_in_use", "another vault holds the key directory: stop it first"],
   ["key_file_invalid", "the cluster key file is damaged or of an unknown version: restore it"],
   [
@@ -21,7 +22,7 @@ const REFUSALS = [
     "the last signed checkpoint is damaged, of an unknown version, or another log key's: restore it",
   ],
   ["own_user_unavailable", "the vault could not become the user that it was told to be"],
-  ["platform_unsupported", "the vault needs Linux or macOS with koffi"],
+  ["platform_unsupported", "the vault needs Linux or macOS"],
   ["attester_unavailable", "the chosen attestation is not available to the vault's user"],
   ["signer_broken", "the signer failed its self-test"],
   ["ticket_unknown", "the request id was never drawn, was used already or was crowded out: draw another"],

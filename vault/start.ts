@@ -29,6 +29,7 @@ export interface VaultOptions {
 
 export interface Vault extends Pick<VaultClient, keyof VaultClient> {
   readonly info: VaultInfo;
+  readonly pid: number;
   /** Ends the process. */
   close(): Promise<void>;
   /** Resolves when the process has ended, for whatever reason; every waiting call rejects with `vault_gone`. */
@@ -67,7 +68,7 @@ async function startAs(options: VaultOptions, ownUser: boolean): Promise<Vault> 
   const client = new VaultClient(channel);
   try {
     const info = await within(START_TIMEOUT_MS, client.describe());
-    return Object.assign(client, { info, exited, close: () => end(child, channel, exited) });
+    return Object.assign(client, { info, pid: child.pid!, exited, close: () => end(child, channel, exited) });
   } catch (error) {
     await end(child, channel, exited);
     if (error instanceof VaultError && error.code !== "vault_gone") throw error;

@@ -19,11 +19,15 @@ export interface OwnUser {
 /**
  * Makes the directory (0700) where it is missing and enters it. With `user`, the process, which must be root, gives it
  * the directory and its files and becomes that user for good.
- * @throws VaultError `key_directory_unsafe`, `own_user_unavailable`
+ * @throws VaultError `key_directory_unreachable`, `key_directory_unsafe`, `own_user_unavailable`
  */
 export function enterKeyDirectory(path: string, user: OwnUser | undefined): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  chdir(path);
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    chdir(path);
+  } catch (cause) {
+    throw new VaultError("key_directory_unreachable", { cause });
+  }
   const status = statSync(".");
   const owner = process.geteuid!();
   const known = status.uid === owner || status.uid === user?.uid;

@@ -9,6 +9,7 @@ import { RateLimit } from "./rate.ts";
 /** Quote devices are slow and shared with the whole machine. */
 const BURST = 32;
 const PER_SECOND = 16;
+const DEVICE_TIMEOUT_MS = 30_000;
 
 interface Parts {
   attester: Attester;
@@ -34,7 +35,9 @@ export class Quotes {
   async quote(nonce: Uint8Array | null): Promise<{ type: string; quote: Uint8Array }> {
     const keyset = this.#parts.keysets.current(this.#parts.nowMs());
     if (!this.#limit.take()) throw new VaultError("quote_rate_limited");
-    const made = this.#device.then(() => this.#parts.attester.quote(reportData(keyset.digest, nonce)));
+    const made = this.#device.then(() =>
+      within(this.#parts.attester.quote(reportData(keyset.digest, nonce))),
+    );
     this.#device = made.catch(() => undefined);
     try {
       const quote = await made;
@@ -44,5 +47,17 @@ export class Quotes {
       this.#parts.log(`quote failed: ${cause instanceof Error ? cause.message : "unknown reason"}`);
       throw new VaultError("quote_failed", { cause });
     }
+  }
+}
+
+async function within<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the quote device did not answer in time")), DEVICE_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -19,7 +19,7 @@ import { Statements } from "./statements.ts";
 import { Tickets } from "./tickets.ts";
 
 /** A vault whose service was just killed needs a moment to notice and end. */
-const LOCK_WAIT_MS = 5000;
+const LOCK_WAIT_MS = 3000;
 
 /** @throws VaultError why the vault cannot start */
 export async function startSecurityModule(

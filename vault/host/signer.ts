@@ -19,7 +19,12 @@ interface NativeBinding {
   ecdsaSign(digest: Uint8Array, secretKey: Uint8Array): { signature: Uint8Array; recid: number };
 }
 
-/** The package's index would fall back to `elliptic` without a word, so only its binding is loaded. */
+/**
+ * The package's index would fall back to `elliptic` without a word, so only its binding is loaded; and now, because the
+ * vault's own user may not be able to read the installation later.
+ */
+const NATIVE = loadNative();
+
 function loadNative(): NativeBinding | undefined {
   try {
     return createRequire(import.meta.url)("secp256k1/bindings") as NativeBinding;
@@ -44,7 +49,7 @@ function nobleSign(secretKey: Uint8Array, digest: Uint8Array): Uint8Array {
  * @throws VaultError `signer_broken` where a test signature does not recover to the key's address
  */
 export function createSigner(prefer: "native" | "noble" = "native"): Signer {
-  const binding = prefer === "native" ? loadNative() : undefined;
+  const binding = prefer === "native" ? NATIVE : undefined;
   const secretKey = secp256k1.utils.randomSecretKey(randomBytes(48));
   const publicKey = secp256k1.getPublicKey(secretKey, true);
   const address = addressOf(publicKey);
