@@ -21,5 +21,14 @@ export default class SkippedReporter implements Reporter {
     );
     if (skipped.length === 0) process.stdout.write("Nothing was skipped.\n");
     else process.stdout.write(`Skipped, each with its reason:\n${skipped.join("\n")}\n`);
+    process.stdout.write(totals(modules));
   }
+}
+
+function totals(modules: readonly TestModule[]): string {
+  const count = { passed: 0, failed: 0, skipped: 0, pending: 0 };
+  for (const module of modules) {
+    for (const test of module.children.allTests()) count[test.result().state]++;
+  }
+  return `${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`;
 }

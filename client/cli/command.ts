@@ -20,7 +20,10 @@ export class UsageError extends Error {
 }
 
 /** Flags strictly parsed: an unknown flag is an error. */
-export function flags<Options extends NonNullable<ParseArgsConfig["options"]>>(words: string[], options: Options) {
+export function flags<Options extends NonNullable<ParseArgsConfig["options"]>>(
+  words: string[],
+  options: Options,
+) {
   try {
     return parseArgs({ args: words, options, allowPositionals: true, strict: true });
   } catch (cause) {
@@ -43,7 +46,8 @@ export async function readInput(path: string, maxBytes: number): Promise<Uint8Ar
     if (cause instanceof UsageError) throw cause;
     throw new UsageError(`cannot read ${path}: ${(cause as Error).message}`, "file_unreadable");
   }
-  if (bytes.length > maxBytes) throw new UsageError(`${path} is larger than ${maxBytes} bytes`, "file_too_large");
+  if (bytes.length > maxBytes)
+    throw new UsageError(`${path} is larger than ${maxBytes} bytes`, "file_too_large");
   return bytes;
 }
 

@@ -19,7 +19,9 @@ export async function apiKeyFor(url: string, flag: string | undefined): Promise<
     const known: unknown = JSON.parse(await readFile(credentialsFile(process.env), "utf8"));
     if (typeof known !== "object" || known === null) return undefined;
     const { origin, port } = new URL(url);
-    const key = Object.entries(known).find(([server]) => server === origin || server === loopbackOrigin(url, port))?.[1];
+    const key = Object.entries(known).find(
+      ([server]) => server === origin || server === loopbackOrigin(url, port),
+    )?.[1];
     return typeof key === "string" ? key : undefined;
   } catch {
     return undefined;

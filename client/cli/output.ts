@@ -2,7 +2,9 @@
 const COLOURS = { green: 32, red: 31, yellow: 33, dim: 2, bold: 1 } as const;
 
 export function paint(colour: keyof typeof COLOURS, text: string): string {
-  return process.stdout.isTTY && !("NO_COLOR" in process.env) ? `\u001b[${COLOURS[colour]}m${text}\u001b[0m` : text;
+  return process.stdout.isTTY && !("NO_COLOR" in process.env)
+    ? `\u001b[${COLOURS[colour]}m${text}\u001b[0m`
+    : text;
 }
 
 /** Untrusted text for a terminal: control characters shown, length bounded. */
@@ -15,6 +17,11 @@ export function printable(text: string, maxLength = 200): string {
 export function table(rows: string[][]): string {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
     .join("\n");
 }

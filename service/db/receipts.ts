@@ -1,7 +1,5 @@
 /** Stored statements: who may read one, and the links that let others. */
-import { randomBytes } from "node:crypto";
-import { and, desc, eq, gt, lt, or } from "drizzle-orm";
-import { sha256, toBase64Url, utf8 } from "../../codec/index.ts";
+import { and, desc, eq, lt, or } from "drizzle-orm";
 import { LEAF_TYPES, type LoggedType } from "../../receipts/index.ts";
 import type { Database } from "./connect.ts";
 import { guarded } from "./error.ts";
@@ -10,7 +8,6 @@ import { linkTokens, statements } from "./schema.ts";
 const TYPE_NAMES = new Map<number, string>(
   Object.entries(LEAF_TYPES).map(([name, number]) => [number, name]),
 );
-const TOKEN_BYTES = 32;
 
 export interface StoredStatement {
   leafIndex: bigint;
@@ -27,37 +24,11 @@ export interface StoredStatement {
   createdAt: Date;
 }
 
-/** Whose eyes a receipt is for: an account's own, or whoever was given a link. */
-export type Reader = { tenantId: string; accountId: string } | { linkToken: string };
-
 type Row = typeof statements.$inferSelect;
 
 function view(row: Row): StoredStatement {
   const { apiKeyId: _, type, ...rest } = row;
   return { ...rest, type: TYPE_NAMES.get(type) as LoggedType };
-}
-
-/** The receipt with this statement digest, where the reader may see it; undefined otherwise, whichever the reason. */
-export async function readReceipt(
-  database: Database,
-  digest: Uint8Array,
-  reader: Reader,
-): Promise<StoredStatement | undefined> {
-  const isIt = eq(statements.digest, digest);
-  if ("linkToken" in reader) {
-    const token = and(
-      eq(linkTokens.receiptDigest, digest),
-      eq(linkTokens.tokenHash, sha256(utf8(reader.linkToken))),
-      gt(linkTokens.expiresAt, new Date()),
-    );
-    const [found] = await guarded(
-      database.orm.select().from(statements).innerJoin(linkTokens, token).where(isIt),
-    );
-    return found && view(found.statements);
-  }
-  const own = and(isIt, eq(statements.tenantId, reader.tenantId), eq(statements.accountId, reader.accountId));
-  const [row] = await guarded(database.orm.select().from(statements).where(own));
-  return row && view(row);
 }
 
 /** The statement with this digest, whoever it belongs to: decide first who may see it. */
@@ -103,21 +74,25 @@ export async function readKeysetStatement(
   return rows[0] && view(rows[0]);
 }
 
-/** Makes a link to a receipt of the owner's. @returns the token, kept nowhere; undefined where the owner has no such receipt */
-export async function createLinkToken(
-  database: Database,
-  digest: Uint8Array,
-  owner: { tenantId: string; accountId: string },
-  expiresAt: Date,
-): Promise<string | undefined> {
-  if (!(await readReceipt(database, digest, owner))) return undefined;
-  const token = toBase64Url(randomBytes(TOKEN_BYTES));
-  await guarded(
-    database.orm
-      .insert(linkTokens)
-      .values({ tokenHash: sha256(utf8(token)), tenantId: owner.tenantId, receiptDigest: digest, expiresAt }),
+export interface ReceiptLink {
+  /** SHA-256 of the link's token, the only form that is stored: 32 bytes. */
+  tokenHash: Uint8Array;
+  tenantId: string;
+  receiptDigest: Uint8Array;
+  expiresAt: Date;
+}
+
+/** Lets whoever holds the token read the receipt; that the caller owns it is decided before. */
+export async function addLink(database: Database, link: ReceiptLink): Promise<void> {
+  await guarded(database.orm.insert(linkTokens).values(link));
+}
+
+/** The link of a token, expired or not. */
+export async function findLink(database: Database, tokenHash: Uint8Array): Promise<ReceiptLink | undefined> {
+  const [row] = await guarded(
+    database.orm.select().from(linkTokens).where(eq(linkTokens.tokenHash, tokenHash)),
   );
-  return token;
+  return row;
 }
 
 /** @returns how many links were removed */

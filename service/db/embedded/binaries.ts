@@ -121,8 +121,11 @@ function stage(native: string, parent: string): string {
  * reach those, or where the package lacks its links because install scripts were off.
  * @throws DatabaseError `embedded_unsupported`
  */
-export function findBinaries(account: Account | null, copies: string): Binaries {
-  const native = join(packageDirectory(), "native");
+export function findBinaries(
+  account: Account | null,
+  copies: string,
+  native: string = join(packageDirectory(), "native"),
+): Binaries {
   const own = programs(native);
   const linked = links(native).every(({ target }) => existsSync(join(native, target)));
   const reachable =

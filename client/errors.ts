@@ -1,0 +1,50 @@
+/** The one error family of the client: what went wrong, and what the caller should do about it. */
+export type AffidavitErrorCode =
+  | "server_unreachable"
+  | "server_timeout"
+  | "server_error"
+  | "server_response_invalid"
+  | "request_rejected"
+  | "unauthorized"
+  | "receipt_missing"
+  | "receipt_rejected"
+  | "attestation_rejected"
+  | "attestation_invalid"
+  | "cancelled";
+
+const ADVICE: Record<AffidavitErrorCode, string> = {
+  server_unreachable: "Check the address and that the service runs; nothing was sent twice.",
+  server_timeout: "Retry with the same Idempotency-Key: a finished answer is replayed, not run again.",
+  server_error: "Retry later with the same Idempotency-Key.",
+  server_response_invalid: "Do not use the answer: it is not what an Affidavit service sends.",
+  request_rejected: "Correct the request as the problem says; it was not charged.",
+  unauthorized:
+    "Give an API key with --key or AFFIDAVIT_API_KEY; the operator makes one with: affidavit keys create",
+  receipt_missing: "Do not use the answer: nothing proves where it came from.",
+  receipt_rejected:
+    "Do not use the answer. The first failed step names what does not hold; report it to the operator.",
+  attestation_rejected:
+    "Do not send anything private: the server did not prove that it runs in an accepted TEE.",
+  attestation_invalid: "Do not send anything private: the server's evidence is malformed.",
+  cancelled: "The call was cancelled here; the service may have finished it.",
+};
+
+export class AffidavitError extends Error {
+  override readonly name = "AffidavitError";
+  readonly code: AffidavitErrorCode;
+  /** What the caller should do. */
+  readonly advice: string;
+  /** The code below this one: a problem's, a failed step's, an appraisal's. */
+  readonly detail: string | undefined;
+
+  constructor(
+    code: AffidavitErrorCode,
+    message: string,
+    options: { detail?: string; advice?: string; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.advice = options.advice ?? ADVICE[code];
+    this.detail = options.detail;
+  }
+}

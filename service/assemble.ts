@@ -1,0 +1,190 @@
+/** Puts the parts together into what the HTTP side is handed. */
+import { randomBytes } from "node:crypto";
+import type { Logger } from "pino";
+import { fromHex, toBase64, toHex, toHex0x, utf8 } from "../codec/index.ts";
+import type { Engine, ModelRegistry } from "../models/index.ts";
+import { statementToJson } from "../receipts/index.ts";
+import type { Config } from "./config.ts";
+import {
+  ApiKeyFinder,
+  addLink,
+  findLink,
+  findStatement,
+  latestCheckpoint,
+  readDocument,
+  release,
+  reserve,
+  type Appender,
+  type Database,
+  type DocumentRow,
+  type LogTree,
+} from "./db/index.ts";
+import { createHealth } from "./health.ts";
+import { Idempotency, type ReplayStore } from "./idempotency.ts";
+import { KeysetRecords } from "./keyset-records.ts";
+import { createMetrics } from "./metrics.ts";
+import { Lifecycle } from "./middleware/lifecycle.ts";
+import { createPipeline, type AppendEntry } from "./pipeline.ts";
+import { receiptBundle } from "./receipt-bundles.ts";
+import { DEFAULT_HTTP_LIMITS, type Attestation, type Receipts, type Services } from "./services.ts";
+import type { SessionHolder } from "./session.ts";
+
+export interface Parts {
+  config: Config;
+  version: string;
+  log: Logger;
+  database: Database;
+  embedded: boolean;
+  appender: Appender;
+  tree: LogTree;
+  models: ModelRegistry;
+  engine: Engine;
+  sessions: SessionHolder;
+  keys: ApiKeyFinder;
+}
+
+export function assemble(parts: Parts): Services {
+  const { config, database, models, engine, sessions } = parts;
+  const keysets = new KeysetRecords(database, parts.tree, config.logOrigin);
+  return {
+    version: parts.version,
+    limits: {
+      ...DEFAULT_HTTP_LIMITS,
+      maxBodyBytes: config.maxBodyBytes,
+      maxInFlight: config.maxConcurrentRequests,
+      requestTimeoutMs: config.requestTimeoutMs,
+    },
+    log: parts.log,
+    metrics: createMetrics({ process: true }),
+    lifecycle: new Lifecycle(),
+    nowMs: Date.now,
+    randomBytes,
+    keys: parts.keys,
+    pipeline: createPipeline({
+      models,
+      engine,
+      session: () => sessions.current(),
+      idempotency: new Idempotency(replayStore(database, config)),
+      append: appendWith(parts.appender),
+      inferenceTimeoutMs: config.inferenceTimeoutMs,
+    }),
+    models: {
+      list: () => models.list(),
+      get: (name, version) => models.get(name, version),
+      readiness: () => ({ ready: sessions.peek() !== undefined }),
+    },
+    attestation: attestationOf(sessions, keysets),
+    receipts: receiptsOf(database, keysets),
+    documents: {
+      async get(digest) {
+        const body = await readDocument(database, digest);
+        return body && { mediaType: "application/octet-stream", body };
+      },
+    },
+    transparencyLog: { checkpoint: async () => (await latestCheckpoint(database))?.note },
+    health: createHealth({
+      database,
+      embedded: parts.embedded,
+      appender: parts.appender,
+      sessions,
+      engine,
+      models,
+    }),
+  };
+}
+
+function replayStore(database: Database, config: Config): ReplayStore {
+  // Longer than any request may take: a lease ends only with the process that held it.
+  const leaseMs = config.requestTimeoutMs + config.inferenceTimeoutMs + config.appendTimeoutMs;
+  const ttlMs = config.idempotencyTtlMs;
+  return {
+    reserve: ({ call, keyHash, tag }) =>
+      reserve(database, { ...call.account, keyHash }, { tag, leaseMs, ttlMs }),
+    async release({ call, keyHash, lease }) {
+      await release(database, { ...call.account, keyHash }, lease);
+    },
+  };
+}
+
+/** Execution records are few and come with every statement: each is stored with the first one that names it. */
+function appendWith(appender: Appender): (entry: AppendEntry) => Promise<void> {
+  const stored = new Set<string>();
+  return async ({ statement, call, requestId, modelId, executionText, executionDigest, replay }) => {
+    const { accountId, tenantId, keyId } = call.account;
+    const known = stored.has(executionText);
+    const record: DocumentRow = { kind: "execution", digest: executionDigest, bytes: utf8(executionText) };
+    await appender.append({
+      statement: {
+        ...statement,
+        type: "InferenceStatement",
+        requestId,
+        tenantId,
+        accountId,
+        apiKeyId: keyId,
+        modelId,
+        sealedExtra: null,
+      },
+      ...(known ? {} : { documents: [record] }),
+      ...(replay ? { idempotency: { tenantId, accountId, ...replay } } : {}),
+    });
+    if (!known) stored.add(executionText);
+  };
+}
+
+function attestationOf(sessions: SessionHolder, keysets: KeysetRecords): Attestation {
+  return {
+    async document(nonce) {
+      const session = sessions.current();
+      const record = await keysets.get(session.keyset.digest);
+      const fresh = nonce && (await session.vault.quote(nonce));
+      const { evidence, keysetStatement, keysetLog } = record;
+      return {
+        formatVersion: 1,
+        keyset: record.keyset,
+        keysetStatement: {
+          statement: statementToJson("Keyset", keysetStatement.statement),
+          signature: toHex0x(keysetStatement.signature),
+        },
+        evidence: evidenceToJson(evidence.type, evidence.quote, evidence.nonce),
+        endorsements: record.endorsements,
+        keysetLog: {
+          ...keysetLog,
+          leafIndex: keysetLog.leafIndex.toString(),
+          proof: keysetLog.proof.map(toHex0x),
+        },
+        fresh: fresh && nonce ? evidenceToJson(fresh.type, fresh.quote, nonce) : null,
+      };
+    },
+  };
+}
+
+function evidenceToJson(type: string, quote: Uint8Array, nonce: Uint8Array): Record<string, string> {
+  return { type, quote: toBase64(quote), nonce: toHex0x(nonce) };
+}
+
+function receiptsOf(database: Database, keysets: KeysetRecords): Receipts {
+  return {
+    async owner(receiptId) {
+      const stored = await findStatement(database, fromHex(receiptId, 32));
+      return stored?.accountId ? { accountId: stored.accountId, tenantId: stored.tenantId } : undefined;
+    },
+    bundle: (receiptId) => receiptBundle(database, keysets, receiptId),
+    addLink: ({ receiptId, account, tokenDigest, expiresAtMs }) =>
+      addLink(database, {
+        tokenHash: tokenDigest,
+        tenantId: account.tenantId,
+        receiptDigest: fromHex(receiptId, 32),
+        expiresAt: new Date(expiresAtMs),
+      }),
+    async findLink(tokenDigest) {
+      const link = await findLink(database, tokenDigest);
+      return (
+        link && {
+          receiptId: toHex(link.receiptDigest),
+          tokenDigest: link.tokenHash,
+          expiresAtMs: link.expiresAt.getTime(),
+        }
+      );
+    },
+  };
+}

@@ -1,0 +1,28 @@
+/** What the start tells a person. */
+import type { Component } from "./services.ts";
+
+export function banner(facts: {
+  url: string;
+  simulated: boolean;
+  keyFile: string | undefined;
+  components: Component[];
+  models: number;
+}): string {
+  const { url, simulated, keyFile } = facts;
+  const lines = [
+    "",
+    `Listening on ${url}`,
+    `  API reference  ${url}/docs`,
+    `  Evidence       ${url}/v1/attestation`,
+    `  Health         ${url}/readyz`,
+    `  Models         ${facts.models} at ${url}/v1/models`,
+  ];
+  if (keyFile) lines.push(`  API key        in ${keyFile}; the affidavit command reads it there`);
+  if (simulated) {
+    lines.push("", "  The TEE is SIMULATED: receipts are complete, and prove nothing about this machine.");
+  }
+  const off = facts.components.filter(({ status }) => status === "off");
+  if (off.length > 0)
+    lines.push("", "Off:", ...off.map(({ name, notes }) => `  ${name}: ${notes.join(" ")}`));
+  return lines.join("\n") + "\n\n";
+}

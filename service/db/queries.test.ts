@@ -1,0 +1,309 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sha256, utf8 } from "../../codec/index.ts";
+import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
+import { ACCOUNT, OTHER_ACCOUNT, appendItem, statementRow } from "./arbitrary.test-support.ts";
+import { ApiKeyFinder, createApiKey, listApiKeys, revokeApiKey } from "./api-keys.ts";
+import { createAppender, type Appender } from "./append.ts";
+import { checkpointCovering, latestCheckpoint, putCheckpoint, readCheckpoint } from "./checkpoints.ts";
+import { openDatabase } from "./connect.ts";
+import { documentOf, putDocuments, readDocument, readDocuments } from "./documents.ts";
+import { expireReservations, readReservation, release, renew, reserve } from "./idempotency.ts";
+import {
+  createLinkToken,
+  listReceipts,
+  readKeysetStatement,
+  readReceipt,
+  removeExpiredLinks,
+} from "./receipts.ts";
+import { checkServer } from "./safety.ts";
+import { DEFAULT_TENANT } from "./schema.ts";
+
+let database: TestDatabase;
+let appender: Appender;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  appender = createAppender({ connection: database.connection });
+});
+afterAll(async () => {
+  await appender.close();
+  await database.remove();
+});
+
+const OWNER = { tenantId: DEFAULT_TENANT, accountId: ACCOUNT };
+const DAY_MS = 86_400_000;
+
+describe("opening", () => {
+  test("several at once migrate once, and again changes nothing", async () => {
+    const others = await Promise.all([1, 2, 3].map(() => openDatabase({ connection: database.connection })));
+    await Promise.all(others.map((other) => other.close()));
+    const { rows } = await database.pool.query("SELECT count(*)::int AS n FROM log_head");
+    expect(rows).toEqual([{ n: 1 }]);
+  });
+
+  test("every table says whose each row is", async () => {
+    const { rows } = await database.pool.query(
+      "SELECT t.table_name FROM information_schema.tables t WHERE table_schema = 'public' AND NOT EXISTS (SELECT 1 FROM information_schema.columns c WHERE c.table_name = t.table_name AND column_name = 'tenant_id')",
+    );
+    expect(rows).toEqual([]);
+  });
+
+  test("a server that does not flush commits is refused", async () => {
+    const unsafe = await createTestDatabase();
+    const { database: name } = unsafe.connection;
+    await unsafe.pool.query(`ALTER DATABASE ${name} SET synchronous_commit = off`);
+    await expect(openDatabase({ connection: unsafe.connection })).rejects.toMatchObject({
+      code: "database_unsafe",
+    });
+    const late = createAppender({ connection: unsafe.connection });
+    await expect(late.append(appendItem())).rejects.toMatchObject({ code: "database_unsafe" });
+    await late.close();
+    await unsafe.remove();
+  });
+
+  test.each([
+    [{ version: 149_999, fsync: "on", commit: "on" }, "database_version"],
+    [{ version: 150_000, fsync: "off", commit: "on" }, "database_unsafe"],
+  ])("a server that answers %j is refused", async (row, code) => {
+    const client = { query: () => Promise.resolve({ rows: [row] }) } as unknown as Parameters<
+      typeof checkServer
+    >[0];
+    await expect(checkServer(client)).rejects.toMatchObject({ code });
+  });
+
+  test("an unreachable server is a typed failure", async () => {
+    const nowhere = { ...database.connection, host: "/nowhere" };
+    await expect(openDatabase({ connection: nowhere })).rejects.toMatchObject({
+      code: "database_unavailable",
+    });
+  });
+});
+
+describe("API keys", () => {
+  test("a key is found by its digest until it is revoked, within a second", async () => {
+    let now = Date.now();
+    const finder = new ApiKeyFinder(database, () => now);
+    const { key, row } = await createApiKey(database, { label: "first", scopes: ["infer"] });
+    expect(key.startsWith(row.prefix)).toBe(true);
+    const digest = sha256(utf8(key));
+    const found = await finder.find(digest);
+    expect(found).toMatchObject({
+      account: { keyId: row.id, accountId: row.accountId, tenantId: DEFAULT_TENANT },
+      scopes: ["infer"],
+    });
+    expect(await revokeApiKey(database, row.id)).toBe(true);
+    expect(await revokeApiKey(database, row.id)).toBe(false);
+    now += 1000;
+    expect(await finder.find(digest)).toBeUndefined();
+  });
+
+  test("the key's text is stored nowhere", async () => {
+    const { key, row } = await createApiKey(database, { label: "hidden", scopes: [] });
+    const { rows } = await database.pool.query(
+      "SELECT row_to_json(k)::text AS text FROM api_keys k WHERE id = $1",
+      [row.id],
+    );
+    expect(rows[0].text).not.toContain(key.slice(13));
+  });
+
+  test("an expired key, an unknown one and another tenant's are not found", async () => {
+    const finder = new ApiKeyFinder(database);
+    const { key, row } = await createApiKey(database, {
+      label: "old",
+      scopes: [],
+      expiresAt: new Date(Date.now() - 1),
+    });
+    expect(await finder.find(sha256(utf8(key)))).toBeUndefined();
+    expect(await finder.find(randomBytes(32))).toBeUndefined();
+    expect(await revokeApiKey(database, row.id, "99999999-9999-4999-8999-999999999999")).toBe(false);
+    expect((await listApiKeys(database)).map(({ id }) => id)).toContain(row.id);
+  });
+
+  test("a refused statement shows no parameters", async () => {
+    const wrong = createApiKey(database, { label: "\0 s3cret", scopes: [] });
+    const error = await wrong.catch((failure: unknown) => failure);
+    expect(error).toMatchObject({ code: "database_failed" });
+    expect(String((error as Error).message) + String((error as Error).cause)).not.toContain("s3cret");
+  });
+});
+
+describe("receipts", () => {
+  test("are read by their owner or with a link, by nobody else", async () => {
+    const { statement } = appendItem();
+    const leafIndex = await appender.append({ statement });
+    const read = await readReceipt(database, statement.digest, OWNER);
+    expect(read).toMatchObject({
+      leafIndex,
+      type: "InferenceStatement",
+      words: statement.words,
+      requestId: statement.requestId,
+    });
+    const other = { tenantId: DEFAULT_TENANT, accountId: OTHER_ACCOUNT };
+    expect(await readReceipt(database, statement.digest, other)).toBeUndefined();
+    expect(
+      await createLinkToken(database, statement.digest, other, new Date(Date.now() + DAY_MS)),
+    ).toBeUndefined();
+    const linkToken = (await createLinkToken(
+      database,
+      statement.digest,
+      OWNER,
+      new Date(Date.now() + DAY_MS),
+    ))!;
+    expect(await readReceipt(database, statement.digest, { linkToken })).toMatchObject({ leafIndex });
+    expect(await readReceipt(database, statement.digest, { linkToken: linkToken.slice(1) })).toBeUndefined();
+    const second = appendItem();
+    await appender.append(second);
+    expect(await readReceipt(database, second.statement.digest, { linkToken })).toBeUndefined();
+  });
+
+  test("an expired link opens nothing and is removed", async () => {
+    const { statement } = appendItem();
+    await appender.append({ statement });
+    const linkToken = (await createLinkToken(database, statement.digest, OWNER, new Date(Date.now() - 1)))!;
+    expect(await readReceipt(database, statement.digest, { linkToken })).toBeUndefined();
+    expect(await removeExpiredLinks(database, new Date())).toBe(1);
+  });
+
+  test("are listed newest first, page by page", async () => {
+    const accountId = "33333333-3333-4333-8333-333333333333";
+    for (let i = 0; i < 5; i++) await appender.append(appendItem({ accountId }));
+    const owner = { tenantId: DEFAULT_TENANT, accountId };
+    const first = await listReceipts(database, owner, { limit: 3 });
+    const rest = await listReceipts(database, owner, { limit: 3, before: first.at(-1)!.leafIndex });
+    const indices = [...first, ...rest].map((row) => row.leafIndex);
+    expect(indices).toHaveLength(5);
+    expect(indices).toEqual(indices.toSorted((a, b) => Number(b - a)));
+  });
+
+  test("a keyset's statement is found by the keyset, whoever asks", async () => {
+    const statement = statementRow({ type: "Keyset", requestId: null, accountId: null });
+    await appender.append({ statement });
+    expect(await readKeysetStatement(database, statement.keysetDigest)).toMatchObject({
+      digest: statement.digest,
+    });
+    expect(await readKeysetStatement(database, randomBytes(32))).toBeUndefined();
+  });
+});
+
+describe("documents and checkpoints", () => {
+  test("documents answer to the digest of their bytes alone", async () => {
+    const rows = [documentOf("policy", randomBytes(10)), documentOf("evidence", randomBytes(5000))];
+    await putDocuments(database, rows);
+    await putDocuments(database, rows);
+    expect(
+      (
+        await readDocuments(
+          database,
+          rows.map(({ digest }) => digest),
+        )
+      ).size,
+    ).toBe(2);
+    await database.pool.query("UPDATE documents SET bytes = '\\x00' WHERE digest = $1", [rows[0]!.digest]);
+    await expect(readDocument(database, rows[0]!.digest)).rejects.toMatchObject({ code: "log_corrupt" });
+  });
+
+  test("the first checkpoint of a size stays", async () => {
+    expect(await latestCheckpoint(database)).toBeUndefined();
+    const row = { root: randomBytes(32), note: "note", eip712: "{}" };
+    expect(await putCheckpoint(database, { ...row, size: 0n })).toBe(true);
+    expect(await putCheckpoint(database, { ...row, size: 7n })).toBe(true);
+    expect(await putCheckpoint(database, { ...row, size: 7n, note: "another" })).toBe(false);
+    expect(await latestCheckpoint(database)).toMatchObject({ size: 7n, note: "note" });
+    expect(await readCheckpoint(database, 0n)).toMatchObject({ root: row.root });
+    expect(await checkpointCovering(database, 5n)).toMatchObject({ size: 7n });
+    expect(await checkpointCovering(database, 8n)).toBeUndefined();
+  });
+});
+
+function key() {
+  return { ...OWNER, keyHash: randomBytes(32) };
+}
+
+function terms(change: Partial<{ tag: Uint8Array; leaseMs: number; ttlMs: number }> = {}) {
+  return { tag: randomBytes(32), leaseMs: 60_000, ttlMs: DAY_MS, ...change };
+}
+
+describe("idempotency", () => {
+  async function mine(name: ReturnType<typeof key>, wanted = terms()): Promise<Uint8Array> {
+    const found = await reserve(database, name, wanted);
+    if (found.state !== "reserved") throw new Error(`not free: ${found.state}`);
+    return found.lease;
+  }
+
+  test("one of many gets the reservation, the others hear that it is taken and for what", async () => {
+    const name = key();
+    const wanted = terms();
+    const found = await Promise.all(Array.from({ length: 12 }, () => reserve(database, name, wanted)));
+    const states = found.map(({ state }) => state).toSorted();
+    expect(states).toEqual([...Array.from({ length: 11 }, () => "busy"), "reserved"]);
+    expect(found.find(({ state }) => state === "busy")).toMatchObject({ tag: wanted.tag });
+  });
+
+  test("is completed with the statement, and then replayed", async () => {
+    const name = key();
+    const lease = await mine(name);
+    const { statement } = appendItem();
+    const ciphertext = randomBytes(500);
+    await appender.append({ statement, idempotency: { ...name, lease, ciphertext } });
+    expect(await reserve(database, name, terms())).toMatchObject({
+      state: "done",
+      ciphertext,
+      receiptDigest: statement.digest,
+    });
+    expect(await release(database, name, lease)).toBe(false);
+  });
+
+  test("an append whose lease ended stores nothing, and fails alone", async () => {
+    const name = key();
+    const wanted = terms({ leaseMs: 0 });
+    const first = await mine(name, wanted);
+    const second = await mine(name, wanted);
+    const late = appendItem();
+    const results = await Promise.allSettled([
+      appender.append({ ...late, idempotency: { ...name, lease: first, ciphertext: randomBytes(5) } }),
+      appender.append(appendItem()),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+    expect(results[0]).toMatchObject({ reason: { code: "idempotency_lost" } });
+    expect(await readReceipt(database, late.statement.digest, OWNER)).toBeUndefined();
+    await appender.append({ ...late, idempotency: { ...name, lease: second, ciphertext: randomBytes(5) } });
+  });
+
+  test("a dead holder's key is taken over by the same request only, once its lease has run out", async () => {
+    const name = key();
+    const wanted = terms({ leaseMs: 30 });
+    const first = await mine(name, wanted);
+    expect(await renew(database, name, first, 60)).toBe(true);
+    expect(await reserve(database, name, wanted)).toMatchObject({ state: "busy" });
+    await sleep(80);
+    expect(await reserve(database, name, terms())).toMatchObject({ state: "busy", tag: wanted.tag });
+    await mine(name, wanted);
+    expect(await renew(database, name, first, 60)).toBe(false);
+  });
+
+  test("a released key is free for any request", async () => {
+    const name = key();
+    const lease = await mine(name);
+    expect(await release(database, name, lease)).toBe(true);
+    expect(await readReservation(database, name)).toBeUndefined();
+    await mine(name);
+  });
+
+  test("after its time the answer is gone, and the receipt still named", async () => {
+    const name = key();
+    const lease = await mine(name, terms({ ttlMs: 0 }));
+    const { statement } = appendItem();
+    await appender.append({ statement, idempotency: { ...name, lease, ciphertext: randomBytes(5) } });
+    const gone = { state: "gone", receiptDigest: statement.digest };
+    expect(await reserve(database, name, terms())).toMatchObject(gone);
+    expect(await expireReservations(database)).toBeGreaterThan(0);
+    expect(await reserve(database, name, terms())).toMatchObject(gone);
+  });
+
+  test("another account's same key is another key", async () => {
+    const name = key();
+    await mine(name);
+    await mine({ ...name, accountId: OTHER_ACCOUNT });
+  });
+});

@@ -1,0 +1,53 @@
+/** On a loopback address with a simulated TEE, the start leaves an API key where this user's command line finds it. */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { sha256, toHex, utf8 } from "../codec/index.ts";
+import { createApiKey, type ApiKeyFinder, type Database } from "./db/index.ts";
+
+export const CREDENTIALS_FILE = "credentials.json";
+
+/**
+ * A key for `url` that works: the file's, or a new one that is written there (mode 0600).
+ * @returns the file's path
+ */
+export async function provideFirstKey(options: {
+  database: Database;
+  keys: ApiKeyFinder;
+  configDirectory: string;
+  url: string;
+}): Promise<string> {
+  const file = join(options.configDirectory, CREDENTIALS_FILE);
+  const known = await readCredentials(file);
+  const key = known[options.url];
+  if (key !== undefined && (await options.keys.find(sha256(utf8(key))))) return file;
+  const made = await createApiKey(options.database, { label: "first key", scopes: ["infer", "admin"] });
+  await mkdir(options.configDirectory, { recursive: true, mode: 0o700 });
+  await writeWhole(file, JSON.stringify({ ...known, [options.url]: made.key }, null, 2) + "\n");
+  return file;
+}
+
+async function readCredentials(file: string): Promise<Record<string, string>> {
+  try {
+    const value: unknown = JSON.parse(await readFile(file, "utf8"));
+    if (typeof value !== "object" || value === null) return {};
+    return Object.fromEntries(
+      Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    );
+  } catch {
+    return {};
+  }
+}
+
+/** A reader sees the old file or the new one. */
+async function writeWhole(file: string, text: string): Promise<void> {
+  const draft = `${file}.${toHex(randomBytes(6))}`;
+  const handle = await open(draft, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(draft, file);
+}

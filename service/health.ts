@@ -1,0 +1,77 @@
+/** What `/readyz` says of each part, in plain words. */
+import type { Engine, ModelRegistry } from "../models/index.ts";
+import { isReachable, type Appender, type Database } from "./db/index.ts";
+import type { SessionHolder } from "./session.ts";
+import type { Component, Health } from "./services.ts";
+
+/** Parts that a user turns on; none of them keeps the service from serving. */
+export const OPTIONAL_PARTS: Component[] = [
+  {
+    name: "hardware attestation",
+    status: "off",
+    notes: [
+      "No TEE in use: evidence is simulated and proves nothing. Run in a TEE and set AFFIDAVIT_ATTESTATION.",
+    ],
+  },
+];
+
+export function createHealth(parts: {
+  database: Database;
+  embedded: boolean;
+  appender: Appender;
+  sessions: SessionHolder;
+  engine: Engine;
+  models: ModelRegistry;
+}): Health {
+  return {
+    async components() {
+      const reachable = await isReachable(parts.database);
+      return [
+        {
+          name: "database",
+          status: reachable ? "ok" : "down",
+          notes: [
+            parts.embedded ? "Embedded PostgreSQL in the data directory." : "PostgreSQL by DATABASE_URL.",
+            `${parts.appender.waiting()} statements wait to be stored.`,
+          ],
+        },
+        vaultComponent(parts.sessions),
+        engineComponent(parts.engine, parts.models),
+        ...(simulated(parts.sessions) ? OPTIONAL_PARTS : []),
+      ];
+    },
+  };
+}
+
+function simulated(sessions: SessionHolder): boolean {
+  return sessions.peek()?.vault.info.attester.simulated ?? false;
+}
+
+function vaultComponent(sessions: SessionHolder): Component {
+  const session = sessions.peek();
+  if (!session) return { name: "vault", status: "down", notes: ["The vault is being started again."] };
+  const { signer, ownUser, dumpable, attester } = session.vault.info;
+  const notes = [
+    signer === "native"
+      ? "Signs with the native secp256k1 binding."
+      : "Signs with @noble/curves: the native secp256k1 binding did not load; some ten times slower.",
+    ownUser
+      ? "Runs under a user of its own."
+      : "Shares the service's user: file modes on its keys stop accidents only. Start as root to give it its own.",
+    `Attester: ${attester.name}${attester.simulated ? " (simulated: proves nothing)" : ""}.`,
+  ];
+  if (dumpable) notes.push("Its memory can be read by other processes of its user on this system.");
+  return { name: "vault", status: signer === "native" ? "ok" : "degraded", notes };
+}
+
+function engineComponent(engine: Engine, models: ModelRegistry): Component {
+  const { hosts, queued, restarts } = engine.stats();
+  const alive = hosts.filter(({ state }) => state !== "starting").length;
+  return {
+    name: "engine",
+    status: hosts.length > 0 ? "ok" : "degraded",
+    notes: [
+      `${models.list().length} models, ${alive} of ${hosts.length} engine hosts ready, ${queued} inferences wait, ${restarts} hosts replaced.`,
+    ],
+  };
+}

@@ -1,0 +1,132 @@
+/**
+ * `Idempotency-Key`: one answer a key and caller, replayed for as long as the record lives. The record is ciphertext under
+ * a key that only the vault derives; a stolen database replays nothing.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { concat, equal, fromUtf8, sha256, toHex, utf8 } from "../codec/index.ts";
+import type { Vault } from "../vault/index.ts";
+import { ServiceError } from "./problem.ts";
+import type { InferAnswer, InferCall } from "./services.ts";
+
+const MAX_KEY_LENGTH = 255;
+const AEAD_NONCE_BYTES = 12;
+const AEAD_TAG_BYTES = 16;
+
+/** What storage says of a key. `lease` names this attempt: only its holder completes or releases. */
+export type Reservation =
+  | { state: "reserved"; lease: Uint8Array }
+  | { state: "busy"; tag: Uint8Array }
+  | { state: "done"; tag: Uint8Array; ciphertext: Uint8Array }
+  | { state: "gone"; tag: Uint8Array; receiptDigest: Uint8Array };
+
+export interface ReplayStore {
+  reserve(entry: { call: InferCall; keyHash: Uint8Array; tag: Uint8Array }): Promise<Reservation>;
+  release(entry: { call: InferCall; keyHash: Uint8Array; lease: Uint8Array }): Promise<void>;
+}
+
+export interface SealedReplay {
+  keyHash: Uint8Array;
+  lease: Uint8Array;
+  ciphertext: Uint8Array;
+}
+
+export type Reserved =
+  | { replay: InferAnswer }
+  | { replay?: undefined; seal(answer: InferAnswer): Promise<SealedReplay>; release(): Promise<void> };
+
+export class Idempotency {
+  readonly #store: ReplayStore;
+  constructor(store: ReplayStore) {
+    this.#store = store;
+  }
+
+  /**
+   * @throws ServiceError `request_header_invalid`, `idempotency_conflict` (same key, another request),
+   *   `idempotency_in_progress`, `idempotency_expired` (the answer is no longer kept; names the receipt)
+   */
+  async reserve(vault: Vault, call: InferCall): Promise<Reserved> {
+    const key = call.idempotencyKey ?? "";
+    if (key.length === 0 || key.length > MAX_KEY_LENGTH || !/^[\x21-\x7e]+$/.test(key)) {
+      throw new ServiceError(
+        "request_header_invalid",
+        "Idempotency-Key is 1 to 255 printable ASCII characters",
+      );
+    }
+    const keyHash = sha256(utf8(key));
+    const tag = await vault.idempotencyTag(requestMessage(call));
+    const found = await this.#store.reserve({ call, keyHash, tag });
+    if (found.state !== "reserved" && !equal(found.tag, tag)) {
+      throw new ServiceError("idempotency_conflict", "this key was used for another request");
+    }
+    if (found.state === "busy") {
+      throw new ServiceError("idempotency_in_progress", "the first request with this key is still running");
+    }
+    if (found.state === "gone") {
+      const receiptId = toHex(found.receiptDigest);
+      throw new ServiceError(
+        "idempotency_expired",
+        `the answer is no longer kept; its receipt is ${receiptId}`,
+        { receiptId },
+      );
+    }
+    const context = recordContext(call, keyHash, tag);
+    if (found.state === "done") {
+      const recordKey = await vault.recordKey(context);
+      return { replay: openRecord(recordKey, context, found.ciphertext) };
+    }
+    const { lease } = found;
+    return {
+      seal: async (answer) => {
+        const recordKey = await vault.recordKey(context);
+        return { keyHash, lease, ciphertext: sealRecord(recordKey, context, answer) };
+      },
+      release: () => this.#store.release({ call, keyHash, lease }),
+    };
+  }
+}
+
+/** What makes a request the same: path, body, and the `Affidavit-*` headers, the salt in its plain form. */
+function requestMessage(call: InferCall): Uint8Array {
+  const audience = call.audience
+    ? concat(utf8(`${call.audience.chainId}:`), call.audience.address)
+    : new Uint8Array(0);
+  const parts = [
+    utf8(call.path),
+    call.salt ?? new Uint8Array(0),
+    audience,
+    utf8(String(call.headerLength ?? "")),
+  ];
+  return concat(...parts.map((part) => sha256(part)), sha256(call.body));
+}
+
+/** Names one record: whose, under which key, of which request. */
+function recordContext(call: InferCall, keyHash: Uint8Array, tag: Uint8Array): Uint8Array {
+  const owner = sha256(utf8(`${call.account.tenantId}/${call.account.accountId}`));
+  return sha256(utf8("affidavit.v1.replay"), owner, keyHash, tag);
+}
+
+function sealRecord(recordKey: Uint8Array, context: Uint8Array, answer: InferAnswer): Uint8Array {
+  const head = utf8(JSON.stringify({ status: answer.status, headers: answer.headers }));
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, head.length);
+  const aeadNonce = randomBytes(AEAD_NONCE_BYTES);
+  const cipher = createCipheriv("aes-256-gcm", recordKey, aeadNonce);
+  cipher.setAAD(context);
+  const parts = [cipher.update(length), cipher.update(head), cipher.update(answer.body), cipher.final()];
+  return Buffer.concat([aeadNonce, ...parts, cipher.getAuthTag()]);
+}
+
+function openRecord(recordKey: Uint8Array, context: Uint8Array, sealed: Uint8Array): InferAnswer {
+  try {
+    const end = sealed.length - AEAD_TAG_BYTES;
+    const decipher = createDecipheriv("aes-256-gcm", recordKey, sealed.subarray(0, AEAD_NONCE_BYTES));
+    decipher.setAAD(context);
+    decipher.setAuthTag(sealed.subarray(end));
+    const plain = Buffer.concat([decipher.update(sealed.subarray(AEAD_NONCE_BYTES, end)), decipher.final()]);
+    const headEnd = 4 + plain.readUInt32BE(0);
+    const head = JSON.parse(fromUtf8(plain.subarray(4, headEnd))) as Pick<InferAnswer, "status" | "headers">;
+    return { ...head, body: plain.subarray(headEnd) };
+  } catch {
+    throw new ServiceError("replay_unreadable", "the kept answer does not open under its key");
+  }
+}

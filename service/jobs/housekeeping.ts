@@ -1,0 +1,25 @@
+/** What expires is erased once an hour. */
+import type { Logger } from "pino";
+import { expireReservations, removeExpiredLinks, type Database } from "../db/index.ts";
+
+const INTERVAL_MS = 3_600_000;
+
+/** @returns how to stop it */
+export function startHousekeeping(database: Database, log: Logger): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => (running = sweep(database, log)), INTERVAL_MS);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+async function sweep(database: Database, log: Logger): Promise<void> {
+  try {
+    const answers = await expireReservations(database);
+    const links = await removeExpiredLinks(database, new Date());
+    log.info({ answers, links }, "expired records erased");
+  } catch (error) {
+    log.warn({ err: error }, "expired records could not be erased");
+  }
+}

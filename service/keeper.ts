@@ -1,0 +1,121 @@
+/**
+ * Keeps a session in use: starts a vault, attests and logs its keyset, renews the keyset before it ends, and starts again
+ * when the vault dies. Between a death and the next session the service answers 503.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { startVault, type Vault } from "../vault/index.ts";
+import { attestKeyset, type AttestOptions } from "./attest-keyset.ts";
+import { Session, SessionHolder, type AttestedKeyset } from "./session.ts";
+
+export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
+  keyDirectory: string;
+  /** Which attester the vault opens. */
+  attestation: string;
+  nowMs: () => number;
+  onLine: (line: string) => void;
+  onEvent: (event: KeeperEvent) => void;
+}
+
+export type KeeperEvent =
+  | { kind: "session"; session: Session }
+  | { kind: "renewed"; session: Session }
+  | { kind: "vault_died" }
+  | { kind: "failed"; error: unknown };
+
+/** A renewed keyset comes into use when this part of the old one's life is over. */
+const RENEW_AFTER = 0.8;
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 10_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export class Keeper {
+  readonly holder = new SessionHolder();
+  readonly #options: KeeperOptions;
+  readonly #stopping = new AbortController();
+  #vault: Vault | undefined;
+  #renewal: NodeJS.Timeout | undefined;
+
+  private constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  /** @throws VaultError, DatabaseError why the first session could not begin */
+  static async start(options: KeeperOptions): Promise<Keeper> {
+    const keeper = new Keeper(options);
+    try {
+      await keeper.#begin();
+    } catch (error) {
+      await keeper.stop();
+      throw error;
+    }
+    return keeper;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    clearTimeout(this.#renewal);
+    this.holder.replace(undefined);
+    await this.#vault?.close();
+  }
+
+  async #begin(): Promise<void> {
+    const { keyDirectory, attestation, onLine, nowMs } = this.#options;
+    const vault = await startVault({ keyDirectory, attestation, log: onLine });
+    this.#vault = vault;
+    try {
+      const session = new Session(vault, await this.#attest(vault), nowMs);
+      this.holder.replace(session);
+      void vault.exited.then(() => this.#died(session));
+      this.#scheduleRenewal(session);
+      this.#options.onEvent({ kind: "session", session });
+    } catch (error) {
+      await vault.close();
+      throw error;
+    }
+  }
+
+  #attest(vault: Vault): Promise<AttestedKeyset> {
+    return attestKeyset({ ...this.#options, vault, nowMs: this.#options.nowMs() });
+  }
+
+  #died(session: Session): void {
+    if (this.#stopping.signal.aborted || !this.holder.isCurrent(session)) return;
+    this.holder.replace(undefined);
+    this.#options.onEvent({ kind: "vault_died" });
+    void this.#beginAgain();
+  }
+
+  #scheduleRenewal(session: Session, inMs?: number): void {
+    clearTimeout(this.#renewal);
+    const left = session.keyset.notAfterMs - this.#options.nowMs();
+    const delayMs = Math.min(inMs ?? left * RENEW_AFTER, LONGEST_TIMER_MS);
+    this.#renewal = setTimeout(() => void this.#renew(session), delayMs).unref();
+  }
+
+  async #renew(session: Session): Promise<void> {
+    try {
+      await session.renew(() => this.#attest(session.vault));
+      this.#scheduleRenewal(session);
+      this.#options.onEvent({ kind: "renewed", session });
+    } catch (error) {
+      // A dead vault has its own way back; anything else is tried again while the old keyset lives.
+      this.#options.onEvent({ kind: "failed", error });
+      if (this.holder.isCurrent(session)) this.#scheduleRenewal(session, LONGEST_RETRY_MS);
+    }
+  }
+
+  async #beginAgain(): Promise<void> {
+    for (
+      let retryMs = FIRST_RETRY_MS;
+      !this.#stopping.signal.aborted;
+      retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS)
+    ) {
+      try {
+        return await this.#begin();
+      } catch (error) {
+        this.#options.onEvent({ kind: "failed", error });
+        await sleep(retryMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+}

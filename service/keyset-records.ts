@@ -1,0 +1,105 @@
+/**
+ * What a receipt tells of its keyset: text, statement, evidence, endorsements, log proof. Read from the database, which
+ * is not believed: a verifier checks all of it, and so nothing here needs to.
+ */
+import { fromUtf8, toHex, type Json } from "../codec/index.ts";
+import {
+  checkpointNonce,
+  decodeStatement,
+  parseNote,
+  reportData,
+  type KeysetStatement,
+  type LogProof,
+} from "../receipts/index.ts";
+import {
+  checkpointCovering,
+  checkpointsUpTo,
+  readDocuments,
+  readKeysetStatement,
+  type Database,
+  type LogTree,
+} from "./db/index.ts";
+import { ServiceError } from "./problem.ts";
+
+export interface KeysetRecord {
+  /** Exact JCS text. */
+  keyset: string;
+  keysetStatement: { statement: KeysetStatement; signature: Uint8Array };
+  evidence: { type: string; quote: Uint8Array; nonce: Uint8Array };
+  endorsements: { [member: string]: Json };
+  keysetLog: LogProof & { attestedCheckpoint: string };
+}
+
+const CACHED = 64;
+/** Checkpoints that other replicas may have signed between the attested one and the keyset's leaf. */
+const CANDIDATES = 32;
+
+export class KeysetRecords {
+  readonly #database: Database;
+  readonly #tree: LogTree;
+  readonly #origin: string;
+  readonly #cache = new Map<string, Promise<KeysetRecord>>();
+
+  constructor(database: Database, tree: LogTree, origin: string) {
+    this.#database = database;
+    this.#tree = tree;
+    this.#origin = origin;
+  }
+
+  /** @throws ServiceError `evidence_unavailable` */
+  get(digest: Uint8Array): Promise<KeysetRecord> {
+    const name = toHex(digest);
+    const cached = this.#cache.get(name);
+    if (cached) return cached;
+    const record = this.#load(digest);
+    if (this.#cache.size >= CACHED) this.#cache.delete(this.#cache.keys().next().value!);
+    this.#cache.set(name, record);
+    record.catch(() => this.#cache.delete(name));
+    return record;
+  }
+
+  async #load(digest: Uint8Array): Promise<KeysetRecord> {
+    const stored = await readKeysetStatement(this.#database, digest);
+    if (!stored) throw new ServiceError("evidence_unavailable", "the keyset is not in the log yet");
+    const statement = decodeStatement("Keyset", stored.words);
+    const { evidenceDigest, endorsementsDigest } = statement;
+    const documents = await readDocuments(this.#database, [digest, evidenceDigest, endorsementsDigest]);
+    const [keyset, quote, endorsements] = [digest, evidenceDigest, endorsementsDigest].map((wanted) =>
+      documents.get(toHex(wanted)),
+    );
+    const keysetLog = await this.logProof(stored.leafIndex);
+    if (!keyset || !quote || !endorsements || !keysetLog) {
+      throw new ServiceError("evidence_unavailable", "a document of the keyset is missing");
+    }
+    const { nonce, note } = await this.#attestedCheckpoint(digest, quote, stored.leafIndex);
+    return {
+      keyset: fromUtf8(keyset),
+      keysetStatement: { statement, signature: stored.signature },
+      evidence: { type: "tdx", quote, nonce },
+      endorsements: JSON.parse(fromUtf8(endorsements)) as { [member: string]: Json },
+      keysetLog: { ...keysetLog, attestedCheckpoint: note },
+    };
+  }
+
+  /** The leaf's place under the first checkpoint that covers it; undefined before there is one. */
+  async logProof(leafIndex: bigint): Promise<LogProof | undefined> {
+    const checkpoint = await checkpointCovering(this.#database, leafIndex + 1n);
+    if (!checkpoint) return undefined;
+    const proof = await this.#tree.inclusionProof(leafIndex, checkpoint.size);
+    return { origin: this.#origin, leafIndex, proof, checkpoint: checkpoint.note };
+  }
+
+  /** The checkpoint over which the evidence was made: the one whose report data the quote holds. */
+  async #attestedCheckpoint(
+    keysetDigest: Uint8Array,
+    quote: Uint8Array,
+    leafIndex: bigint,
+  ): Promise<{ nonce: Uint8Array; note: string }> {
+    const evidence = Buffer.from(quote);
+    for (const { note } of await checkpointsUpTo(this.#database, leafIndex, CANDIDATES)) {
+      const nonce = checkpointNonce(parseNote(note).text);
+      if (evidence.includes(Buffer.from(reportData(keysetDigest, nonce)))) return { nonce, note };
+    }
+    throw new ServiceError("evidence_unavailable", "the checkpoint that the evidence names is missing");
+  }
+}

@@ -1,0 +1,236 @@
+/** Starts the service, says where things are, and stops it in order. */
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { getRequestListener } from "@hono/node-server";
+import type { Logger } from "pino";
+import program from "../package.json" with { type: "json" };
+import { createAttester } from "../attestation/attest/index.ts";
+import { EnginePool, ModelRegistry, type ExecutionProvider } from "../models/index.ts";
+import { utf8 } from "../codec/index.ts";
+import { createApp } from "./app.ts";
+import { assemble } from "./assemble.ts";
+import { banner } from "./banner.ts";
+import { Checkpoints, startCheckpointJob, type CheckpointStore } from "./checkpoints.ts";
+import { ConfigError, parseConfig, type Config } from "./config.ts";
+import {
+  ApiKeyFinder,
+  createAppender,
+  documentOf,
+  latestCheckpoint,
+  LogTree,
+  openDatabase,
+  putCheckpoint,
+  putDocuments,
+  startEmbedded,
+  type Appender,
+  type Database,
+  type EmbeddedServer,
+} from "./db/index.ts";
+import { provideFirstKey } from "./first-key.ts";
+import { startHousekeeping } from "./jobs/housekeeping.ts";
+import { Keeper } from "./keeper.ts";
+import { createLogger, describeError } from "./logger.ts";
+import { POLICY_TEE } from "./policy.ts";
+import type { Services } from "./services.ts";
+
+/** What to undo at the end, the last first. */
+type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
+
+async function openStore(
+  config: Config,
+  log: Logger,
+  cleanup: Cleanup,
+): Promise<{ database: Database; appender: Appender; tree: LogTree }> {
+  let embedded: EmbeddedServer | undefined;
+  if (config.databaseUrl === undefined) {
+    embedded = await startEmbedded({
+      dataDirectory: config.dataDirectory,
+      sharedDirectory: config.postgresDirectory,
+      onEvent: (event) => {
+        if (event.kind === "log") log.debug({ line: event.line }, "postgres");
+        else log[event.kind === "crashed" ? "error" : "info"]({ event }, "postgres");
+      },
+    });
+    const server = embedded;
+    cleanup("database server", () => server.stop());
+  }
+  const connection = embedded ? embedded.connection : { connectionString: config.databaseUrl! };
+  const database = await openDatabase({
+    connection,
+    connections: config.databaseConnections,
+    onLost: (error) => log.warn({ err: error }, "a database connection was lost"),
+  });
+  cleanup("database connections", () => database.close());
+  const appender = createAppender({
+    connection,
+    queueLength: config.appendQueue,
+    timeoutMs: config.appendTimeoutMs,
+    onEvent: (event) => {
+      if (event.kind === "lost") log.warn({ err: event.error }, "the appender lost the database");
+    },
+  });
+  cleanup("appender", () => appender.close());
+  return { database, appender, tree: new LogTree(database.pool) };
+}
+
+function checkpointStore(database: Database, tree: LogTree): CheckpointStore {
+  return {
+    head: () => tree.head(),
+    consistencyProof: (first, second) => tree.consistencyProof(first, second),
+    latest: () => latestCheckpoint(database),
+    async put({ size, root, note, eip712 }) {
+      const text = JSON.stringify(eip712, (_, value: unknown) =>
+        typeof value === "bigint"
+          ? value.toString()
+          : value instanceof Uint8Array
+            ? `0x${Buffer.from(value).toString("hex")}`
+            : value,
+      );
+      await putCheckpoint(database, { size, root, note, eip712: text });
+    },
+  };
+}
+
+/** `auto` without hardware is the simulated TEE, on a loopback address alone: nobody else can take it for more. */
+function chooseAttestation(config: Config): string {
+  if (config.attestation !== "auto") return config.attestation;
+  if (["127.0.0.1", "::1", "localhost"].includes(config.host)) return "simulated";
+  throw new ConfigError(
+    "setting_invalid",
+    ["AFFIDAVIT_ATTESTATION"],
+    "no TEE was found, and the simulated one is chosen by itself on a loopback address only: set AFFIDAVIT_ATTESTATION=simulated to serve others with it",
+  );
+}
+
+async function openModels(config: Config, database: Database): Promise<ModelRegistry> {
+  const zoo = fileURLToPath(new URL("../models/zoo", import.meta.url));
+  const added = config.modelsDirectory ?? join(config.dataDirectory, "models");
+  const models = await ModelRegistry.load([zoo, added]);
+  const manifests = models.list().map(({ manifestText }) => documentOf("manifest", utf8(manifestText)));
+  await putDocuments(database, [...manifests, documentOf("policy", utf8(POLICY_TEE.text))]);
+  return models;
+}
+
+async function listen(config: Config, services: Services, cleanup: Cleanup): Promise<string> {
+  const server: Server = createServer(
+    {
+      requestTimeout: config.requestTimeoutMs,
+      headersTimeout: config.headersTimeoutMs,
+      keepAliveTimeout: config.keepAliveTimeoutMs,
+    },
+    getRequestListener(createApp(services).fetch),
+  );
+  await new Promise<void>((done, failed) => {
+    server.once("error", failed);
+    server.listen(config.port, config.host, done);
+  });
+  cleanup("server", async () => {
+    const closed = new Promise((done) => server.close(done));
+    await services.lifecycle.drain(config.shutdownTimeoutMs);
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), 1000).unref();
+    await closed;
+  });
+  const address = server.address();
+  const port = typeof address === "object" && address ? address.port : config.port;
+  const host = config.host === "127.0.0.1" || config.host === "::1" ? "localhost" : config.host;
+  return config.publicUrl ?? `http://${host}:${port}`;
+}
+
+async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
+  const attestation = chooseAttestation(config);
+  const { database, appender, tree } = await openStore(config, log, cleanup);
+  const models = await openModels(config, database);
+  const engine = new EnginePool({
+    hosts: config.engineHosts,
+    maxQueued: config.engineQueue,
+    maxHeldBytes: config.engineQueueBytes,
+    executionProviders: config.executionProviders as ExecutionProvider[],
+  });
+  cleanup("engine", () => engine.close());
+
+  const checkpoints = new Checkpoints(checkpointStore(database, tree));
+  const attester = createAttester(attestation as "simulated");
+  const keeper = await Keeper.start({
+    keyDirectory: config.vaultDirectory,
+    attestation,
+    subject: config.subject,
+    logOrigin: config.logOrigin,
+    lifetimeMs: config.keysetLifetimeMs,
+    endorsements: () => attester.endorsements(new Date()),
+    checkpoints,
+    appender,
+    nowMs: Date.now,
+    onLine: (line) => log.info({ line }, "vault"),
+    onEvent: (event) => {
+      if (event.kind === "failed") log.error({ err: event.error }, "no session yet");
+      else log.info({ event: event.kind }, "session");
+    },
+  });
+  cleanup("vault", () => keeper.stop());
+  const job = startCheckpointJob({
+    checkpoints,
+    vault: () => keeper.holder.current().vault,
+    intervalMs: config.checkpointIntervalMs,
+    onError: (error) => log.warn({ err: error }, "no checkpoint this time"),
+  });
+  cleanup("checkpoints", () => job.stop());
+  cleanup("housekeeping", startHousekeeping(database, log));
+
+  const keys = new ApiKeyFinder(database);
+  const services = assemble({
+    config,
+    version: program.version,
+    log,
+    database,
+    embedded: config.databaseUrl === undefined,
+    appender,
+    tree,
+    models,
+    engine,
+    sessions: keeper.holder,
+    keys,
+  });
+  const url = await listen(config, services, cleanup);
+  const { simulated } = keeper.holder.current().vault.info.attester;
+  const keyFile =
+    simulated && chooseAttestation({ ...config, attestation: "auto" }) === "simulated"
+      ? await provideFirstKey({ database, keys, configDirectory: config.configDirectory, url })
+      : undefined;
+  const components = await services.health.components();
+  process.stdout.write(banner({ url, simulated, keyFile, components, models: models.list().length }));
+}
+
+async function main(): Promise<void> {
+  const undo: { name: string; undo: () => Promise<unknown> }[] = [];
+  let log = createLogger({ level: "info" });
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      for (const step of undo.toReversed()) {
+        await step.undo().catch((error: unknown) => log.error({ err: error, step: step.name }, "stop"));
+      }
+    })();
+    return stopping;
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, "stopping");
+      void stop().then(() => process.exit(0));
+    });
+  }
+  try {
+    const config = parseConfig();
+    log = createLogger({ level: config.logLevel });
+    await start(config, log, (name, step) => undo.push({ name, undo: step }));
+  } catch (error) {
+    const { name, message, code } = error as Error & { code?: string };
+    process.stderr.write(`Affidavit did not start: ${message}${code ? ` [${code}]` : ""}\n`);
+    log.debug({ err: describeError(error), name }, "start failed");
+    await stop();
+    process.exit(1);
+  }
+}
+
+await main();

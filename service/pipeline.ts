@@ -1,0 +1,183 @@
+/**
+ * One inference, from bytes in to bytes out: reserve, parse, run, sign, append, answer. Nothing leaves before its
+ * statement is committed.
+ *
+ * What a caller who goes away gets: before the engine has answered, nothing (no statement, no charge, the idempotency
+ * key free again); after it, the whole answer, signed and kept, to be fetched by receipt or replayed by key.
+ */
+import { toHex, toHex0x } from "../codec/index.ts";
+import { checkInputs, type Engine, type LoadedModel, type Manifest } from "../models/index.ts";
+import {
+  encodeInferResponse,
+  parseInferRequest,
+  selectOutputs,
+  type EncodedMessage,
+  type InferRequest,
+} from "../models/client.ts";
+import {
+  audienceDigest,
+  canonicalTensors,
+  encodeOutput,
+  encodeReceiptHeader,
+  inputCommitment,
+  outputDigest,
+  requestDigest,
+  requesterDigest,
+  responseDigest,
+  type Tensor,
+} from "../receipts/index.ts";
+import type { SignedStatement, Vault } from "../vault/index.ts";
+import type { Idempotency, SealedReplay } from "./idempotency.ts";
+import { POLICY_TEE } from "./policy.ts";
+import { ServiceError } from "./problem.ts";
+import type { InferAnswer, InferCall, Pipeline } from "./services.ts";
+import type { Session } from "./session.ts";
+
+const NONE = new Uint8Array(32);
+
+export interface PipelineParts {
+  models: { get(name: string, version?: string): LoadedModel | undefined };
+  engine: Engine;
+  /** The vault and keyset in use; changes when a keyset is renewed. @throws ServiceError `session_unavailable` */
+  session(): Session;
+  idempotency: Idempotency;
+  /** Resolves when the statement, and with it the replay record, is committed. */
+  append(entry: AppendEntry): Promise<void>;
+  inferenceTimeoutMs: number;
+}
+
+export interface AppendEntry {
+  statement: SignedStatement;
+  call: InferCall;
+  requestId: Uint8Array;
+  modelId: Uint8Array;
+  /** Exact text of the execution record, kept once by its digest. */
+  executionText: string;
+  executionDigest: Uint8Array;
+  replay: SealedReplay | undefined;
+}
+
+export function createPipeline(parts: PipelineParts): Pipeline {
+  return { infer: (call) => infer(parts, call) };
+}
+
+async function infer(parts: PipelineParts, call: InferCall): Promise<InferAnswer> {
+  const model = parts.models.get(call.modelName, call.modelVersion);
+  if (!model) throw new ServiceError("model_not_found", "no such model or version");
+  if (call.idempotencyKey === undefined) return await run(parts, call, model);
+
+  const reserved = await parts.idempotency.reserve(parts.session().vault, call);
+  if (reserved.replay) return reserved.replay;
+  try {
+    return await run(parts, call, model, reserved.seal);
+  } catch (error) {
+    await reserved.release();
+    throw error;
+  }
+}
+
+type SealReplay = (answer: InferAnswer) => Promise<SealedReplay>;
+
+async function run(
+  parts: PipelineParts,
+  call: InferCall,
+  model: LoadedModel,
+  seal?: SealReplay,
+): Promise<InferAnswer> {
+  const request = parseInferRequest(call.body, call.headerLength);
+  checkInputs(model.manifest, request.inputs);
+  selectOutputs(model.manifest.outputs, request);
+
+  const session = parts.session();
+  const requestId = await session.ticket();
+  const [result, { salt, committed }] = await Promise.all([
+    parts.engine.run(model, request.inputs, { signal: call.signal, timeoutMs: parts.inferenceTimeoutMs }),
+    commitWhileItRuns(session.vault, requestId, call, request),
+  ]);
+
+  const response = encodeResponse(model.manifest, request, result.outputs);
+  const account = `account:${call.account.accountId}`;
+  const encodedOutput = encodeOutput(model.manifest.outputKind, returned(request, result.outputs));
+  const statement = await session.sign({
+    requestId,
+    modelId: model.modelId,
+    ...committed,
+    outputDigest: outputDigest(salt, encodedOutput),
+    responseDigest: responseDigest(salt, response.body),
+    circuitInput: NONE,
+    executionDigest: result.executionDigest,
+    policyDigest: POLICY_TEE.digest,
+    requester: requesterDigest(salt, account),
+    audience: call.audience ? audienceDigest(call.audience.chainId, call.audience.address) : NONE,
+    settlement: NONE,
+    promised: 0,
+    promiseDeadlineMs: 0n,
+  });
+
+  const answer = answerWith(response, statement, account, call.salt ? undefined : salt);
+  const { executionText, executionDigest } = result;
+  const replay = seal ? await seal(answer) : undefined;
+  await parts.append({
+    statement,
+    call,
+    requestId,
+    modelId: model.modelId,
+    executionText,
+    executionDigest,
+    replay,
+  });
+  return answer;
+}
+
+/** What binds the input needs no output, so it is hashed on this thread while the engine works on another. */
+async function commitWhileItRuns(
+  vault: Vault,
+  requestId: Uint8Array,
+  call: InferCall,
+  request: InferRequest,
+): Promise<{ salt: Uint8Array; committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array } }> {
+  const salt = call.salt ?? (await vault.defaultSalt(requestId));
+  // A large body first lets its frames leave for the engine.
+  if (call.body.length > 65_536) await new Promise((next) => setImmediate(next));
+  const committed = {
+    inputCommitment: inputCommitment(salt, canonicalTensors(request.inputs)),
+    requestDigest: requestDigest(salt, call.body),
+  };
+  return { salt, committed };
+}
+
+function encodeResponse(manifest: Manifest, request: InferRequest, outputs: Tensor[]): EncodedMessage {
+  const { name: modelName, version: modelVersion } = manifest;
+  return encodeInferResponse({ modelName, modelVersion, id: request.id, outputs }, request);
+}
+
+/** The outputs that the response holds, in the manifest's order: what the output digest covers. */
+function returned(request: InferRequest, outputs: Tensor[]): Tensor[] {
+  if (!request.outputs) return outputs;
+  const wanted = new Set(request.outputs.map(({ name }) => name));
+  return outputs.filter(({ name }) => wanted.has(name));
+}
+
+function answerWith(
+  response: EncodedMessage,
+  statement: SignedStatement,
+  account: string,
+  madeSalt: Uint8Array | undefined,
+): InferAnswer {
+  const headers: Record<string, string> = {
+    "Content-Type": response.contentType,
+    "Affidavit-Receipt": encodeReceiptHeader({
+      type: "InferenceStatement",
+      words: statement.words,
+      signature: statement.signature,
+    }),
+    "Affidavit-Receipt-Id": toHex(statement.digest),
+    "Affidavit-Keyset": toHex0x(statement.keysetDigest),
+    "Affidavit-Requester": account,
+  };
+  if (response.headerLength !== undefined) {
+    headers["Inference-Header-Content-Length"] = String(response.headerLength);
+  }
+  if (madeSalt) headers["Affidavit-Salt"] = toHex(madeSalt);
+  return { status: 200, headers, body: response.body };
+}

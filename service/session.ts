@@ -1,0 +1,121 @@
+/** A session: one vault and its keyset, which is attested and logged before its first use and renewed before it ends. */
+import type { Json } from "../codec/index.ts";
+import type { SignedStatement, Vault } from "../vault/index.ts";
+import { ServiceError } from "./problem.ts";
+
+const DRAW = 256;
+const LOW = 64;
+/** A ticket lives ten minutes in the vault; none is handed out that could end while its request runs. */
+const TICKET_LIFETIME_MS = 4 * 60_000;
+
+export interface AttestedKeyset {
+  text: string;
+  /** SHA-256 of the text: 32 bytes. */
+  digest: Uint8Array;
+  notAfterMs: number;
+  /** The part of every bundle that tells where the keyset comes from. */
+  evidence: { type: string; quote: Uint8Array; nonce: Uint8Array };
+  endorsements: Json;
+  statement: { words: Uint8Array; digest: Uint8Array; signature: Uint8Array };
+  leafIndex: bigint;
+  /** The signed note that was the newest when the evidence was made. */
+  attestedCheckpoint: string;
+}
+
+export class Session {
+  readonly vault: Vault;
+  readonly #nowMs: () => number;
+  #keyset: AttestedKeyset;
+  #signing = 0;
+  #renewal: Promise<unknown> | undefined;
+  #idle: (() => void) | undefined;
+  #tickets: { id: Uint8Array; drawnAtMs: number }[] = [];
+  #drawing: Promise<void> | undefined;
+
+  constructor(vault: Vault, keyset: AttestedKeyset, nowMs: () => number) {
+    this.vault = vault;
+    this.#keyset = keyset;
+    this.#nowMs = nowMs;
+  }
+
+  get keyset(): AttestedKeyset {
+    return this.#keyset;
+  }
+
+  /** Signs under the keyset in use; waits while that changes. @throws VaultError */
+  async sign(fields: Parameters<Vault["signInference"]>[0]): Promise<SignedStatement> {
+    while (this.#renewal) await this.#renewal;
+    this.#signing++;
+    try {
+      return await this.vault.signInference(fields);
+    } finally {
+      if (--this.#signing === 0) this.#idle?.();
+    }
+  }
+
+  /**
+   * Runs `attest`, which installs another keyset, while nothing is signed: from its installation to the commit of its
+   * `Keyset` statement the vault would sign under a keyset that nobody can look up.
+   */
+  async renew(attest: () => Promise<AttestedKeyset>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#renewal = promise;
+    try {
+      if (this.#signing > 0) await new Promise<void>((done) => (this.#idle = done));
+      this.#keyset = await attest();
+    } finally {
+      this.#idle = undefined;
+      this.#renewal = undefined;
+      resolve();
+    }
+  }
+
+  /** A requestId that the vault will sign for once. @throws VaultError */
+  async ticket(): Promise<Uint8Array> {
+    for (;;) {
+      const ticket = this.#tickets.pop();
+      if (this.#tickets.length < LOW) this.#draw();
+      if (ticket && this.#nowMs() - ticket.drawnAtMs < TICKET_LIFETIME_MS) return ticket.id;
+      if (!ticket) await this.#drawing;
+    }
+  }
+
+  #draw(): void {
+    if (this.#drawing) return;
+    const drawnAtMs = this.#nowMs();
+    this.#drawing = this.vault.drawTickets(DRAW).then((ids) => {
+      // The oldest wait at the end, so that fresh ones are popped first and stale ones are dropped in one sweep.
+      this.#tickets = this.#tickets.filter((kept) => drawnAtMs - kept.drawnAtMs < TICKET_LIFETIME_MS);
+      this.#tickets.push(...ids.map((id) => ({ id, drawnAtMs })));
+      this.#drawing = undefined;
+    });
+    // A failed draw is told to whoever waits for it; the next caller tries again.
+    this.#drawing.catch(() => (this.#drawing = undefined));
+  }
+}
+
+/** Holds the session in use. */
+export class SessionHolder {
+  #session: Session | undefined;
+
+  /** @throws ServiceError `session_unavailable` between two sessions */
+  current(): Session {
+    if (!this.#session) throw new ServiceError("session_unavailable", "the vault is being started again");
+    return this.#session;
+  }
+
+  /** The session in use, if there is one. */
+  peek(): Session | undefined {
+    return this.#session;
+  }
+
+  isCurrent(session: Session): boolean {
+    return this.#session === session;
+  }
+
+  replace(session: Session | undefined): Session | undefined {
+    const previous = this.#session;
+    this.#session = session;
+    return previous;
+  }
+}
