@@ -1,0 +1,34 @@
+/**
+ * Attestation, verifier's side: evidence, endorsements and policy in, a result with a transcript out. Runs in Node and
+ * in browsers, and touches no network. Attesters are in `attestation/attest/index.ts`.
+ */
+export { appraise } from "./appraise/appraise.ts";
+export type {
+  Appraisal,
+  AppraisalOptions,
+  CodeIdentity,
+  Evidence,
+  EvidenceType,
+} from "./appraise/appraisal.ts";
+export {
+  appraisalPolicySchema,
+  DEFAULT_POLICY,
+  parsePolicy,
+  REPORTING_POLICY,
+  SIMULATED_POLICY,
+} from "./appraise/policy.ts";
+export type { AppraisalPolicy, AppraisalPolicyInput } from "./appraise/policy.ts";
+export { REFERENCE_VALUES_PREFIX } from "./appraise/reference-values.ts";
+export { INTEL_SGX_ROOT, SIMULATED_SGX_ROOT } from "./endorsements/intel-roots.ts";
+export type { DcapRoot } from "./endorsements/intel-roots.ts";
+export { AttestationError } from "./error.ts";
+export type { AttestationErrorCode } from "./error.ts";
+export { parseCollateral } from "./parse/dcap-collateral.ts";
+export type { DcapCollateral } from "./parse/dcap-collateral.ts";
+export { parseQuote } from "./parse/dcap.ts";
+export type { EnclaveReport, Quote, TdReport } from "./parse/dcap.ts";
+export type { ClaimSource, StepStatus, Transcript, TranscriptStep } from "./transcript.ts";
+export { CollateralCache } from "./verify/dcap-collateral.ts";
+export { parsePem } from "./verify/pem.ts";
+export { parseCertificate, parseCrl, X509Error } from "./verify/x509.ts";
+export type { Certificate, Crl } from "./verify/x509.ts";
