@@ -222,7 +222,6 @@ const VAULT = {
   vault_key_directory_unsafe: [503, "The vault's key directory is not safe"],
   vault_key_directory_unreachable: [503, "The vault cannot reach its key directory"],
   vault_key_directory_in_use: [503, "The vault's key directory is in use"],
-  vault_key_directory_unreachable: [503, "The vault's user cannot reach its key directory"],
   vault_key_file_invalid: [503, "The vault's key file is damaged"],
   vault_cluster_keys_missing: [503, "The vault's cluster keys are missing"],
   vault_checkpoint_state_missing: [503, "The vault's last checkpoint is missing"],

@@ -198,8 +198,9 @@ function floatText(name: string, elements: Float32Array | Float64Array): string 
     }
   }
   if (!negativeZero) return JSON.stringify(Array.from(elements));
-  // JSON.stringify drops the sign of zero, and the receipt's digest of the tensor would no longer fit.
-  return `[${Array.from(elements, (value) => (Object.is(value, -0) ? "-0" : String(value))).join(",")}]`;
+  // JSON.stringify drops the sign of zero, and the receipt's digest of the tensor would no longer fit; some parsers
+  // read -0 as an integer and drop it too.
+  return `[${Array.from(elements, (value) => (Object.is(value, -0) ? "-0.0" : String(value))).join(",")}]`;
 }
 
 function elementText(name: string, element: Uint8Array): string {

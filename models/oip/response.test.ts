@@ -21,7 +21,7 @@ describe("responses", () => {
     expect(contentType).toBe("application/json");
     expect(fromUtf8(body)).toBe(
       '{"model_name":"m","model_version":"1","id":"7","outputs":[' +
-        '{"name":"p","datatype":"FP32","shape":[1,3],"data":[0.10000000149011612,-0,1.0000000031710769e-30]},' +
+        '{"name":"p","datatype":"FP32","shape":[1,3],"data":[0.10000000149011612,-0.0,1.0000000031710769e-30]},' +
         '{"name":"n","datatype":"INT64","shape":[2],"data":[9007199254740993,-1]},' +
         '{"name":"t","datatype":"BYTES","shape":[1],"data":["naïve"]}]}',
     );
