@@ -1,10 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Json } from "../codec/index.ts";
-import { arbitraryStatement, bytes } from "./arbitrary.test-support.ts";
+import { arbitraryStatement, bytes, tamper } from "./arbitrary.test-support.ts";
 import type { ReceiptBundle } from "./bundle.ts";
-import { endorsementsDigest, parseBundle, serializeBundle } from "./bundle.ts";
+import { differingMember, endorsementsDigest, parseBundle, serializeBundle } from "./bundle.ts";
+import type { Field, StatementOf } from "./fields.ts";
+import { STATEMENT_FIELDS } from "./fields.ts";
+import { encodeReceiptHeader } from "./header.ts";
 import type { PrivatePart } from "./private-part.ts";
+import { encodeStatement } from "./statements.ts";
 import { parsePrivatePart, serializePrivatePart } from "./private-part.ts";
 
 const refusal = (code: string) => expect.objectContaining({ name: "ReceiptError", code });
@@ -13,6 +17,7 @@ const sample = <T>(arbitrary: fc.Arbitrary<T>) => fc.sample(arbitrary, { numRuns
 
 const PARTS = {
   signature: new Uint8Array(65).fill(1),
+  receipt: "AQEC",
   keyset: "{}",
   keysetStatement: { statement: sample(arbitraryStatement("Keyset")), signature: new Uint8Array(65).fill(2) },
   evidence: { type: "tdx", quote: Uint8Array.of(1, 2, 3), nonce: word(3) },
@@ -29,9 +34,20 @@ const PARTS = {
   execution: "{}",
   inclusion: { origin: "log.example", leafIndex: 2n ** 63n, proof: [], checkpoint: "note" },
 };
+const STATEMENT = sample(arbitraryStatement("InferenceStatement"));
+
+function headerOf<T extends "InferenceStatement" | "Aborted">(
+  type: T,
+  statement: StatementOf<T>,
+  signature: Uint8Array,
+) {
+  return encodeReceiptHeader({ type, words: encodeStatement(type, statement), signature });
+}
+
 const BUNDLE: ReceiptBundle = {
   type: "InferenceStatement",
-  statement: sample(arbitraryStatement("InferenceStatement")),
+  statement: STATEMENT,
+  receipt: headerOf("InferenceStatement", STATEMENT, PARTS.signature),
   ...PARTS,
 };
 const TEXT = serializeBundle(BUNDLE);
@@ -68,7 +84,16 @@ describe("bundle", () => {
     expect(parseBundle(TEXT)).toEqual(BUNDLE);
     fc.assert(
       fc.property(arbitraryStatement("Aborted"), bytes(65), (statement, signature) => {
-        const bundle: ReceiptBundle = { ...PARTS, type: "Aborted", statement, signature, inclusion: null };
+        const receipt = headerOf("Aborted", statement, signature);
+        const bundle: ReceiptBundle = {
+          ...PARTS,
+          type: "Aborted",
+          statement,
+          signature,
+          receipt,
+          inclusion: null,
+        };
+        expect(differingMember(bundle)).toBe(null);
         expect(parseBundle(serializeBundle(bundle))).toEqual(bundle);
       }),
       { numRuns: 20 },
@@ -125,6 +150,9 @@ describe("bundle", () => {
       [["statement", "promised"], 256],
       [["evidence", "quote"], "AQ"],
       [["evidence", "quote"], "AQI D"],
+      [["receipt"], ""],
+      [["receipt"], `${BUNDLE.receipt}A`],
+      [["receipt"], BUNDLE.receipt.slice(4)],
       [["type"], "Keyset"],
       [["type"], "toString"],
       [["keysetLog", "proof"], Array.from({ length: 65 }, () => `0x${"00".repeat(32)}`)],
@@ -159,6 +187,24 @@ describe("bundle", () => {
   it("is not written where it could not be read", () => {
     expect(() => serializeBundle({ ...BUNDLE, signature: new Uint8Array(64) })).toThrow(
       refusal("bundle_invalid"),
+    );
+  });
+});
+
+describe("differingMember", () => {
+  it.each(STATEMENT_FIELDS.InferenceStatement as readonly Field[])("names $name", (field) => {
+    const statement = tamper<"InferenceStatement">(STATEMENT, field);
+    expect(differingMember({ ...BUNDLE, type: "InferenceStatement", statement })).toBe(field.name);
+    const receipt = headerOf("InferenceStatement", statement, PARTS.signature);
+    expect(differingMember({ ...BUNDLE, receipt })).toBe(field.name);
+  });
+
+  it("names type and signature, and nothing where all agree", () => {
+    expect(differingMember(BUNDLE)).toBe(null);
+    expect(differingMember({ ...BUNDLE, signature: new Uint8Array(65).fill(9) })).toBe("signature");
+    const aborted = sample(arbitraryStatement("Aborted"));
+    expect(differingMember({ ...BUNDLE, receipt: headerOf("Aborted", aborted, PARTS.signature) })).toBe(
+      "type",
     );
   });
 });

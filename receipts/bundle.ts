@@ -2,14 +2,17 @@
  * The receipt bundle: everything a verifier needs with no network, as JSON (docs/spec/receipt.md). Documents that a digest
  * names are carried as their exact text. Parsing trusts nothing: no signature, digest or proof is checked here.
  */
-import { jcs, sha256, toBase64, toHex0x, utf8 } from "../codec/index.ts";
+import { equal, jcs, sha256, toBase64, toHex0x, utf8 } from "../codec/index.ts";
 import type { Json } from "../codec/index.ts";
 import { ReceiptError } from "./error.ts";
 import type { AbortedStatement, InferenceStatement, KeysetStatement } from "./fields.ts";
+import { STATEMENT_FIELDS } from "./fields.ts";
+import { MAX_HEADER_LENGTH, parseReceiptHeader } from "./header.ts";
 import { MAX_KEYSET_LENGTH } from "./keyset.ts";
 import { MAX_NOTE_LENGTH } from "./note.ts";
 import { Shape } from "./shape.ts";
 import { readStatement, statementToJson } from "./statement-json.ts";
+import { encodeStatement } from "./statements.ts";
 
 export const RECEIPT_MEDIA_TYPE = "application/vnd.affidavit.receipt+json";
 /** In UTF-16 units, as for every text limit here. */
@@ -33,6 +36,8 @@ export interface LogProof {
 interface BundleParts {
   /** r ‖ s ‖ v, 65 bytes. */
   signature: Uint8Array;
+  /** The header form: the signed bytes, of which `type`, `statement` and `signature` are the readable form. */
+  receipt: string;
   /** Exact JCS text. */
   keyset: string;
   keysetStatement: { statement: KeysetStatement; signature: Uint8Array };
@@ -78,6 +83,7 @@ export function serializeBundle(bundle: ReceiptBundle): string {
         ? statementToJson("Aborted", bundle.statement)
         : statementToJson("InferenceStatement", bundle.statement),
     signature: toHex0x(bundle.signature),
+    receipt: bundle.receipt,
     keyset: bundle.keyset,
     keysetStatement: {
       statement: statementToJson("Keyset", bundle.keysetStatement.statement),
@@ -151,11 +157,23 @@ function readEvidence(value: unknown): BundleParts["evidence"] {
   };
 }
 
+function readReceipt(value: unknown): string {
+  const text = shape.text(value, MAX_HEADER_LENGTH, "receipt");
+  try {
+    parseReceiptHeader(text);
+  } catch (error) {
+    if (error instanceof ReceiptError) shape.fail("receipt", error.message);
+    throw error;
+  }
+  return text;
+}
+
 const MEMBERS = [
   "formatVersion",
   "type",
   "statement",
   "signature",
+  "receipt",
   "keyset",
   "keysetStatement",
   "evidence",
@@ -181,6 +199,7 @@ function readParts(root: Record<(typeof MEMBERS)[number], unknown>): BundleParts
   const log = shape.object(root.keysetLog, [...LOG_PROOF, "attestedCheckpoint"], "keysetLog");
   return {
     signature: shape.hex(root.signature, 65, "signature"),
+    receipt: readReceipt(root.receipt),
     keyset: shape.text(root.keyset, MAX_KEYSET_LENGTH, "keyset"),
     keysetStatement: readKeysetStatement(root.keysetStatement),
     evidence: readEvidence(root.evidence),
@@ -216,6 +235,25 @@ export function parseBundle(text: string): ReceiptBundle {
     return { type, statement: readStatement(shape, type, root.statement, "statement"), ...readParts(root) };
   }
   return shape.fail("type", "a receipt is of an InferenceStatement or an Aborted statement");
+}
+
+/**
+ * Where the readable half says another thing than the signed bytes: `type`, a field's name, `signature`, or null where
+ * they agree. A verifier asks this first, so that it can name what was changed and not only that something was.
+ * @throws ReceiptError what `parseReceiptHeader` throws
+ */
+export function differingMember(bundle: ReceiptBundle): string | null {
+  const signed = parseReceiptHeader(bundle.receipt);
+  if (signed.type !== bundle.type) return "type";
+  const readable =
+    bundle.type === "Aborted"
+      ? encodeStatement("Aborted", bundle.statement)
+      : encodeStatement("InferenceStatement", bundle.statement);
+  const index = STATEMENT_FIELDS[bundle.type].findIndex(
+    (_, i) => !equal(readable.subarray(32 * i, 32 * i + 32), signed.words.subarray(32 * i, 32 * i + 32)),
+  );
+  if (index >= 0) return STATEMENT_FIELDS[bundle.type][index]!.name;
+  return equal(signed.signature, bundle.signature) ? null : "signature";
 }
 
 /** sha256 of the exact UTF-8 text: `modelId`, `policyDigest` and `executionDigest` alike. */

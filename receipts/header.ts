@@ -18,7 +18,7 @@ export type ParsedReceiptHeader = {
 }[LoggedType];
 
 const VERSION = 1;
-const MAX_HEADER_LENGTH = 4096;
+export const MAX_HEADER_LENGTH = 4096;
 
 /** @throws ReceiptError `header_invalid` */
 export function encodeReceiptHeader({ type, words, signature }: ReceiptHeader): string {
