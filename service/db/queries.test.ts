@@ -11,10 +11,11 @@ import { openDatabase } from "./connect.ts";
 import { documentOf, putDocuments, readDocument, readDocuments } from "./documents.ts";
 import { expireReservations, readReservation, release, renew, reserve } from "./idempotency.ts";
 import {
-  createLinkToken,
+  addLink,
+  findLink,
+  findStatement,
   listReceipts,
   readKeysetStatement,
-  readReceipt,
   removeExpiredLinks,
 } from "./receipts.ts";
 import { checkServer } from "./safety.ts";
@@ -129,40 +130,34 @@ describe("API keys", () => {
 });
 
 describe("receipts", () => {
-  test("are read by their owner or with a link, by nobody else", async () => {
+  test("are found by their digest, with whose they are", async () => {
     const { statement } = appendItem();
     const leafIndex = await appender.append({ statement });
-    const read = await readReceipt(database, statement.digest, OWNER);
-    expect(read).toMatchObject({
+    expect(await findStatement(database, statement.digest)).toMatchObject({
       leafIndex,
       type: "InferenceStatement",
+      ...OWNER,
       words: statement.words,
       requestId: statement.requestId,
     });
-    const other = { tenantId: DEFAULT_TENANT, accountId: OTHER_ACCOUNT };
-    expect(await readReceipt(database, statement.digest, other)).toBeUndefined();
-    expect(
-      await createLinkToken(database, statement.digest, other, new Date(Date.now() + DAY_MS)),
-    ).toBeUndefined();
-    const linkToken = (await createLinkToken(
-      database,
-      statement.digest,
-      OWNER,
-      new Date(Date.now() + DAY_MS),
-    ))!;
-    expect(await readReceipt(database, statement.digest, { linkToken })).toMatchObject({ leafIndex });
-    expect(await readReceipt(database, statement.digest, { linkToken: linkToken.slice(1) })).toBeUndefined();
-    const second = appendItem();
-    await appender.append(second);
-    expect(await readReceipt(database, second.statement.digest, { linkToken })).toBeUndefined();
+    expect(await findStatement(database, randomBytes(32))).toBeUndefined();
   });
 
-  test("an expired link opens nothing and is removed", async () => {
-    const { statement } = appendItem();
-    await appender.append({ statement });
-    const linkToken = (await createLinkToken(database, statement.digest, OWNER, new Date(Date.now() - 1)))!;
-    expect(await readReceipt(database, statement.digest, { linkToken })).toBeUndefined();
-    expect(await removeExpiredLinks(database, new Date())).toBe(1);
+  test("links are found by the token's hash, and removed once their time is over", async () => {
+    const link = (expiresAt: Date) => ({
+      tokenHash: randomBytes(32),
+      tenantId: DEFAULT_TENANT,
+      receiptDigest: randomBytes(32),
+      expiresAt,
+    });
+    const now = new Date();
+    const [live, over] = [link(new Date(now.getTime() + DAY_MS)), link(now)];
+    await addLink(database, live);
+    await addLink(database, over);
+    expect(await findLink(database, over.tokenHash)).toMatchObject(over);
+    expect(await removeExpiredLinks(database, now)).toBe(1);
+    expect(await findLink(database, over.tokenHash)).toBeUndefined();
+    expect(await findLink(database, live.tokenHash)).toMatchObject(live);
   });
 
   test("are listed newest first, page by page", async () => {
@@ -216,24 +211,24 @@ describe("documents and checkpoints", () => {
   });
 });
 
-function key() {
+function someKey() {
   return { ...OWNER, keyHash: randomBytes(32) };
 }
 
-function terms(change: Partial<{ tag: Uint8Array; leaseMs: number; ttlMs: number }> = {}) {
+function someTerms(change: Partial<{ tag: Uint8Array; leaseMs: number; ttlMs: number }> = {}) {
   return { tag: randomBytes(32), leaseMs: 60_000, ttlMs: DAY_MS, ...change };
 }
 
 describe("idempotency", () => {
-  async function mine(name: ReturnType<typeof key>, wanted = terms()): Promise<Uint8Array> {
+  async function mine(name: ReturnType<typeof someKey>, wanted = someTerms()): Promise<Uint8Array> {
     const found = await reserve(database, name, wanted);
     if (found.state !== "reserved") throw new Error(`not free: ${found.state}`);
     return found.lease;
   }
 
   test("one of many gets the reservation, the others hear that it is taken and for what", async () => {
-    const name = key();
-    const wanted = terms();
+    const name = someKey();
+    const wanted = someTerms();
     const found = await Promise.all(Array.from({ length: 12 }, () => reserve(database, name, wanted)));
     const states = found.map(({ state }) => state).toSorted();
     expect(states).toEqual([...Array.from({ length: 11 }, () => "busy"), "reserved"]);
@@ -241,12 +236,12 @@ describe("idempotency", () => {
   });
 
   test("is completed with the statement, and then replayed", async () => {
-    const name = key();
+    const name = someKey();
     const lease = await mine(name);
     const { statement } = appendItem();
     const ciphertext = randomBytes(500);
     await appender.append({ statement, idempotency: { ...name, lease, ciphertext } });
-    expect(await reserve(database, name, terms())).toMatchObject({
+    expect(await reserve(database, name, someTerms())).toMatchObject({
       state: "done",
       ciphertext,
       receiptDigest: statement.digest,
@@ -255,8 +250,8 @@ describe("idempotency", () => {
   });
 
   test("an append whose lease ended stores nothing, and fails alone", async () => {
-    const name = key();
-    const wanted = terms({ leaseMs: 0 });
+    const name = someKey();
+    const wanted = someTerms({ leaseMs: 0 });
     const first = await mine(name, wanted);
     const second = await mine(name, wanted);
     const late = appendItem();
@@ -266,24 +261,24 @@ describe("idempotency", () => {
     ]);
     expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
     expect(results[0]).toMatchObject({ reason: { code: "idempotency_lost" } });
-    expect(await readReceipt(database, late.statement.digest, OWNER)).toBeUndefined();
+    expect(await findStatement(database, late.statement.digest)).toBeUndefined();
     await appender.append({ ...late, idempotency: { ...name, lease: second, ciphertext: randomBytes(5) } });
   });
 
   test("a dead holder's key is taken over by the same request only, once its lease has run out", async () => {
-    const name = key();
-    const wanted = terms({ leaseMs: 30 });
+    const name = someKey();
+    const wanted = someTerms({ leaseMs: 30 });
     const first = await mine(name, wanted);
     expect(await renew(database, name, first, 60)).toBe(true);
     expect(await reserve(database, name, wanted)).toMatchObject({ state: "busy" });
     await sleep(80);
-    expect(await reserve(database, name, terms())).toMatchObject({ state: "busy", tag: wanted.tag });
+    expect(await reserve(database, name, someTerms())).toMatchObject({ state: "busy", tag: wanted.tag });
     await mine(name, wanted);
     expect(await renew(database, name, first, 60)).toBe(false);
   });
 
   test("a released key is free for any request", async () => {
-    const name = key();
+    const name = someKey();
     const lease = await mine(name);
     expect(await release(database, name, lease)).toBe(true);
     expect(await readReservation(database, name)).toBeUndefined();
@@ -291,18 +286,18 @@ describe("idempotency", () => {
   });
 
   test("after its time the answer is gone, and the receipt still named", async () => {
-    const name = key();
-    const lease = await mine(name, terms({ ttlMs: 0 }));
+    const name = someKey();
+    const lease = await mine(name, someTerms({ ttlMs: 0 }));
     const { statement } = appendItem();
     await appender.append({ statement, idempotency: { ...name, lease, ciphertext: randomBytes(5) } });
     const gone = { state: "gone", receiptDigest: statement.digest };
-    expect(await reserve(database, name, terms())).toMatchObject(gone);
+    expect(await reserve(database, name, someTerms())).toMatchObject(gone);
     expect(await expireReservations(database)).toBeGreaterThan(0);
-    expect(await reserve(database, name, terms())).toMatchObject(gone);
+    expect(await reserve(database, name, someTerms())).toMatchObject(gone);
   });
 
   test("another account's same key is another key", async () => {
-    const name = key();
+    const name = someKey();
     await mine(name);
     await mine({ ...name, accountId: OTHER_ACCOUNT });
   });
