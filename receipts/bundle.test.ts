@@ -17,7 +17,6 @@ const sample = <T>(arbitrary: fc.Arbitrary<T>) => fc.sample(arbitrary, { numRuns
 
 const PARTS = {
   signature: new Uint8Array(65).fill(1),
-  receipt: "AQEC",
   keyset: "{}",
   keysetStatement: { statement: sample(arbitraryStatement("Keyset")), signature: new Uint8Array(65).fill(2) },
   evidence: { type: "tdx", quote: Uint8Array.of(1, 2, 3), nonce: word(3) },
