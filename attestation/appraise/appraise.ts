@@ -7,10 +7,14 @@ import { X509Error } from "../verify/x509.ts";
 import type { Appraisal, AppraisalContext, AppraisalOptions, Appraiser } from "./appraisal.ts";
 import type { Evidence, EvidenceType, Findings } from "./appraisal.ts";
 import { appraiseDcap } from "./dcap.ts";
+import { appraiseNitro } from "./nitro.ts";
+import { appraiseSnp } from "./sev-snp.ts";
 
 const APPRAISERS: ReadonlyMap<EvidenceType, Appraiser> = new Map([
   ["tdx", appraiseDcap],
   ["sgx", appraiseDcap],
+  ["sev-snp", appraiseSnp],
+  ["nitro", appraiseNitro],
 ]);
 
 function codeOf(error: unknown): string {

@@ -2,7 +2,9 @@
 import { z } from "zod";
 import { AttestationError } from "../error.ts";
 import { TCB_STATUSES, type TcbStatus } from "../parse/dcap-collateral.ts";
+import { nitroPolicy } from "./nitro-policy.ts";
 import { signedReferenceValues } from "./reference-values.ts";
+import { snpPolicy } from "./sev-snp-policy.ts";
 import { base64, hexBytes, isoSeconds, sgxMeasurement, tdxMeasurement } from "./policy-values.ts";
 
 const acceptableStatuses = TCB_STATUSES.filter((status) => status !== "Revoked") as [
@@ -53,6 +55,8 @@ export const appraisalPolicySchema = z.strictObject({
   tcb: tcb.default(() => tcb.parse({})),
   tdx: tdx.default(() => tdx.parse({})),
   sgx: sgx.default(() => sgx.parse({})),
+  sevSnp: snpPolicy.default(() => snpPolicy.parse({})),
+  nitro: nitroPolicy.default(() => nitroPolicy.parse({})),
   /** Who may sign reference values: SubjectPublicKeyInfo (DER, base64) of P-256 keys. */
   referenceValueSigners: z.array(base64(256)).max(16).default([]),
   referenceValues: z.array(signedReferenceValues).max(64).default([]),

@@ -8,7 +8,9 @@ import { z } from "zod";
 import { equal, utf8 } from "../../codec/index.ts";
 import { AttestationError } from "../error.ts";
 import { SPKI_PREFIX } from "../verify/spki.ts";
+import { nitroMeasurement } from "./nitro-policy.ts";
 import { base64, isoSeconds, sgxMeasurement, tdxMeasurement } from "./policy-values.ts";
+import { snpMeasurement } from "./sev-snp-policy.ts";
 
 /** What stands before the text in the signed message. */
 export const REFERENCE_VALUES_PREFIX = "affidavit.reference-values.v1\n";
@@ -31,6 +33,8 @@ const referenceValueSet = z.strictObject({
   measurements: z.strictObject({
     tdx: z.array(tdxMeasurement).max(256).default([]),
     sgx: z.array(sgxMeasurement).max(256).default([]),
+    sevSnp: z.array(snpMeasurement).max(256).default([]),
+    nitro: z.array(nitroMeasurement).max(256).default([]),
   }),
 });
 export type ReferenceValueSet = z.output<typeof referenceValueSet>;

@@ -57,8 +57,16 @@ export const snpPolicy = z.strictObject({
   chipIds: listOf(64),
   /** The cloud provider of a VLEK. */
   cspIds: z.array(z.string().min(1).max(256)).min(1).max(64).optional(),
-  products: z.array(z.enum(["Milan", "Genoa", "Turin"])).min(1).max(3).optional(),
-  signingKeys: z.array(z.enum(["vcek", "vlek"])).min(1).max(2).optional(),
+  products: z
+    .array(z.enum(["Milan", "Genoa", "Turin"]))
+    .min(1)
+    .max(3)
+    .optional(),
+  signingKeys: z
+    .array(z.enum(["vcek", "vlek"]))
+    .min(1)
+    .max(2)
+    .optional(),
   /** Bits of the guest policy that must have this value. */
   guestPolicy: z
     .strictObject({
@@ -95,7 +103,11 @@ export const snpPolicy = z.strictObject({
     .default({ least: 0, most: 3 }),
   /** By product line; a product that is left out is not judged. */
   minimumTcb: z
-    .strictObject({ Milan: minimumTcb.optional(), Genoa: minimumTcb.optional(), Turin: minimumTcb.optional() })
+    .strictObject({
+      Milan: minimumTcb.optional(),
+      Genoa: minimumTcb.optional(),
+      Turin: minimumTcb.optional(),
+    })
     .optional(),
   /** Least firmware that the platform has committed to. */
   minimumFirmware: z.strictObject({ major: byte, minor: byte, build: byte }).optional(),

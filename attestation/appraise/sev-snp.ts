@@ -1,164 +1,111 @@
-/** Whether a verified SEV-SNP report is good enough: the policy's questions, one check each. */
-import { equal, fromHex, toHex } from "../../codec/index.ts";
-import { AttestationError, type AttestationErrorCode } from "../error.ts";
-import { snpTcbBelow, type SnpTcb } from "../parse/sev-snp-product.ts";
-import type { SnpFirmwareVersion, SnpReport } from "../parse/sev-snp.ts";
-import type { Checks } from "../transcript.ts";
-import type { VerifiedSnpReport } from "../verify/sev-snp.ts";
-import type { SnpPolicy } from "./sev-snp-policy.ts";
+/** Appraisal of SEV-SNP reports: whether a genuine report is good enough for a policy. */
+import { sha256, toHex } from "../../codec/index.ts";
+import { AMD_INTERMEDIATES, AMD_ROOTS, type AmdAuthority } from "../endorsements/amd-roots.ts";
+import { parseSnpEndorsements } from "../parse/sev-snp-endorsements.ts";
+import type { SnpTcb } from "../parse/sev-snp-product.ts";
+import { parseSnpReport, type SnpReport } from "../parse/sev-snp.ts";
+import { verifySnpReport, type VerifiedSnpReport } from "../verify/sev-snp.ts";
+import { parseCertificate } from "../verify/x509.ts";
+import { checkReportData, type AppraisalContext, type Evidence } from "./appraisal.ts";
+import { checkCodeIdentity } from "./code-identity.ts";
+import { checkDebug } from "./debug.ts";
+import type { AppraisalPolicy } from "./policy.ts";
+import { checkSnpPolicy, isSnpGuest } from "./sev-snp-checks.ts";
 
-function refuse(code: AttestationErrorCode, message: string): never {
-  throw new AttestationError(code, message);
+/** No simulated SEV-SNP evidence exists: the word `simulated` in a policy names no root here. */
+function rootsOf(policy: AppraisalPolicy): AmdAuthority[] {
+  return policy.roots.flatMap((root) => {
+    if (root === "hardware") return AMD_ROOTS;
+    if (root === "simulated") return [];
+    const certificate = parseCertificate(root.certificate);
+    const fingerprint = toHex(sha256(root.certificate));
+    return [{ name: "root of the policy", fingerprint, simulated: false, certificate }];
+  });
 }
 
-function isListed(value: Uint8Array, list: readonly string[]): boolean {
-  return list.some((entry) => equal(fromHex(entry, value.length), value));
+function tcbClaim(tcb: SnpTcb): Record<string, number> {
+  const { fmc, ...parts } = tcb;
+  return fmc === undefined ? parts : { ...parts, fmc };
 }
 
-function ordinal({ major, minor, build }: SnpFirmwareVersion): number {
-  return (major * 256 + minor) * 256 + build;
+function hex64(value: bigint): string {
+  return value.toString(16).padStart(16, "0");
 }
 
-function tcbText(tcb: SnpTcb): string {
-  const parts = Object.entries(tcb).filter(([, version]) => version !== undefined);
-  return parts.map(([name, version]) => `${name} ${version}`).join(", ");
+function reportClaims(report: SnpReport): Record<string, unknown> {
+  const { unknownBits, ...platformInfo } = report.platformInfo;
+  return {
+    reportVersion: report.version,
+    guestSvn: report.guestSvn,
+    guestPolicy: report.policy,
+    familyId: toHex(report.familyId),
+    imageId: toHex(report.imageId),
+    vmpl: report.vmpl,
+    platformInfo: { ...platformInfo, unknownBits: hex64(unknownBits) },
+    authorKeyEnabled: report.authorKeyEnabled,
+    reportData: toHex(report.reportData),
+    measurement: toHex(report.measurement),
+    hostData: toHex(report.hostData),
+    idKeyDigest: toHex(report.idKeyDigest),
+    authorKeyDigest: toHex(report.authorKeyDigest),
+    reportId: toHex(report.reportId),
+    reportIdMa: toHex(report.reportIdMa),
+    chipId: toHex(report.chipId),
+    currentVersion: report.currentVersion,
+    committedVersion: report.committedVersion,
+    ...(report.cpuid && { cpuid: report.cpuid }),
+    ...(report.launchMitigationVector !== undefined && {
+      launchMitigationVector: hex64(report.launchMitigationVector),
+    }),
+    ...(report.currentMitigationVector !== undefined && {
+      currentMitigationVector: hex64(report.currentMitigationVector),
+    }),
+  };
 }
 
-function checkDebug({ policy }: SnpReport, { debugAllowed = false }: SnpPolicy): void {
-  if (policy.debugAllowed && !debugAllowed) refuse("debug_not_allowed", "the host may debug this guest");
-}
-
-function checkVmpl({ vmpl }: SnpReport, policy: SnpPolicy): void {
-  const { least, most } = policy.vmpl ?? { least: 0, most: 3 };
-  if (vmpl === 0xffff_ffff) refuse("vmpl_not_allowed", "the host asked for this report, not the guest");
-  if (vmpl < least || vmpl > most) refuse("vmpl_not_allowed", `VMPL ${vmpl} is not of ${least} to ${most}`);
-}
-
-/** Firmware may not claim more than it has: what is reported or committed is at most what runs. */
-function checkTcbOrder(verified: VerifiedSnpReport): void {
-  for (const name of ["reportedTcb", "committedTcb"] as const) {
-    const ahead = snpTcbBelow(verified.currentTcb, verified[name]);
-    if (ahead.length > 0) refuse("tcb_inconsistent", `${name} is above currentTcb in ${ahead.join(", ")}`);
-  }
-}
-
-function checkMinimumTcb(verified: VerifiedSnpReport, policy: SnpPolicy): void {
-  const minimum = policy.minimumTcb?.[verified.product];
-  for (const name of ["reported", "committed", "launch"] as const) {
-    const least = minimum?.[name];
-    if (least === undefined) continue;
-    const tcb = verified[`${name}Tcb`];
-    const below = snpTcbBelow(tcb, least);
-    if (below.length > 0) {
-      const parts = below.map((part) => `${part} ${tcb[part] ?? 0}, least ${least[part]}`);
-      refuse("tcb_too_old", `${name} TCB: ${parts.join("; ")}`);
-    }
-  }
-}
-
-function checkFirmware({ report, currentTcb, committedTcb }: VerifiedSnpReport, policy: SnpPolicy): void {
-  const { committedVersion, currentVersion } = report;
-  if (policy.minimumFirmware !== undefined && ordinal(committedVersion) < ordinal(policy.minimumFirmware)) {
-    refuse("firmware_too_old", "the platform is committed to older firmware than the policy accepts");
-  }
-  const isProvisional =
-    ordinal(committedVersion) !== ordinal(currentVersion) || snpTcbBelow(committedTcb, currentTcb).length > 0;
-  if (isProvisional && policy.provisionalFirmwareAllowed === false) {
-    refuse("firmware_provisional", "the platform runs firmware that it has not committed to");
-  }
-}
-
-/** Bits that have another value than the policy wants. */
-function wrongBits(actual: object, wanted: object | undefined): string[] {
-  return Object.entries(wanted ?? {})
-    .filter(([name, value]) => value !== undefined && Reflect.get(actual, name) !== value)
-    .map(([name]) => name);
-}
-
-function checkGuestPolicy({ policy, guestSvn }: SnpReport, wanted: SnpPolicy): void {
-  const wrong = wrongBits(policy, wanted.guestPolicy);
-  if (wrong.length > 0) refuse("guest_policy_not_allowed", `guest policy: ${wrong.join(", ")}`);
-  const abi = wanted.minimumAbi;
-  if (abi !== undefined && policy.abiMajor * 256 + policy.abiMinor < abi.major * 256 + abi.minor) {
-    refuse("guest_policy_not_allowed", `the guest accepts firmware from ABI ${policy.abiMajor}.${policy.abiMinor} on`);
-  }
-  if (wanted.minimumGuestSvn !== undefined && guestSvn < wanted.minimumGuestSvn) {
-    refuse("guest_svn_too_low", `guest SVN ${guestSvn}, least ${wanted.minimumGuestSvn}`);
-  }
-}
-
-function checkPlatform(verified: VerifiedSnpReport, policy: SnpPolicy): void {
-  const { report, key, product } = verified;
-  if (policy.products?.includes(product) === false) refuse("platform_not_allowed", `the platform is of ${product}`);
-  if (policy.signingKeys?.includes(key.kind) === false) {
-    refuse("signing_key_not_allowed", `the report is signed by a ${key.kind}`);
-  }
-  if (policy.cspIds !== undefined && (key.cspId === undefined || !policy.cspIds.includes(key.cspId))) {
-    refuse("platform_not_allowed", "the report is from no listed cloud provider");
-  }
-  if (policy.chipIds !== undefined && !isListed(report.chipId, policy.chipIds)) {
-    refuse("platform_not_allowed", "the report is from no listed chip");
-  }
-  const wrong = wrongBits(report.platformInfo, policy.platformInfo);
-  if (wrong.length > 0) refuse("platform_info_not_allowed", `platform info: ${wrong.join(", ")}`);
-  if (report.platformInfo.unknownBits !== 0n && policy.unknownPlatformBitsAllowed === false) {
-    refuse("platform_info_not_allowed", "platform info has bits that no published ABI names");
-  }
-}
-
-function checkMitigations(report: SnpReport, policy: SnpPolicy): void {
-  for (const name of ["launch", "current"] as const) {
-    const wanted = policy.mitigations?.[name];
-    if (wanted === undefined) continue;
-    const vector = report[`${name}MitigationVector`];
-    const bits = BigInt(`0x${wanted}`);
-    if (vector === undefined) refuse("mitigations_missing", "reports of this version name no mitigations");
-    if ((vector & bits) !== bits) refuse("mitigations_missing", `the ${name} mitigation vector lacks wanted bits`);
-  }
-}
-
-/** What the guest was launched with, beside its measurement. */
-function checkLaunch(report: SnpReport, policy: SnpPolicy): void {
-  const lists = [
-    ["host_data_mismatch", "host data", report.hostData, policy.hostData],
-    ["id_block_mismatch", "family id", report.familyId, policy.familyIds],
-    ["id_block_mismatch", "image id", report.imageId, policy.imageIds],
-    ["id_block_mismatch", "id key digest", report.idKeyDigest, policy.idKeyDigests],
-    ["id_block_mismatch", "author key digest", report.authorKeyDigest, policy.authorKeyDigests],
-    ["report_id_mismatch", "report id", report.reportId, policy.reportIds],
-  ] as const;
-  for (const [code, name, value, list] of lists) {
-    if (list !== undefined && !isListed(value, list)) refuse(code, `${name} ${toHex(value)} is not a listed one`);
-  }
-  const wantsAuthor = policy.authorKeyDigests !== undefined;
-  if (wantsAuthor && !report.authorKeyEnabled) refuse("id_block_mismatch", "no author key certified the ID key");
+function claimsOf(verified: VerifiedSnpReport): Record<string, unknown> {
+  const { report, key, root, product } = verified;
+  return {
+    source: AMD_ROOTS.includes(root) ? "hardware_proven" : "operator_asserted",
+    root: root.name,
+    rootFingerprint: root.fingerprint,
+    product,
+    productName: key.productName,
+    signingKey: key.kind,
+    ...(key.cspId !== undefined && { cspId: key.cspId }),
+    currentTcb: tcbClaim(verified.currentTcb),
+    reportedTcb: tcbClaim(verified.reportedTcb),
+    committedTcb: tcbClaim(verified.committedTcb),
+    launchTcb: tcbClaim(verified.launchTcb),
+    ...reportClaims(report),
+  };
 }
 
 /**
- * The policy's checks, each written to the transcript.
- * @returns whether the measurement is a listed one; undefined where the policy lists none
- * @throws AttestationError
+ * Appraises a report of type `sev-snp`.
+ * @param endorsements parsed JSON, see `parse/sev-snp-endorsements.ts`
+ * @throws AttestationError, X509Error where it is rejected
  */
-export function appraiseSnpReport(verified: VerifiedSnpReport, policy: SnpPolicy, checks: Checks): boolean {
-  const { report } = verified;
-  checks.run("debug", "the host may not debug this guest, or the policy accepts it", () => checkDebug(report, policy));
-  checks.run("vmpl", `the report was asked for at VMPL ${report.vmpl}`, () => checkVmpl(report, policy));
-  checks.run("tcb_order", "no TCB version is above what runs", () => checkTcbOrder(verified));
-  checks.run("minimum_tcb", tcbText(verified.reportedTcb), () => checkMinimumTcb(verified, policy));
-  checks.run("firmware", "the committed firmware is accepted", () => checkFirmware(verified, policy));
-  checks.run("guest_policy", "the guest policy is accepted", () => checkGuestPolicy(report, policy));
-  checks.run("platform", "the platform is accepted", () => checkPlatform(verified, policy));
-  checks.run("mitigations", "the wanted mitigations are verified", () => checkMitigations(report, policy));
-  checks.run("launch", "host data and ID block are accepted", () => checkLaunch(report, policy));
-  const { measurements } = policy;
-  if (measurements === undefined) {
-    checks.skip("measurement", "the policy lists no measurements");
-    return false;
-  }
-  checks.run("measurement", "the measurement is a listed one", () => {
-    if (!isListed(report.measurement, measurements)) {
-      refuse("measurement_mismatch", `measurement ${toHex(report.measurement)} is not a listed one`);
-    }
+export function appraiseSnp(evidence: Evidence, endorsements: unknown, context: AppraisalContext): void {
+  const { checks, findings, policy, nowSeconds } = context;
+  const report = checks.run("parse", "report is well formed", () => parseSnpReport(evidence.quote));
+  const verified = verifySnpReport(report, parseSnpEndorsements(endorsements), {
+    roots: rootsOf(policy),
+    intermediates: AMD_INTERMEDIATES,
+    nowSeconds,
+    checks,
   });
-  return true;
+  findings.simulated = verified.root.simulated;
+  findings.reportData = report.reportData;
+  findings.claims = claimsOf(verified);
+  checkDebug(report.policy.debugAllowed, context);
+  checkSnpPolicy(verified, policy.sevSnp, checks);
+  checkReportData(report.reportData, context);
+  checkCodeIdentity(context, (sets) => {
+    const values = [
+      ...policy.sevSnp.measurements,
+      ...sets.flatMap(({ measurements }) => measurements.sevSnp),
+    ];
+    return { given: values.length, matched: values.some((value) => isSnpGuest(value, report)) };
+  });
 }

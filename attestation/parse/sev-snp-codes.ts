@@ -1,29 +1,39 @@
 /** Every refusal that SEV-SNP evidence alone may meet. */
-export type SnpErrorCode =
-  // Format of the report
+
+/** The report's bytes are not a report that is understood. */
+export type SnpFormatErrorCode =
   | "report_size"
   | "report_version"
   | "report_reserved"
   | "report_signature_algorithm"
-  | "product_unknown"
-  // Endorsements
+  | "product_unknown";
+
+/** The parts are well formed, but do not belong together or are not signed. */
+export type SnpVerifyErrorCode =
   | "endorsement_missing"
   | "endorsement_malformed"
   | "endorsement_mismatch"
-  | "product_mismatch"
-  | "tcb_mismatch"
-  | "chip_id_mismatch"
-  // Signature
   | "report_unsigned"
   | "report_signature_invalid"
-  // Policy
+  | "product_mismatch"
+  | "tcb_mismatch"
+  | "chip_id_mismatch";
+
+/** Genuine, but not what the policy wants. */
+export type SnpPolicyErrorCode =
   | "tcb_inconsistent"
   | "tcb_too_old"
   | "firmware_too_old"
   | "firmware_provisional"
   | "vmpl_not_allowed"
-  | "guest_policy_rejected"
+  | "guest_policy_not_allowed"
   | "guest_svn_too_low"
-  | "platform_rejected"
+  | "platform_not_allowed"
+  | "platform_info_not_allowed"
+  | "signing_key_not_allowed"
   | "mitigations_missing"
-  | "id_block_mismatch";
+  | "host_data_mismatch"
+  | "id_block_mismatch"
+  | "report_id_mismatch";
+
+export type SnpErrorCode = SnpFormatErrorCode | SnpVerifyErrorCode | SnpPolicyErrorCode;

@@ -4,9 +4,11 @@
  * AWS publishes no CRLs for these certificates: a signer's lives about three hours.
  */
 import { verifyEcdsa } from "#p256";
+import type { NitroRoot } from "../endorsements/aws-roots.ts";
 import { AttestationError } from "../error.ts";
 import { signedBytes } from "../parse/cose.ts";
 import type { NitroDocument } from "../parse/nitro.ts";
+import type { Checks } from "../transcript.ts";
 import { verifyChain } from "./chain.ts";
 import { equalBytes, KEY_USAGE, parseCertificate, X509Error, type Certificate } from "./x509.ts";
 
@@ -24,7 +26,7 @@ function requireUsage(certificate: Certificate, usage: number): void {
  * @returns signer first, root last
  * @throws X509Error
  */
-export function verifyNitroChain(
+function verifyNitroChain(
   document: NitroDocument,
   options: { roots: readonly Certificate[]; nowSeconds: number },
 ): readonly Certificate[] {
@@ -44,7 +46,7 @@ export function verifyNitroChain(
  * The document's signature by the certificate's key, ECDSA P-384 with SHA-384.
  * @throws AttestationError `document_signature_invalid`
  */
-export function verifyNitroSignature(document: NitroDocument, signer: Certificate): void {
+function verifyNitroSignature(document: NitroDocument, signer: Certificate): void {
   const { cose } = document;
   const isP384 = signer.publicKey.type === "p384";
   if (!isP384 || !verifyEcdsa("p384", signer.publicKey.point, signedBytes(cose), cose.signature)) {
@@ -53,4 +55,32 @@ export function verifyNitroSignature(document: NitroDocument, signer: Certificat
       "the document is not signed by its certificate's key",
     );
   }
+}
+
+export interface NitroOptions {
+  readonly roots: readonly NitroRoot[];
+  readonly nowSeconds: number;
+  readonly checks: Checks;
+}
+
+export interface VerifiedNitroDocument {
+  readonly document: NitroDocument;
+  readonly root: NitroRoot;
+}
+
+/**
+ * A document at one time, under one of the roots. What holds is that a Nitro hypervisor made it; whether its PCRs are
+ * good enough is for the appraisal.
+ * @throws AttestationError, X509Error
+ */
+export function verifyNitro(document: NitroDocument, options: NitroOptions): VerifiedNitroDocument {
+  const { roots, nowSeconds, checks } = options;
+  const path = checks.run("certificate_chain", "the document's chain leads to a trusted root", () =>
+    verifyNitroChain(document, { roots: roots.map(({ certificate }) => certificate), nowSeconds }),
+  );
+  checks.skip("revocation", "no CRLs exist for these certificates, which live about three hours");
+  checks.run("document_signature", "the document is signed by its certificate's key", () =>
+    verifyNitroSignature(document, path[0]!),
+  );
+  return { document, root: roots.find(({ certificate }) => equalBytes(certificate.der, path.at(-1)!.der))! };
 }

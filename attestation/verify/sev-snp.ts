@@ -5,9 +5,11 @@
  */
 import { verifyEcdsa } from "#p256";
 import { concat, equal } from "../../codec/index.ts";
+import type { AmdAuthority } from "../endorsements/amd-roots.ts";
 import { AttestationError } from "../error.ts";
 import { snpFieldBytes, SNP_SIGNED_BYTES, type SnpReport } from "../parse/sev-snp.ts";
-import type { SnpEndorsementKey } from "../parse/sev-snp-key.ts";
+import type { SnpEndorsements } from "../parse/sev-snp-endorsements.ts";
+import { readSnpEndorsementKey, type SnpEndorsementKey } from "../parse/sev-snp-key.ts";
 import {
   parseSnpTcb,
   snpProductOfCpuid,
@@ -15,9 +17,10 @@ import {
   type SnpTcb,
   type SnpTcbPart,
 } from "../parse/sev-snp-product.ts";
+import type { Checks } from "../transcript.ts";
 import { checkRevoked, verifyChain, verifyCrl } from "./chain.ts";
 import { commonNames } from "./name.ts";
-import { equalBytes, parseCrl, X509Error, type Certificate } from "./x509.ts";
+import { equalBytes, parseCertificate, parseCrl, X509Error, type Certificate } from "./x509.ts";
 
 function isNamed(certificate: Certificate, name: string): boolean {
   const names = commonNames(certificate.subject);
@@ -34,7 +37,7 @@ function issued(issuer: Certificate, certificate: Certificate): boolean {
  * root must be a trusted one byte for byte.
  * @throws X509Error, AttestationError `product_mismatch`
  */
-export function verifySnpChain(
+function verifySnpChain(
   key: SnpEndorsementKey,
   supplied: readonly Certificate[],
   pinned: readonly Certificate[],
@@ -68,7 +71,7 @@ export function verifySnpChain(
  * @returns how many CRLs speak for the authority below the root
  * @throws X509Error
  */
-export function verifySnpCrls(
+function verifySnpCrls(
   path: readonly Certificate[],
   crls: readonly Uint8Array[],
   nowSeconds: number,
@@ -95,7 +98,7 @@ function scalar(field: Uint8Array): Uint8Array | undefined {
  * The report's signature, ECDSA P-384 with SHA-384 over bytes 0 to 0x29F.
  * @throws AttestationError `report_signature_algorithm`, `report_signature_invalid`
  */
-export function verifySnpSignature(report: SnpReport, key: SnpEndorsementKey): void {
+function verifySnpSignature(report: SnpReport, key: SnpEndorsementKey): void {
   if (report.signatureAlgorithm !== 1) {
     throw new AttestationError(
       "report_signature_algorithm",
@@ -117,7 +120,7 @@ export function verifySnpSignature(report: SnpReport, key: SnpEndorsementKey): v
  * The kind of key that the report says signed it.
  * @throws AttestationError `report_unsigned`, `endorsement_mismatch`
  */
-export function checkSnpSigner(report: SnpReport, key: SnpEndorsementKey): void {
+function checkSnpSigner(report: SnpReport, key: SnpEndorsementKey): void {
   if (report.signingKey === "none" || (report.signingKey === "vcek" && report.maskChipKey)) {
     throw new AttestationError(
       "report_unsigned",
@@ -136,7 +139,7 @@ export function checkSnpSigner(report: SnpReport, key: SnpEndorsementKey): void 
  * The product line: by CPUID from report version 3 on, else by the certificate alone.
  * @throws AttestationError `product_mismatch`, `product_unknown`
  */
-export function checkSnpProduct(report: SnpReport, key: SnpEndorsementKey): SnpProduct {
+function checkSnpProduct(report: SnpReport, key: SnpEndorsementKey): SnpProduct {
   if (report.cpuid === undefined) return key.product;
   const product = snpProductOfCpuid(report.cpuid.family, report.cpuid.model);
   if (product !== key.product) {
@@ -152,7 +155,7 @@ export function checkSnpProduct(report: SnpReport, key: SnpEndorsementKey): SnpP
  * The firmware that the certificate vouches for is the one that the report claims.
  * @throws AttestationError `tcb_mismatch`, `report_reserved`
  */
-export function checkSnpReportedTcb(report: SnpReport, key: SnpEndorsementKey): SnpTcb {
+function checkSnpReportedTcb(report: SnpReport, key: SnpEndorsementKey): SnpTcb {
   const reported = parseSnpTcb(report.reportedTcb, key.product);
   for (const name of Object.keys(reported) as SnpTcbPart[]) {
     if (reported[name] !== key.tcb[name]) {
@@ -163,18 +166,128 @@ export function checkSnpReportedTcb(report: SnpReport, key: SnpEndorsementKey): 
   return reported;
 }
 
+/** Whether the platform hides CHIP_ID: it may set it to zeros. */
+function isMasked(report: SnpReport): boolean {
+  return report.chipId.every((byte) => byte === 0);
+}
+
 /**
- * The chip: hwID of a VCEK's certificate is the report's CHIP_ID. A platform may mask CHIP_ID with zeros, and a VLEK
- * names no chip; then nothing can be compared.
- * @returns whether the chip was compared
+ * The chip: hwID of a VCEK's certificate is the report's CHIP_ID, the rest of which is zero.
  * @throws AttestationError `chip_id_mismatch`
  */
-export function checkSnpChipId(report: SnpReport, key: SnpEndorsementKey): boolean {
-  if (key.hardwareId === undefined || report.chipId.every((byte) => byte === 0)) return false;
+function checkSnpChipId(report: SnpReport, key: SnpEndorsementKey): void {
   const expected = new Uint8Array(report.chipId.length);
-  expected.set(key.hardwareId);
+  expected.set(key.hardwareId ?? []);
   if (!equal(expected, report.chipId)) {
     throw new AttestationError("chip_id_mismatch", "the report is from another chip than its certificate");
   }
-  return true;
+}
+
+export interface SnpOptions {
+  readonly roots: readonly AmdAuthority[];
+  /** Authorities that stand in for ones that the endorsements lack. */
+  readonly intermediates: readonly AmdAuthority[];
+  readonly nowSeconds: number;
+  readonly checks: Checks;
+}
+
+export interface VerifiedSnpReport {
+  readonly report: SnpReport;
+  readonly key: SnpEndorsementKey;
+  readonly root: AmdAuthority;
+  readonly product: SnpProduct;
+  readonly currentTcb: SnpTcb;
+  readonly reportedTcb: SnpTcb;
+  readonly committedTcb: SnpTcb;
+  readonly launchTcb: SnpTcb;
+}
+
+/** The one certificate that is no authority's. */
+function endorsementKeyOf(certificates: readonly Certificate[]): SnpEndorsementKey {
+  const leaves = certificates.filter(({ ca }) => !ca);
+  if (leaves.length !== 1) {
+    const detail = `one VCEK or VLEK certificate is needed, ${leaves.length} are there`;
+    throw new AttestationError("endorsement_missing", detail);
+  }
+  return readSnpEndorsementKey(leaves[0]!);
+}
+
+function verifyRevocation(
+  path: readonly Certificate[],
+  endorsements: SnpEndorsements,
+  options: SnpOptions,
+): void {
+  const { checks, nowSeconds } = options;
+  if (endorsements.crls.length === 0) {
+    checks.skip("revocation", "no CRL was supplied: whether an authority was revoked is unknown");
+    return;
+  }
+  const covering = checks.run("revocation", "the CRLs list no certificate of the chain", () =>
+    verifySnpCrls(path, endorsements.crls, nowSeconds),
+  );
+  if (covering === 0) checks.skip("root_revocation", "no CRL of the root was supplied");
+}
+
+/**
+ * A report with its endorsements, at one time, under one of the roots. What holds is that a genuine chip with the
+ * firmware it reports signed it; whether that is good enough is for the appraisal.
+ * @throws AttestationError, X509Error
+ */
+export function verifySnpReport(
+  report: SnpReport,
+  endorsements: SnpEndorsements,
+  options: SnpOptions,
+): VerifiedSnpReport {
+  const { checks, roots, nowSeconds } = options;
+  const supplied = checks.run("endorsements_format", "the certificates are well formed", () =>
+    endorsements.certificates.map((der) => parseCertificate(der)),
+  );
+  const key = checks.run("endorsement_key", "one certificate is a VCEK's or VLEK's", () =>
+    endorsementKeyOf(supplied),
+  );
+  checks.run("signing_key", "the report names the kind of key that endorses it", () =>
+    checkSnpSigner(report, key),
+  );
+  const path = checks.run("endorsement_chain", "the endorsement key's chain leads to a trusted root", () =>
+    verifySnpChain(
+      key,
+      supplied,
+      options.intermediates.map(({ certificate }) => certificate),
+      { roots: roots.map(({ certificate }) => certificate), nowSeconds },
+    ),
+  );
+  verifyRevocation(path, endorsements, options);
+  checks.run("report_signature", "the endorsement key signed the report", () =>
+    verifySnpSignature(report, key),
+  );
+  const product = checks.run("product", "report and certificate are of one product line", () =>
+    checkSnpProduct(report, key),
+  );
+  const reportedTcb = checks.run(
+    "reported_tcb",
+    "the certificate is for the firmware that the report names",
+    () => checkSnpReportedTcb(report, key),
+  );
+  verifyChip(report, key, checks);
+  return {
+    report,
+    key,
+    root: roots.find(({ certificate }) => equalBytes(certificate.der, path.at(-1)!.der))!,
+    product,
+    reportedTcb,
+    ...checks.run("tcb_format", "the report's other TCB versions are well formed", () => ({
+      currentTcb: parseSnpTcb(report.currentTcb, product),
+      committedTcb: parseSnpTcb(report.committedTcb, product),
+      launchTcb: parseSnpTcb(report.launchTcb, product),
+    })),
+  };
+}
+
+function verifyChip(report: SnpReport, key: SnpEndorsementKey, checks: Checks): void {
+  if (key.kind === "vlek") checks.skip("chip_id", "a VLEK names no chip");
+  else if (isMasked(report)) checks.skip("chip_id", "the platform masks its chip identifier");
+  else
+    checks.run("chip_id", "the certificate is for the chip that the report names", () =>
+      checkSnpChipId(report, key),
+    );
 }
