@@ -8,6 +8,15 @@ const layer = layerModel().manifest;
 const loop = loopModel().manifest;
 const good = floatTensor("x", [1, 2, 3, 4], [2, 2]);
 
+function raw(datatype: Datatype, count: number, bytes: readonly number[]): Tensor {
+  return { name: "x", datatype, shape: [count], data: Uint8Array.from(bytes) };
+}
+
+/** The same bytes at an odd address. */
+function shift(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from([0, ...bytes]).subarray(1);
+}
+
 function refusal(code: string, text = "") {
   return expect.objectContaining({ name: "ModelError", code, message: expect.stringContaining(text) });
 }
@@ -57,26 +66,16 @@ describe("checkInputs", () => {
   it("holds a free dimension to its bound", () => {
     const { manifest } = identityModel("UINT8");
     const bounded = { ...manifest, inputs: [{ ...manifest.inputs[0]!, maxShape: [3] }] };
-    const tensor = (count: number): Tensor => ({
-      name: "x",
-      datatype: "UINT8",
-      shape: [count],
-      data: new Uint8Array(count),
-    });
-    checkInputs(bounded, [tensor(3)]);
-    expect(() => checkInputs(bounded, [tensor(4)])).toThrow(refusal("input_too_large", "the most is 3"));
+    checkInputs(bounded, [raw("UINT8", 3, [1, 2, 3])]);
+    expect(() => checkInputs(bounded, [raw("UINT8", 4, [1, 2, 3, 4])])).toThrow(
+      refusal("input_too_large", "the most is 3"),
+    );
   });
 
   it("takes only whole BYTES elements, as many as the shape says", () => {
     const { manifest } = identityModel("BYTES");
-    const tensor = (count: number, bytes: number[]): Tensor => ({
-      name: "x",
-      datatype: "BYTES",
-      shape: [count],
-      data: Uint8Array.from(bytes),
-    });
-    checkInputs(manifest, [tensor(2, [1, 0, 0, 0, 65, 0, 0, 0, 0])]);
-    expect(() => checkInputs(manifest, [tensor(1, [1, 0, 0, 0, 65, 0, 0, 0, 0])])).toThrow(
+    checkInputs(manifest, [raw("BYTES", 2, [1, 0, 0, 0, 65, 0, 0, 0, 0])]);
+    expect(() => checkInputs(manifest, [raw("BYTES", 1, [1, 0, 0, 0, 65, 0, 0, 0, 0])])).toThrow(
       refusal("input_shape_mismatch"),
     );
     for (const cut of [
@@ -84,20 +83,14 @@ describe("checkInputs", () => {
       [2, 0, 0, 0, 65],
       [255, 255, 255, 255, 65],
     ]) {
-      expect(() => checkInputs(manifest, [tensor(1, cut)])).toThrow(refusal("input_invalid"));
+      expect(() => checkInputs(manifest, [raw("BYTES", 1, cut)])).toThrow(refusal("input_invalid"));
     }
   });
 
   it("takes only 0 and 1 as BOOL", () => {
     const { manifest } = identityModel("BOOL");
-    const tensor = (value: number): Tensor => ({
-      name: "x",
-      datatype: "BOOL",
-      shape: [1],
-      data: Uint8Array.of(value),
-    });
-    checkInputs(manifest, [tensor(1)]);
-    expect(() => checkInputs(manifest, [tensor(2)])).toThrow(refusal("input_invalid", "BOOL"));
+    checkInputs(manifest, [raw("BOOL", 1, [1])]);
+    expect(() => checkInputs(manifest, [raw("BOOL", 1, [2])])).toThrow(refusal("input_invalid", "BOOL"));
   });
 
   it("lets NaN pass where the manifest does", () => {
@@ -107,8 +100,6 @@ describe("checkInputs", () => {
 });
 
 describe("allFinite", () => {
-  const shift = (bytes: Uint8Array) => Uint8Array.from([0, ...bytes]).subarray(1);
-
   it("agrees with Number.isFinite on every FP16", () => {
     const view = new DataView(new ArrayBuffer(2));
     for (let bits = 0; bits < 65_536; bits++) {

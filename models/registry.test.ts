@@ -16,6 +16,10 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const refusal = (code: string) => expect.objectContaining({ name: "ModelError", code });
 
+async function load(): Promise<Uint8Array> {
+  return (await ModelRegistry.load([folder])).require("layer").weights();
+}
+
 async function put(path: string, manifest: Manifest, bytes: Uint8Array | undefined = weights): Promise<void> {
   await mkdir(join(folder, path), { recursive: true });
   await writeFile(join(folder, path, "manifest.json"), JSON.stringify(manifest, null, 2));
@@ -60,8 +64,6 @@ describe("ModelRegistry", () => {
 });
 
 describe("weights", () => {
-  const load = async () => (await ModelRegistry.load([folder])).require("layer").weights();
-
   it.each([
     ["flipped", Uint8Array.from(weights, (byte, i) => (i === 7 ? byte ^ 1 : byte))],
     ["shorter", weights.subarray(1)],

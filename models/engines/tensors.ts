@@ -5,10 +5,13 @@ import { bytesElements } from "../../receipts/index.ts";
 import type { Datatype, Tensor } from "../../receipts/index.ts";
 import { HostError } from "./failure.ts";
 
+// ONNX Runtime's tensors turn FP16 into a Float16Array where there is one, and its native part cannot read that. The
+// check comes with the first tensor, and this process has no other use for the class.
+Reflect.deleteProperty(globalThis, "Float16Array");
+
 type NumericDatatype = Exclude<Datatype, "BYTES">;
 type View = new (buffer: ArrayBuffer) => ArrayBufferView;
 
-// FP16 stays in 16-bit integers: a Float16Array could change a NaN's payload.
 const NUMERIC: Record<NumericDatatype, readonly [type: ort.Tensor.Type, view: View]> = {
   BOOL: ["bool", Uint8Array],
   UINT8: ["uint8", Uint8Array],
@@ -34,7 +37,7 @@ export function datatypeOf(type: string): Datatype | undefined {
   return DATATYPE_BY_TYPE.get(type);
 }
 
-/** @throws HostError `input_invalid` where a BYTES element is not UTF-8, which is all that the engine's strings carry */
+/** @throws HostError `input_invalid` where a BYTES element is not UTF-8 without NUL, which is all that the engine's strings carry */
 export function toOrt(tensor: Tensor): ort.Tensor {
   const { datatype, shape, data } = tensor;
   if (datatype === "BYTES") return new ort.Tensor("string", strings(tensor.name, data), shape);
@@ -47,11 +50,15 @@ export function toOrt(tensor: Tensor): ort.Tensor {
 
 function strings(name: string, data: Uint8Array): string[] {
   const texts: string[] = [];
+  const label = `input ${JSON.stringify(name)}: a BYTES element`;
   for (const element of bytesElements(data)) {
+    // The native part reads strings up to their first NUL, and would cut the rest off without a word.
+    if (element.includes(0))
+      throw new HostError("input_invalid", `${label} holds NUL, which the engine cannot carry`);
     try {
       texts.push(fromUtf8(element));
     } catch {
-      throw new HostError("input_invalid", `input ${JSON.stringify(name)}: a BYTES element is not UTF-8`);
+      throw new HostError("input_invalid", `${label} is not UTF-8`);
     }
   }
   return texts;
