@@ -6,7 +6,7 @@ import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
 
 /** Members that never hold anything fit for a log, here and one level down. */
-const SECRET_MEMBERS = [
+const SECRET_MEMBERS = new Set([
   "authorization",
   "apiKey",
   "key",
@@ -22,7 +22,24 @@ const SECRET_MEMBERS = [
   "body",
   "inputs",
   "outputs",
-];
+]);
+
+/** Pino's own redaction by paths with wildcards costs more than the rest of a request's line together. */
+function censor(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
+  const clean: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (SECRET_MEMBERS.has(name)) clean[name] = "[removed]";
+    else if (depth === 0 && isPlain(value)) clean[name] = censor(value, 1);
+    else clean[name] = value;
+  }
+  return clean;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
 
 /** Classes whose messages are our own words and hold no values. */
 const CLEAN_ERRORS = new Set(["VaultError", "DatabaseError", "ConfigError"]);
@@ -60,9 +77,8 @@ export function createLogger(options: { level: string; destination?: Destination
       level: options.level,
       base: { service: "affidavit" },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: (fields) => censor(fields) },
       serializers: { err: describeError, error: describeError },
-      redact: { paths: SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`]), censor: "[removed]" },
     },
     options.destination ?? pino.destination({ fd: 1, sync: true }),
   );

@@ -107,8 +107,14 @@ function readIncoming(incoming: IncomingMessage, onChunk: (chunk: Uint8Array) =>
       reject(error as Error);
     }
   };
-  const onEnd = (): void => resolve();
-  const onClose = (): void => reject(new ServiceError("request_body_incomplete"));
+  let ended = false;
+  const onEnd = (): void => {
+    ended = true;
+    resolve();
+  };
+  const onClose = (): void => {
+    if (!ended) reject(new ServiceError("request_body_incomplete"));
+  };
   incoming.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
   if (incoming.destroyed) onClose();
   return promise.finally(() => {

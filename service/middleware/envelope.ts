@@ -18,11 +18,15 @@ const CONTENT_SECURITY_POLICY =
 
 export function envelope(services: Services): MiddlewareHandler<AppEnv> {
   const { lifecycle, metrics } = services;
+  // Unique, not secret: random once, then counted.
+  const instance = toHex(services.randomBytes(8));
+  let count = 0;
+  const nextTraceId = (): string => instance + (++count).toString(16).padStart(16, "0");
   return async (c, next) => {
     const startedMs = performance.now();
     const given = c.req.header("x-request-id");
     // One that is not well formed is replaced, not refused: proxies make up their own.
-    c.set("traceId", given !== undefined && TRACE_ID.test(given) ? given : toHex(services.randomBytes(16)));
+    c.set("traceId", given !== undefined && TRACE_ID.test(given) ? given : nextTraceId());
     lifecycle.enter();
     metrics.inFlight(lifecycle.running);
     try {
