@@ -129,6 +129,10 @@ describe("API keys", () => {
   });
 });
 
+function someLink(expiresAt: Date) {
+  return { tokenHash: randomBytes(32), tenantId: DEFAULT_TENANT, receiptDigest: randomBytes(32), expiresAt };
+}
+
 describe("receipts", () => {
   test("are found by their digest, with whose they are", async () => {
     const { statement } = appendItem();
@@ -144,14 +148,8 @@ describe("receipts", () => {
   });
 
   test("links are found by the token's hash, and removed once their time is over", async () => {
-    const link = (expiresAt: Date) => ({
-      tokenHash: randomBytes(32),
-      tenantId: DEFAULT_TENANT,
-      receiptDigest: randomBytes(32),
-      expiresAt,
-    });
     const now = new Date();
-    const [live, over] = [link(new Date(now.getTime() + DAY_MS)), link(now)];
+    const [live, over] = [someLink(new Date(now.getTime() + DAY_MS)), someLink(now)];
     await addLink(database, live);
     await addLink(database, over);
     expect(await findLink(database, over.tokenHash)).toMatchObject(over);
@@ -219,13 +217,13 @@ function someTerms(change: Partial<{ tag: Uint8Array; leaseMs: number; ttlMs: nu
   return { tag: randomBytes(32), leaseMs: 60_000, ttlMs: DAY_MS, ...change };
 }
 
-describe("idempotency", () => {
-  async function mine(name: ReturnType<typeof someKey>, wanted = someTerms()): Promise<Uint8Array> {
-    const found = await reserve(database, name, wanted);
-    if (found.state !== "reserved") throw new Error(`not free: ${found.state}`);
-    return found.lease;
-  }
+async function mine(name: ReturnType<typeof someKey>, wanted = someTerms()): Promise<Uint8Array> {
+  const found = await reserve(database, name, wanted);
+  if (found.state !== "reserved") throw new Error(`not free: ${found.state}`);
+  return found.lease;
+}
 
+describe("idempotency", () => {
   test("one of many gets the reservation, the others hear that it is taken and for what", async () => {
     const name = someKey();
     const wanted = someTerms();

@@ -6,7 +6,8 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { closeSync, fchownSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
-import { join, resolve } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { DatabaseError, sqlStateOf } from "../error.ts";
@@ -161,8 +162,22 @@ async function prepare(
   const stopTimeoutMs = options.stopTimeoutMs ?? 30_000;
   const listen = await chooseAddress(place);
   const { host, port } = listen;
-  const administration = { host, port, user: "postgres", database: "postgres", password: secrets.superuser };
-  const connection = { host, port, user: "affidavit", database: "affidavit", password: secrets.service };
+  const administration = {
+    host,
+    port,
+    ssl: false as const,
+    user: "postgres",
+    database: "postgres",
+    password: secrets.superuser,
+  };
+  const connection = {
+    host,
+    port,
+    ssl: false as const,
+    user: "affidavit",
+    database: "affidavit",
+    password: secrets.service,
+  };
 
   const onLine = (line: string) => {
     // Our own question whether it is ready is no news.
@@ -177,7 +192,13 @@ async function prepare(
     return program;
   }
 
-  const supervisor = new Supervisor({ connection, administration }, start, lock, { report, stopTimeoutMs });
+  const end = {
+    release() {
+      if (dirname(host) === tmpdir()) rmSync(host, { recursive: true, force: true });
+      lock.release();
+    },
+  };
+  const supervisor = new Supervisor({ connection, administration }, start, end, { report, stopTimeoutMs });
   await supervisor.begin();
   try {
     await prepareDatabase(administration, connection);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { DatabaseError } from "../error.ts";
 
 export interface DirectoryLock {
+  /** Again and again does nothing more. */
   release(): void;
 }
 
@@ -34,5 +35,5 @@ export function lockDirectory(directory: string): DirectoryLock {
     throw new DatabaseError("database_in_use", `${directory} is in use by another service${holder(pidFile)}`);
   }
   writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
-  return { release: () => database.close() };
+  return { release: () => (database.isOpen ? database.close() : undefined) };
 }

@@ -56,6 +56,7 @@ async function answersAsOurs(file: PidFile, cluster: string, password: string): 
   const client = new Client({
     host,
     port: file.port,
+    ssl: false,
     user: "postgres",
     database: "postgres",
     password,

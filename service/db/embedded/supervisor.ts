@@ -17,6 +17,8 @@ export interface Connection {
   user: string;
   password: string;
   database: string;
+  /** Said outright: the driver would otherwise ask the environment. */
+  ssl: false;
 }
 
 export interface EmbeddedServer {
