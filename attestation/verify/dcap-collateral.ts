@@ -24,9 +24,7 @@ export interface VerifiedCollateral {
   readonly pckCrl: Crl;
   /** Who signed the PCK CRL. */
   readonly pckCrlIssuer: Certificate;
-  /** Every certificate met, so that the same bytes are parsed and verified once. */
-  readonly certificates: Certificate[];
-  readonly verified: Set<Certificate>;
+  readonly store: CertificateStore;
   /** Seconds since 1970 between which all parts are in date. */
   readonly validFrom: number;
   readonly validUntil: number;
@@ -39,22 +37,48 @@ export interface CollateralOptions {
   readonly cache?: CollateralCache | undefined;
 }
 
-/** A chain's certificates, each looked up among those already met. */
-export function parseChain(pem: string, met: Certificate[]): Certificate[] {
-  let blocks: Uint8Array[];
+/** The certificates met in one verification, so that each is decoded, parsed and verified once. */
+export class CertificateStore {
+  private readonly certificates: Certificate[];
+  private readonly chains = new Map<string, readonly Certificate[]>();
+  /** Those whose signature is their issuer's. */
+  readonly verified: Set<Certificate>;
+
+  constructor(certificates: readonly Certificate[], verified: Iterable<Certificate> = []) {
+    this.certificates = [...certificates];
+    this.verified = new Set(verified);
+  }
+
+  /** One that knows the same certificates and shares nothing that changes. */
+  copy(): CertificateStore {
+    return new CertificateStore(this.certificates, this.verified);
+  }
+
+  /** A chain in PEM. @throws X509Error `certificate_malformed` */
+  chain(pem: string): readonly Certificate[] {
+    const known = this.chains.get(pem);
+    if (known !== undefined) return known;
+    const chain = decodeChain(pem).map((der) => this.parse(der));
+    this.chains.set(pem, chain);
+    return chain;
+  }
+
+  private parse(der: Uint8Array): Certificate {
+    const known = this.certificates.find((certificate) => equalBytes(certificate.der, der));
+    if (known !== undefined) return known;
+    const certificate = parseCertificate(der);
+    this.certificates.push(certificate);
+    return certificate;
+  }
+}
+
+function decodeChain(pem: string): Uint8Array[] {
   try {
-    blocks = parsePem(pem);
+    return parsePem(pem);
   } catch (error) {
     if (error instanceof DerError) throw new X509Error("certificate_malformed", error.message);
     throw error;
   }
-  return blocks.map((der) => {
-    const known = met.find((certificate) => equalBytes(certificate.der, der));
-    if (known !== undefined) return known;
-    const certificate = parseCertificate(der);
-    met.push(certificate);
-    return certificate;
-  });
 }
 
 /** That a leaf may sign data and, under a root that says whose, bears the right name. */
@@ -84,15 +108,14 @@ function rawHex(text: string, name: string, byteLength?: number): Uint8Array {
 /** What one verification of collateral works on. */
 class Work {
   readonly root: DcapRoot;
-  readonly certificates: Certificate[];
-  readonly verified = new Set<Certificate>();
+  readonly store: CertificateStore;
   readonly nowSeconds: number;
   validFrom = 0;
   validUntil = Number.MAX_SAFE_INTEGER;
 
-  constructor(root: DcapRoot, certificates: Certificate[], nowSeconds: number) {
+  constructor(root: DcapRoot, store: CertificateStore, nowSeconds: number) {
     this.root = root;
-    this.certificates = certificates;
+    this.store = store;
     this.nowSeconds = nowSeconds;
   }
 
@@ -103,7 +126,8 @@ class Work {
 
   verifyChain(chain: readonly Certificate[], authority: boolean): void {
     const roots = [this.root.certificate];
-    const { nowSeconds, verified } = this;
+    const { nowSeconds } = this;
+    const { verified } = this.store;
     for (const { notBefore, notAfter } of verifyChain(chain, { roots, nowSeconds, verified, authority })) {
       this.narrow(notBefore, notAfter);
     }
@@ -182,7 +206,7 @@ function verifyPckCrl(
   rootCrl: Crl,
   work: Work,
 ): Pick<Crls, "pckCrl" | "pckCrlIssuer"> {
-  const chain = parseChain(collateral.pck_crl_issuer_chain, work.certificates);
+  const chain = work.store.chain(collateral.pck_crl_issuer_chain);
   if (chain.length < 2) {
     throw new AttestationError("crl_chain_length", `PCK CRL has a chain of ${chain.length}, not 2`);
   }
@@ -221,13 +245,13 @@ function verifyFresh(collateral: DcapCollateral, options: CollateralOptions): Ve
     checkDocumentDates("tcb_info", parsed, nowSeconds);
     return parsed;
   });
-  const met: Certificate[] = options.roots.map(({ certificate }) => certificate);
+  const store = new CertificateStore(options.roots.map(({ certificate }) => certificate));
   const work = checks.run("tcb_info_signature", "TCB info is signed under the root", () => {
-    const chain = parseChain(collateral.tcb_info_issuer_chain, met);
+    const chain = store.chain(collateral.tcb_info_issuer_chain);
     if (chain.length < 2) {
       throw new AttestationError("tcb_info_chain_length", `TCB info has a chain of ${chain.length}, not 2`);
     }
-    const started = new Work(findRoot(chain, options.roots), met, nowSeconds);
+    const started = new Work(findRoot(chain, options.roots), store, nowSeconds);
     verifyDocument("tcb_info", collateral, chain, started);
     return started;
   });
@@ -239,21 +263,21 @@ function verifyFresh(collateral: DcapCollateral, options: CollateralOptions): Ve
   });
   work.narrow(qeIdentity.issueDate, qeIdentity.nextUpdate);
   const qeSigner = checks.run("qe_identity_signature", "QE identity is signed under the root", () => {
-    const chain = parseChain(collateral.qe_identity_issuer_chain, met);
+    const chain = store.chain(collateral.qe_identity_issuer_chain);
     verifyDocument("qe_identity", collateral, chain, work);
     return chain[0]!;
   });
   const rootCrl = checks.run("root_crl", "root CRL is signed and in date, and revokes no signer", () => {
     const verified = verifyRootCrl(collateral, work);
-    checkRevoked(parseChain(collateral.tcb_info_issuer_chain, met)[0]!, verified);
+    checkRevoked(store.chain(collateral.tcb_info_issuer_chain)[0]!, verified);
     checkRevoked(qeSigner, verified);
     return verified;
   });
   const pck = checks.run("pck_crl", "PCK CRL is signed and in date", () =>
     verifyPckCrl(collateral, rootCrl, work),
   );
-  const { root, certificates, verified, validFrom, validUntil } = work;
-  return { root, tcbInfo, qeIdentity, rootCrl, ...pck, certificates, verified, validFrom, validUntil };
+  const { root, validFrom, validUntil } = work;
+  return { root, tcbInfo, qeIdentity, rootCrl, ...pck, store, validFrom, validUntil };
 }
 
 interface CacheEntry {

@@ -12,8 +12,8 @@ import { CERTIFICATION } from "../parse/dcap-fields.ts";
 import { parsePckPlatform, type PckPlatform } from "../parse/dcap-pck.ts";
 import type { Checks } from "../transcript.ts";
 import { checkRevoked, verifyChain } from "./chain.ts";
-import { checkSigner, parseChain, verifyCollateral } from "./dcap-collateral.ts";
-import type { CollateralCache, VerifiedCollateral } from "./dcap-collateral.ts";
+import { checkSigner, verifyCollateral } from "./dcap-collateral.ts";
+import type { CertificateStore, CollateralCache, VerifiedCollateral } from "./dcap-collateral.ts";
 import { evaluateQe, evaluateSgxTcb, evaluateTdxTcb, type TcbEvaluation } from "./dcap-tcb.ts";
 import { equalBytes, type Certificate } from "./x509.ts";
 
@@ -36,13 +36,13 @@ export interface VerifiedQuote {
 
 const latin1 = new TextDecoder("latin1");
 
-function pckChain(quote: Quote, collateral: DcapCollateral, met: Certificate[]): Certificate[] {
+function pckChain(quote: Quote, collateral: DcapCollateral, store: CertificateStore): readonly Certificate[] {
   if (quote.certificationType === CERTIFICATION.pckChain)
-    return parseChain(latin1.decode(quote.certification), met);
+    return store.chain(latin1.decode(quote.certification));
   if (collateral.pck_certificate_chain === undefined) {
     throw new AttestationError("pck_chain_missing", "neither quote nor collateral has the PCK chain");
   }
-  return parseChain(collateral.pck_certificate_chain, met);
+  return store.chain(collateral.pck_certificate_chain);
 }
 
 /** Every certificate below the root must be covered by one of the two CRLs, by name and key of its issuer. */
@@ -73,7 +73,8 @@ function verifyPck(
   nowSeconds: number,
 ): Certificate {
   // Copied, since the collateral may be shared and what this quote brings must not add up in it.
-  const chain = pckChain(quote, collateral, [...verified.certificates]);
+  const store = verified.store.copy();
+  const chain = pckChain(quote, collateral, store);
   if (chain.length < 2) {
     throw new AttestationError(
       "pck_chain_length",
@@ -81,7 +82,7 @@ function verifyPck(
     );
   }
   const roots = [verified.root.certificate];
-  const path = verifyChain(chain, { roots, nowSeconds, verified: new Set(verified.verified) });
+  const path = verifyChain(chain, { roots, nowSeconds, verified: store.verified });
   const pck = path[0]!;
   checkSigner(pck, verified.root, "pck");
   checkRevocation(path, verified);

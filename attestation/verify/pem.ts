@@ -1,11 +1,18 @@
 /** PEM text (RFC 7468) to DER, written for speed: certificates chains arrive as PEM inside every quote. */
 import { DerError } from "./der.ts";
 
-const SIXTETS = new Int8Array(128).fill(-1);
-for (const [index, character] of [
+const BAD = 64;
+const SPACE = 65;
+const PADDING = 66;
+
+/** What each character means: a value below 64, or one of the above. */
+const MEANINGS = new Uint8Array(256).fill(BAD);
+for (const character of "\n\r\t ") MEANINGS[character.charCodeAt(0)] = SPACE;
+MEANINGS["=".charCodeAt(0)] = PADDING;
+for (const [value, character] of [
   ..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
 ].entries()) {
-  SIXTETS[character.charCodeAt(0)] = index;
+  MEANINGS[character.charCodeAt(0)] = value;
 }
 
 const BEGIN = "-----BEGIN ";
@@ -14,7 +21,7 @@ const MAX_BLOCKS = 16;
 const MAX_TEXT_LENGTH = 1 << 20;
 
 function isSpace(code: number): boolean {
-  return code === 10 || code === 13 || code === 32 || code === 9;
+  return MEANINGS[code & 0xff] === SPACE && code < 256;
 }
 
 function decode(text: string, from: number, to: number): Uint8Array {
@@ -23,25 +30,22 @@ function decode(text: string, from: number, to: number): Uint8Array {
   let bits = 0;
   let bitCount = 0;
   let padding = 0;
-  let characters = 0;
+  let values = 0;
   for (let i = from; i < to; i++) {
     const code = text.charCodeAt(i);
-    if (isSpace(code)) continue;
-    characters++;
-    if (code === 61) {
-      padding++;
-      continue;
-    }
-    const sixtet = code < 128 ? SIXTETS[code]! : -1;
-    if (sixtet < 0 || padding > 0) throw new DerError("der_value", "bad base64 in PEM");
-    bits = ((bits << 6) | sixtet) & 0xffff;
-    bitCount += 6;
-    if (bitCount >= 8) {
-      bitCount -= 8;
-      bytes[length++] = (bits >> bitCount) & 0xff;
-    }
+    const meaning = code < 256 ? MEANINGS[code]! : BAD;
+    if (meaning < 64 && padding === 0) {
+      values++;
+      bits = ((bits << 6) | meaning) & 0xffff;
+      bitCount += 6;
+      if (bitCount >= 8) {
+        bitCount -= 8;
+        bytes[length++] = (bits >> bitCount) & 0xff;
+      }
+    } else if (meaning === PADDING) padding++;
+    else if (meaning !== SPACE) throw new DerError("der_value", "bad base64 in PEM");
   }
-  const wellPadded = characters % 4 === 0 && padding <= 2 && (bits & ((1 << bitCount) - 1)) === 0;
+  const wellPadded = (values + padding) % 4 === 0 && padding <= 2 && (bits & ((1 << bitCount) - 1)) === 0;
   if (!wellPadded || bitCount !== padding * 2) throw new DerError("der_value", "bad base64 padding in PEM");
   return bytes.subarray(0, length);
 }
