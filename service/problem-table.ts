@@ -8,7 +8,7 @@ import type { VaultErrorCode } from "../vault/index.ts";
 import type { DatabaseErrorCode } from "./db/error.ts";
 
 /** Codes of the HTTP side and of the pipeline itself. */
-export type ServiceErrorCode =
+type ServiceErrorCode =
   | "internal"
   | "route_not_found"
   | "method_not_allowed"

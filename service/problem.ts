@@ -7,7 +7,7 @@ import { PROBLEMS } from "./problem-table.ts";
 import type { ProblemCode, ProblemStatus } from "./problem-table.ts";
 
 export { PROBLEMS } from "./problem-table.ts";
-export type { ProblemCode, ProblemStatus, ServiceErrorCode } from "./problem-table.ts";
+export type { ProblemCode } from "./problem-table.ts";
 
 export interface ServiceErrorOptions {
   /** Seconds for the header `Retry-After`. */

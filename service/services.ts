@@ -98,12 +98,12 @@ export interface Receipts {
   ): Promise<{ receiptId: string; tokenDigest: Uint8Array; expiresAtMs: number } | undefined>;
 }
 
-export interface Documents {
+interface Documents {
   /** A public, content-addressed document: evidence, endorsements, keyset, manifest, policy, execution record. */
   get(digest: Uint8Array): Promise<{ mediaType: string; body: Uint8Array } | undefined>;
 }
 
-export interface TransparencyLog {
+interface TransparencyLog {
   /** Text of the newest signed note; undefined before the first. */
   checkpoint(): Promise<string | undefined>;
 }

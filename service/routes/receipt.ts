@@ -6,7 +6,7 @@ import { ServiceError } from "../problem.ts";
 import type { Services } from "../services.ts";
 import { KEY_SECURITY, problems, receiptParams } from "./schemas.ts";
 
-export const RECEIPT_MEDIA_TYPE = "application/vnd.affidavit.receipt+json";
+const RECEIPT_MEDIA_TYPE = "application/vnd.affidavit.receipt+json";
 
 const query = z.object({
   token: z

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { PROBLEM_MEDIA_TYPE, PROBLEMS } from "../problem.ts";
 import type { ProblemCode } from "../problem.ts";
 
-export const problemSchema = z
+const problemSchema = z
   .object({
     type: z.string().openapi({ example: "/problems/model_not_found" }),
     title: z.string(),
