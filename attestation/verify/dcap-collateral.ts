@@ -136,12 +136,10 @@ class Work {
 
 /** The root that a chain ends in; the others must lead to the same one. */
 function findRoot(chain: readonly Certificate[], roots: readonly DcapRoot[]): DcapRoot {
-  const last = chain[chain.length - 1];
-  const root = roots.find(
-    ({ certificate }) =>
-      last !== undefined &&
-      (equalBytes(certificate.der, last.der) || equalBytes(certificate.subject, last.issuer)),
-  );
+  const last = chain[chain.length - 1]!;
+  const root =
+    roots.find(({ certificate }) => equalBytes(certificate.der, last.der)) ??
+    roots.find(({ certificate }) => equalBytes(certificate.subject, last.issuer));
   if (root === undefined) {
     throw new X509Error("certificate_untrusted_root", "chain does not end in a trusted root");
   }
