@@ -1,9 +1,9 @@
 /** Puts the parts together into what the HTTP side is handed. */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import { fromHex, toBase64, toHex, toHex0x, utf8 } from "../codec/index.ts";
+import { fromHex, toHex, utf8 } from "../codec/index.ts";
 import type { Engine, ModelRegistry } from "../models/index.ts";
-import { statementToJson } from "../receipts/index.ts";
+import { attestationToJson } from "../receipts/index.ts";
 import type { Config } from "./config.ts";
 import {
   ApiKeyFinder,
@@ -67,6 +67,7 @@ export function assemble(parts: Parts): Services {
       idempotency: new Idempotency(replayStore(database, config)),
       append: appendWith(parts.appender),
       inferenceTimeoutMs: config.inferenceTimeoutMs,
+      serverTiming: config.serverTiming,
     }),
     models: {
       list: () => models.list(),
@@ -137,29 +138,9 @@ function attestationOf(sessions: SessionHolder, keysets: KeysetRecords): Attesta
       const session = sessions.current();
       const record = await keysets.get(session.keyset.digest);
       const fresh = nonce && (await session.vault.quote(nonce));
-      const { evidence, keysetStatement, keysetLog } = record;
-      return {
-        formatVersion: 1,
-        keyset: record.keyset,
-        keysetStatement: {
-          statement: statementToJson("Keyset", keysetStatement.statement),
-          signature: toHex0x(keysetStatement.signature),
-        },
-        evidence: evidenceToJson(evidence.type, evidence.quote, evidence.nonce),
-        endorsements: record.endorsements,
-        keysetLog: {
-          ...keysetLog,
-          leafIndex: keysetLog.leafIndex.toString(),
-          proof: keysetLog.proof.map(toHex0x),
-        },
-        fresh: fresh && nonce ? evidenceToJson(fresh.type, fresh.quote, nonce) : null,
-      };
+      return attestationToJson({ ...record, fresh: fresh && nonce ? { ...fresh, nonce } : null });
     },
   };
-}
-
-function evidenceToJson(type: string, quote: Uint8Array, nonce: Uint8Array): Record<string, string> {
-  return { type, quote: toBase64(quote), nonce: toHex0x(nonce) };
 }
 
 function receiptsOf(database: Database, keysets: KeysetRecords): Receipts {

@@ -255,6 +255,13 @@ const SETTINGS = {
     fallback: "10000",
     meaning: "How long a statement waits for a database that is away before its request fails.",
   }),
+  serverTiming: setting({
+    env: "AFFIDAVIT_SERVER_TIMING",
+    schema: flag,
+    fallback: "false",
+    meaning:
+      "Whether answers say in a Server-Timing header how long they waited for the log's commit. For benches.",
+  }),
   idempotencyTtlMs: setting({
     env: "AFFIDAVIT_IDEMPOTENCY_TTL_MS",
     schema: integer(MINUTE_MS, 30 * 24 * HOUR_MS),

@@ -44,6 +44,8 @@ export interface PipelineParts {
   /** Resolves when the statement, and with it the replay record, is committed. */
   append(entry: AppendEntry): Promise<void>;
   inferenceTimeoutMs: number;
+  /** Tell each caller how long its answer waited for the commit. */
+  serverTiming: boolean;
 }
 
 export interface AppendEntry {
@@ -117,6 +119,7 @@ async function run(
   const answer = answerWith(response, statement, account, call.salt ? undefined : salt);
   const { executionText, executionDigest } = result;
   const replay = seal ? await seal(answer) : undefined;
+  const signedMs = performance.now();
   await parts.append({
     statement,
     call,
@@ -126,7 +129,9 @@ async function run(
     executionDigest,
     replay,
   });
-  return answer;
+  if (!parts.serverTiming) return answer;
+  const timing = `append;dur=${(performance.now() - signedMs).toFixed(3)}`;
+  return { ...answer, headers: { ...answer.headers, "Server-Timing": timing } };
 }
 
 /** What binds the input needs no output, so it is hashed on this thread while the engine works on another. */
