@@ -1,4 +1,6 @@
 /** The one error family of the client: what went wrong, and what the caller should do about it. */
+import type { Verification } from "./verification.ts";
+
 export type AffidavitErrorCode =
   | "server_unreachable"
   | "server_timeout"
@@ -29,6 +31,13 @@ const ADVICE: Record<AffidavitErrorCode, string> = {
   cancelled: "The call was cancelled here; the service may have finished it.",
 };
 
+export interface AffidavitErrorOptions {
+  detail?: string;
+  advice?: string;
+  verification?: Verification;
+  cause?: unknown;
+}
+
 export class AffidavitError extends Error {
   override readonly name = "AffidavitError";
   readonly code: AffidavitErrorCode;
@@ -36,15 +45,14 @@ export class AffidavitError extends Error {
   readonly advice: string;
   /** The code below this one: a problem's, a failed step's, an appraisal's. */
   readonly detail: string | undefined;
+  /** Where a receipt or attestation was refused: every step as it went. */
+  readonly verification: Verification | undefined;
 
-  constructor(
-    code: AffidavitErrorCode,
-    message: string,
-    options: { detail?: string; advice?: string; cause?: unknown } = {},
-  ) {
+  constructor(code: AffidavitErrorCode, message: string, options: AffidavitErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.advice = options.advice ?? ADVICE[code];
     this.detail = options.detail;
+    this.verification = options.verification;
   }
 }

@@ -10,5 +10,5 @@ export type {
   RunOptions,
 } from "./engines/engine.ts";
 export { EnginePool } from "./engines/pool.ts";
-export { addModel, loadModel, ModelRegistry } from "./registry.ts";
-export { readWeights, WEIGHTS_FILE } from "./weights.ts";
+export { addModel, ModelRegistry } from "./registry.ts";
+export { readAssets } from "./zoo/package-files.ts";

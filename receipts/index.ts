@@ -29,6 +29,8 @@ export * from "./note.ts";
 export * from "./checkpoint.ts";
 export { statementToJson } from "./statement-json.ts";
 export * from "./bundle.ts";
+export { attestationToJson, parseAttestation } from "./keyset-record.ts";
+export type { AttestationDocument, KeysetRecord, LogProof, NoncedEvidence } from "./keyset-record.ts";
 export * from "./private-part.ts";
 export * from "./tiles.ts";
 export * from "./tlog-proof.ts";

@@ -4,7 +4,7 @@
  */
 import { jcs, sha256, utf8, type Json } from "../codec/index.ts";
 import { checkpointNonce, parseNote } from "../receipts/index.ts";
-import type { Vault } from "../vault/index.ts";
+import type { KeysetParameters, Vault } from "../vault/index.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { SYSTEM_TENANT, type Appender, type DocumentRow } from "./db/index.ts";
 import type { AttestedKeyset } from "./session.ts";
@@ -24,12 +24,13 @@ export interface AttestOptions {
 export async function attestKeyset(options: AttestOptions): Promise<AttestedKeyset> {
   const { vault, checkpoints, nowMs } = options;
   const notAfterSeconds = Math.floor((nowMs + options.lifetimeMs) / 1000);
-  const keyset = await vault.installKeyset({
+  const parameters: KeysetParameters = {
     subject: options.subject,
     notAfterSeconds: BigInt(notAfterSeconds),
     logOrigin: options.logOrigin,
     tlsKeys: [],
-  });
+  };
+  const keyset = await vault.installKeyset(parameters);
   const before = await checkpoints.sign(vault);
   const nonce = checkpointNonce(parseNote(before.note).text);
   const evidence = await vault.quote(nonce);
@@ -56,6 +57,7 @@ export async function attestKeyset(options: AttestOptions): Promise<AttestedKeys
     text: keyset.text,
     digest: keyset.digest,
     notAfterMs: notAfterSeconds * 1000,
+    parameters,
     evidence: { type: evidence.type, quote: evidence.quote, nonce },
     endorsements,
     statement,

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256, toHex, utf8 } from "../codec/index.ts";
+import { ConfigError } from "./config.ts";
 import { createApiKey, type ApiKeyFinder, type Database } from "./db/index.ts";
 
 export const CREDENTIALS_FILE = "credentials.json";
@@ -27,15 +28,26 @@ export async function provideFirstKey(options: {
   return file;
 }
 
+/** Only a file that is not there counts as empty: writing over one that cannot be read would lose other services' keys. */
 async function readCredentials(file: string): Promise<Record<string, string>> {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "{}";
+    throw error;
+  });
+  const value = parseObject(text);
+  if (!value)
+    throw new ConfigError("setting_invalid", ["AFFIDAVIT_CONFIG_DIR"], `${file} is not a JSON object`);
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+}
+
+function parseObject(text: string): object | undefined {
   try {
-    const value: unknown = JSON.parse(await readFile(file, "utf8"));
-    if (typeof value !== "object" || value === null) return {};
-    return Object.fromEntries(
-      Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
-    );
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
   } catch {
-    return {};
+    return undefined;
   }
 }
 

@@ -69,7 +69,7 @@ function engineComponent(engine: Engine, models: ModelRegistry): Component {
   const alive = hosts.filter(({ state }) => state !== "starting").length;
   return {
     name: "engine",
-    status: hosts.length > 0 ? "ok" : "degraded",
+    status: alive > 0 ? "ok" : "degraded",
     notes: [
       `${models.list().length} models, ${alive} of ${hosts.length} engine hosts ready, ${queued} inferences wait, ${restarts} hosts replaced.`,
     ],

@@ -53,7 +53,7 @@ export class Idempotency {
       );
     }
     const keyHash = sha256(utf8(key));
-    const tag = await vault.idempotencyTag(requestMessage(call));
+    const tag = await vault.idempotencyTag(requestMessage(call, keyHash));
     const found = await this.#store.reserve({ call, keyHash, tag });
     if (found.state !== "reserved" && !equal(found.tag, tag)) {
       throw new ServiceError("idempotency_conflict", "this key was used for another request");
@@ -85,8 +85,11 @@ export class Idempotency {
   }
 }
 
-/** What makes a request the same: path, body, and the `Affidavit-*` headers, the salt in its plain form. */
-function requestMessage(call: InferCall): Uint8Array {
+/**
+ * What makes a request the same: path, body, and the `Affidavit-*` headers, the salt in its plain form. Caller and key are
+ * in it so that equal requests of two callers, or under two keys, leave tags that tell nobody that they are equal.
+ */
+function requestMessage(call: InferCall, keyHash: Uint8Array): Uint8Array {
   const audience = call.audience
     ? concat(utf8(`${call.audience.chainId}:`), call.audience.address)
     : new Uint8Array(0);
@@ -96,13 +99,16 @@ function requestMessage(call: InferCall): Uint8Array {
     audience,
     utf8(String(call.headerLength ?? "")),
   ];
-  return concat(...parts.map((part) => sha256(part)), sha256(call.body));
+  return concat(ownerOf(call), keyHash, ...parts.map((part) => sha256(part)), sha256(call.body));
+}
+
+function ownerOf({ account }: InferCall): Uint8Array {
+  return sha256(utf8(`${account.tenantId}/${account.accountId}`));
 }
 
 /** Names one record: whose, under which key, of which request. */
 function recordContext(call: InferCall, keyHash: Uint8Array, tag: Uint8Array): Uint8Array {
-  const owner = sha256(utf8(`${call.account.tenantId}/${call.account.accountId}`));
-  return sha256(utf8("affidavit.v1.replay"), owner, keyHash, tag);
+  return sha256(utf8("affidavit.v1.replay"), ownerOf(call), keyHash, tag);
 }
 
 function sealRecord(recordKey: Uint8Array, context: Uint8Array, answer: InferAnswer): Uint8Array {

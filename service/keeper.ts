@@ -34,6 +34,8 @@ export class Keeper {
   readonly #stopping = new AbortController();
   #vault: Vault | undefined;
   #renewal: NodeJS.Timeout | undefined;
+  /** A start or renewal under way, which `stop` waits for: it may hold a vault that nobody else knows. */
+  #work: Promise<void> = Promise.resolve();
 
   private constructor(options: KeeperOptions) {
     this.#options = options;
@@ -56,14 +58,17 @@ export class Keeper {
     clearTimeout(this.#renewal);
     this.holder.replace(undefined);
     await this.#vault?.close();
+    await this.#work;
   }
 
   async #begin(): Promise<void> {
     const { keyDirectory, attestation, onLine, nowMs } = this.#options;
     const vault = await startVault({ keyDirectory, attestation, log: onLine });
-    this.#vault = vault;
     try {
+      this.#stopping.signal.throwIfAborted();
+      this.#vault = vault;
       const session = new Session(vault, await this.#attest(vault), nowMs);
+      this.#stopping.signal.throwIfAborted();
       this.holder.replace(session);
       void vault.exited.then(() => this.#died(session));
       this.#scheduleRenewal(session);
@@ -82,25 +87,31 @@ export class Keeper {
     if (this.#stopping.signal.aborted || !this.holder.isCurrent(session)) return;
     this.holder.replace(undefined);
     this.#options.onEvent({ kind: "vault_died" });
-    void this.#beginAgain();
+    this.#work = this.#beginAgain();
   }
 
-  #scheduleRenewal(session: Session, inMs?: number): void {
-    clearTimeout(this.#renewal);
+  #scheduleRenewal(session: Session): void {
     const left = session.keyset.notAfterMs - this.#options.nowMs();
-    const delayMs = Math.min(inMs ?? left * RENEW_AFTER, LONGEST_TIMER_MS);
-    this.#renewal = setTimeout(() => void this.#renew(session), delayMs).unref();
+    this.#renewIn(session, left * RENEW_AFTER, FIRST_RETRY_MS);
   }
 
-  async #renew(session: Session): Promise<void> {
+  #renewIn(session: Session, delayMs: number, retryMs: number): void {
+    clearTimeout(this.#renewal);
+    const start = () => void (this.#work = this.#renew(session, retryMs));
+    this.#renewal = setTimeout(start, Math.min(delayMs, LONGEST_TIMER_MS)).unref();
+  }
+
+  async #renew(session: Session, retryMs: number): Promise<void> {
+    // Its vault died: the session that comes has a keyset of its own.
+    if (!this.holder.isCurrent(session)) return;
     try {
       await session.renew(() => this.#attest(session.vault));
-      this.#scheduleRenewal(session);
+      if (this.holder.isCurrent(session)) this.#scheduleRenewal(session);
       this.#options.onEvent({ kind: "renewed", session });
     } catch (error) {
-      // A dead vault has its own way back; anything else is tried again while the old keyset lives.
       this.#options.onEvent({ kind: "failed", error });
-      if (this.holder.isCurrent(session)) this.#scheduleRenewal(session, LONGEST_RETRY_MS);
+      const next = Math.min(2 * retryMs, LONGEST_RETRY_MS);
+      if (this.holder.isCurrent(session)) this.#renewIn(session, retryMs, next);
     }
   }
 
@@ -113,6 +124,7 @@ export class Keeper {
       try {
         return await this.#begin();
       } catch (error) {
+        if (this.#stopping.signal.aborted) return;
         this.#options.onEvent({ kind: "failed", error });
         await sleep(retryMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       }

@@ -2,13 +2,14 @@
  * What a receipt tells of its keyset: text, statement, evidence, endorsements, log proof. Read from the database, which
  * is not believed: a verifier checks all of it, and so nothing here needs to.
  */
-import { fromUtf8, toHex, type Json } from "../codec/index.ts";
+import { fromUtf8, toHex } from "../codec/index.ts";
 import {
   checkpointNonce,
   decodeStatement,
+  parseKeyset,
   parseNote,
   reportData,
-  type KeysetStatement,
+  type KeysetRecord,
   type LogProof,
 } from "../receipts/index.ts";
 import {
@@ -20,15 +21,6 @@ import {
   type LogTree,
 } from "./db/index.ts";
 import { ServiceError } from "./problem.ts";
-
-export interface KeysetRecord {
-  /** Exact JCS text. */
-  keyset: string;
-  keysetStatement: { statement: KeysetStatement; signature: Uint8Array };
-  evidence: { type: string; quote: Uint8Array; nonce: Uint8Array };
-  endorsements: { [member: string]: Json };
-  keysetLog: LogProof & { attestedCheckpoint: string };
-}
 
 const CACHED = 64;
 /** Checkpoints that other replicas may have signed between the attested one and the keyset's leaf. */
@@ -71,12 +63,13 @@ export class KeysetRecords {
     if (!keyset || !quote || !endorsements || !keysetLog) {
       throw new ServiceError("evidence_unavailable", "a document of the keyset is missing");
     }
+    const text = fromUtf8(keyset);
     const { nonce, note } = await this.#attestedCheckpoint(digest, quote, stored.leafIndex);
     return {
-      keyset: fromUtf8(keyset),
+      keyset: text,
       keysetStatement: { statement, signature: stored.signature },
-      evidence: { type: "tdx", quote, nonce },
-      endorsements: JSON.parse(fromUtf8(endorsements)) as { [member: string]: Json },
+      evidence: { type: parseKeyset(text).attester.type, quote, nonce },
+      endorsements: JSON.parse(fromUtf8(endorsements)) as KeysetRecord["endorsements"],
       keysetLog: { ...keysetLog, attestedCheckpoint: note },
     };
   }

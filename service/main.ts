@@ -1,8 +1,6 @@
 /** Starts the service, says where things are, and stops it in order. */
-import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { getRequestListener } from "@hono/node-server";
 import type { Logger } from "pino";
 import program from "../package.json" with { type: "json" };
 import { createAttester } from "../attestation/attest/index.ts";
@@ -30,6 +28,7 @@ import {
 import { provideFirstKey } from "./first-key.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper } from "./keeper.ts";
+import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { POLICY_TEE } from "./policy.ts";
 import type { Services } from "./services.ts";
@@ -112,30 +111,13 @@ async function openModels(config: Config, database: Database): Promise<ModelRegi
   return models;
 }
 
-async function listen(config: Config, services: Services, cleanup: Cleanup): Promise<string> {
-  const server: Server = createServer(
-    {
-      requestTimeout: config.requestTimeoutMs,
-      headersTimeout: config.headersTimeoutMs,
-      keepAliveTimeout: config.keepAliveTimeoutMs,
-    },
-    getRequestListener(createApp(services).fetch),
-  );
-  await new Promise<void>((done, failed) => {
-    server.once("error", failed);
-    server.listen(config.port, config.host, done);
-  });
-  cleanup("server", async () => {
-    const closed = new Promise((done) => server.close(done));
-    await services.lifecycle.drain(config.shutdownTimeoutMs);
-    server.closeIdleConnections();
-    setTimeout(() => server.closeAllConnections(), 1000).unref();
-    await closed;
-  });
-  const address = server.address();
-  const port = typeof address === "object" && address ? address.port : config.port;
+/** @returns where callers find it */
+async function serve(config: Config, services: Services, cleanup: Cleanup): Promise<string> {
+  const { lifecycle } = services;
+  const listener = await listen({ ...config, fetch: createApp(services).fetch, lifecycle });
+  cleanup("server", () => listener.close());
   const host = config.host === "127.0.0.1" || config.host === "::1" ? "localhost" : config.host;
-  return config.publicUrl ?? `http://${host}:${port}`;
+  return config.publicUrl ?? `http://${host}:${listener.port}`;
 }
 
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
@@ -192,7 +174,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     sessions: keeper.holder,
     keys,
   });
-  const url = await listen(config, services, cleanup);
+  const url = await serve(config, services, cleanup);
   const { simulated } = keeper.holder.current().vault.info.attester;
   const keyFile =
     simulated && chooseAttestation({ ...config, attestation: "auto" }) === "simulated"
@@ -202,35 +184,46 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   process.stdout.write(banner({ url, simulated, keyFile, components, models: models.list().length }));
 }
 
-async function main(): Promise<void> {
-  const undo: { name: string; undo: () => Promise<unknown> }[] = [];
+/** A signal came while the service was starting. */
+class StoppedEarly extends Error {
+  override readonly name = "StoppedEarly";
+}
+
+/** @returns the exit status: 0 where it was told to stop, 1 where it could not start */
+async function main(): Promise<number> {
   let log = createLogger({ level: "info" });
-  let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => {
-    stopping ??= (async () => {
-      for (const step of undo.toReversed()) {
-        await step.undo().catch((error: unknown) => log.error({ err: error, step: step.name }, "stop"));
-      }
-    })();
-    return stopping;
-  };
+  const undo: { name: string; undo: () => Promise<unknown> }[] = [];
+  const asked = Promise.withResolvers<void>();
+  let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
-      log.info({ signal }, "stopping");
-      void stop().then(() => process.exit(0));
+      if (!stopping) log.info({ signal }, "stopping");
+      stopping = true;
+      asked.resolve();
     });
   }
+  let status = 0;
   try {
     const config = parseConfig();
     log = createLogger({ level: config.logLevel });
-    await start(config, log, (name, step) => undo.push({ name, undo: step }));
+    await start(config, log, (name, step) => {
+      undo.push({ name, undo: step });
+      // Nothing is left half started: a part that is under way comes up, and is then stopped in its turn.
+      if (stopping) throw new StoppedEarly();
+    });
+    await asked.promise;
   } catch (error) {
-    const { name, message, code } = error as Error & { code?: string };
-    process.stderr.write(`Affidavit did not start: ${message}${code ? ` [${code}]` : ""}\n`);
-    log.debug({ err: describeError(error), name }, "start failed");
-    await stop();
-    process.exit(1);
+    if (!(error instanceof StoppedEarly)) {
+      status = 1;
+      const { name, message, code } = error as Error & { code?: string };
+      process.stderr.write(`Affidavit did not start: ${message}${code ? ` [${code}]` : ""}\n`);
+      log.debug({ err: describeError(error), name }, "start failed");
+    }
   }
+  for (const step of undo.toReversed()) {
+    await step.undo().catch((error: unknown) => log.error({ err: error, step: step.name }, "stop"));
+  }
+  return status;
 }
 
-await main();
+process.exit(await main());

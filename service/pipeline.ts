@@ -73,7 +73,8 @@ async function infer(parts: PipelineParts, call: InferCall): Promise<InferAnswer
   try {
     return await run(parts, call, model, reserved.seal);
   } catch (error) {
-    await reserved.release();
+    // A key that cannot be given free now is free when its lease ends; the caller is told why the run failed.
+    await reserved.release().catch(() => undefined);
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** A session: one vault and its keyset, which is attested and logged before its first use and renewed before it ends. */
-import type { Json } from "../codec/index.ts";
-import type { SignedStatement, Vault } from "../vault/index.ts";
+import { equal, type Json } from "../codec/index.ts";
+import type { KeysetParameters, SignedStatement, Vault } from "../vault/index.ts";
 import { ServiceError } from "./problem.ts";
 
 const DRAW = 256;
@@ -13,6 +13,8 @@ export interface AttestedKeyset {
   /** SHA-256 of the text: 32 bytes. */
   digest: Uint8Array;
   notAfterMs: number;
+  /** What the vault built it from: the same parameters give the same text again. */
+  parameters: KeysetParameters;
   /** The part of every bundle that tells where the keyset comes from. */
   evidence: { type: string; quote: Uint8Array; nonce: Uint8Array };
   endorsements: Json;
@@ -26,6 +28,8 @@ export class Session {
   readonly vault: Vault;
   readonly #nowMs: () => number;
   #keyset: AttestedKeyset;
+  /** Whether the vault has this keyset installed. */
+  #usable = true;
   #signing = 0;
   #renewal: Promise<unknown> | undefined;
   #idle: (() => void) | undefined;
@@ -42,12 +46,18 @@ export class Session {
     return this.#keyset;
   }
 
-  /** Signs under the keyset in use; waits while that changes. @throws VaultError */
+  /**
+   * Signs under the keyset in use; waits while that changes.
+   * @throws ServiceError `session_unavailable` where the vault has no keyset that the log holds; VaultError
+   */
   async sign(fields: Parameters<Vault["signInference"]>[0]): Promise<SignedStatement> {
     while (this.#renewal) await this.#renewal;
+    if (!this.#usable) throw unlogged();
     this.#signing++;
     try {
-      return await this.vault.signInference(fields);
+      const signed = await this.vault.signInference(fields);
+      if (!equal(signed.keysetDigest, this.#keyset.digest)) throw unlogged();
+      return signed;
     } finally {
       if (--this.#signing === 0) this.#idle?.();
     }
@@ -55,7 +65,8 @@ export class Session {
 
   /**
    * Runs `attest`, which installs another keyset, while nothing is signed: from its installation to the commit of its
-   * `Keyset` statement the vault would sign under a keyset that nobody can look up.
+   * `Keyset` statement the vault would sign under a keyset that nobody can look up. Where it fails the old one is put
+   * back; where that fails too, nothing is signed until a later renewal succeeds.
    */
   async renew(attest: () => Promise<AttestedKeyset>): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -63,10 +74,23 @@ export class Session {
     try {
       if (this.#signing > 0) await new Promise<void>((done) => (this.#idle = done));
       this.#keyset = await attest();
+      this.#usable = true;
+    } catch (error) {
+      this.#usable = await this.#reinstall();
+      throw error;
     } finally {
       this.#idle = undefined;
       this.#renewal = undefined;
       resolve();
+    }
+  }
+
+  async #reinstall(): Promise<boolean> {
+    try {
+      const { digest } = await this.vault.installKeyset(this.#keyset.parameters);
+      return equal(digest, this.#keyset.digest);
+    } catch {
+      return false;
     }
   }
 
@@ -92,6 +116,10 @@ export class Session {
     // A failed draw is told to whoever waits for it; the next caller tries again.
     this.#drawing.catch(() => (this.#drawing = undefined));
   }
+}
+
+function unlogged(): ServiceError {
+  return new ServiceError("session_unavailable", "the vault's keyset is not in the log yet");
 }
 
 /** Holds the session in use. */

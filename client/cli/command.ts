@@ -75,12 +75,19 @@ export function failure(error: unknown, json: boolean): number {
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   const advice = error instanceof AffidavitError ? error.advice : undefined;
-  if (json) printJson({ ok: false, code, message, ...(advice ? { advice } : {}) });
+  if (json) printJson({ ok: false, code, message, ...(advice ? { advice } : {}), ...detailsOf(error) });
   else process.stderr.write(`affidavit: ${message} [${code}]\n${advice ? `  ${advice}\n` : ""}`);
   return status;
 }
 
+function detailsOf(error: unknown): object {
+  if (!(error instanceof AffidavitError)) return {};
+  return { kind: error.code, ...(error.verification ? { steps: error.verification.steps } : {}) };
+}
+
+/** The most exact code there is: a failed step's or a problem's before the client's own. */
 function codeOf(error: unknown): string {
+  if (error instanceof AffidavitError && error.detail !== undefined) return error.detail;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? code : "internal";
 }

@@ -17,7 +17,7 @@ const CONTENT_SECURITY_POLICY =
   "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 export function envelope(services: Services): MiddlewareHandler<AppEnv> {
-  const { lifecycle, metrics } = services;
+  const { lifecycle } = services;
   // Unique, not secret: random once, then counted.
   const instance = toHex(services.randomBytes(8));
   let count = 0;
@@ -27,22 +27,27 @@ export function envelope(services: Services): MiddlewareHandler<AppEnv> {
     const given = c.req.header("x-request-id");
     // One that is not well formed is replaced, not refused: proxies make up their own.
     c.set("traceId", given !== undefined && TRACE_ID.test(given) ? given : nextTraceId());
-    lifecycle.enter();
-    metrics.inFlight(lifecycle.running);
-    try {
-      if (lifecycle.draining && !ALWAYS_OPEN.has(c.req.path)) {
-        const refusal = new ServiceError("service_draining", undefined, { headers: { connection: "close" } });
-        c.res = problemResponse(c, refusal);
-      } else {
-        await next();
-      }
-    } finally {
-      lifecycle.leave();
-      metrics.inFlight(lifecycle.running);
+    if (lifecycle.draining && !ALWAYS_OPEN.has(c.req.path)) {
+      const refusal = new ServiceError("service_draining", undefined, { headers: { connection: "close" } });
+      c.res = problemResponse(c, refusal);
+    } else {
+      await counted(services, next);
     }
     setHeaders(c);
     record(services, c, performance.now() - startedMs);
   };
+}
+
+/** What runs is what a shutdown waits for; refusals are not among it, or callers who ask again and again would hold it up. */
+async function counted({ lifecycle, metrics }: Services, next: () => Promise<void>): Promise<void> {
+  lifecycle.enter();
+  metrics.inFlight(lifecycle.running);
+  try {
+    await next();
+  } finally {
+    lifecycle.leave();
+    metrics.inFlight(lifecycle.running);
+  }
 }
 
 function setHeaders(c: AppContext): void {

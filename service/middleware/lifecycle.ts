@@ -3,6 +3,7 @@ import { ServiceError } from "../problem.ts";
 
 export class Lifecycle {
   #running = 0;
+  #working = 0;
   #draining = false;
   #idle: (() => void)[] = [];
 
@@ -20,18 +21,33 @@ export class Lifecycle {
 
   leave(): void {
     this.#running--;
-    if (this.#running > 0) return;
+    this.#tellIfIdle();
+  }
+
+  /** Counts work that may outlast its request: its caller was answered before, or has gone. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#working++;
+    try {
+      return await work();
+    } finally {
+      this.#working--;
+      this.#tellIfIdle();
+    }
+  }
+
+  #tellIfIdle(): void {
+    if (this.#running > 0 || this.#working > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /**
-   * From now on new requests are refused; resolves once none runs. The answers may still be on their way: close the
+   * From now on new requests are refused; resolves once none runs and nothing is left of their work. The answers may still be on their way: close the
    * server after this, which waits for them.
    * @returns false where `timeoutMs` passed first
    */
   async drain(timeoutMs: number): Promise<boolean> {
     this.#draining = true;
-    if (this.#running === 0) return true;
+    if (this.#running === 0 && this.#working === 0) return true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), timeoutMs);
     this.#idle.push(() => resolve(true));

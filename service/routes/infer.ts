@@ -165,7 +165,9 @@ export function infer(app: App, services: Services, { required }: Authenticator)
         status,
         headers: given,
         body: bytes,
-      } = await withDeadline(c, limits.requestTimeoutMs, (signal) => held(c, signal));
+      } = await withDeadline(c, limits.requestTimeoutMs, (signal) =>
+        services.lifecycle.during(() => held(c, signal)),
+      );
       count("ok");
       const sent = {
         ...given,

@@ -1,0 +1,16 @@
+/** The commands, by name. */
+import type { Command } from "../command.ts";
+import { infer } from "./infer.ts";
+import { keysCreate, keysList, keysRevoke } from "./keys.ts";
+import { modelsAdd, modelsList } from "./models.ts";
+import { verify } from "./verify.ts";
+
+export const COMMANDS: Record<string, Command> = {
+  infer,
+  verify,
+  "keys create": keysCreate,
+  "keys list": keysList,
+  "keys revoke": keysRevoke,
+  "models list": modelsList,
+  "models add": modelsAdd,
+};

@@ -1,0 +1,166 @@
+/** `affidavit infer MODEL`: asks, verifies, shows, saves. */
+import { writeFile } from "node:fs/promises";
+import {
+  encodeInferRequest,
+  formatDisplay,
+  ModelError,
+  OipError,
+  parseRaw,
+  postprocess,
+  preprocess,
+  ProcessingError,
+  type Manifest,
+} from "../../../models/client.ts";
+import { serializeBundle, serializePrivatePart, type Body, type Tensor } from "../../../receipts/index.ts";
+import { createClient, type Client, type InferResult } from "../../client.ts";
+import { flags, onlyPositional, printJson, readInput, UsageError, type Command } from "../command.ts";
+import { apiKeyFor, DEFAULT_URL } from "../credentials.ts";
+import { paint, printable } from "../output.ts";
+import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
+import { claimLines, headline, simulatedWarning } from "../show-verification.ts";
+import { readAssets } from "../assets.ts";
+
+const MAX_INPUT_BYTES = 64 * 1024 * 1024;
+
+const HELP = `
+affidavit infer MODEL --input FILE [flags]
+
+Asks a service for an inference, and verifies evidence, receipt and bodies before it shows the answer.
+
+  --input FILE         an Open Inference request (JSON), or - for standard input
+  --raw FILE           instead: a raw input (features as JSON, PGM or PPM image, WAV) that the model's manifest prepares
+  --model-version V    the version; without it the newest
+  --url URL            the service (AFFIDAVIT_URL, else ${DEFAULT_URL})
+  --key KEY            the API key (AFFIDAVIT_API_KEY, else the file that npm start wrote)
+  --save FILE          writes the receipt to FILE (shareable) and salt and bodies to FILE.private (mode 0600)
+  --idempotency-key K  a repetition with the same key gets the same answer
+${POLICY_FLAGS_HELP}
+  --json               one line for machines
+`;
+
+export const infer: Command = { summary: "asks for an inference and verifies its receipt", help: HELP, run };
+
+async function run(words: string[]): Promise<number> {
+  const { values, positionals } = flags(words, {
+    input: { type: "string" },
+    raw: { type: "string" },
+    "model-version": { type: "string" },
+    url: { type: "string" },
+    key: { type: "string" },
+    save: { type: "string" },
+    "idempotency-key": { type: "string" },
+    json: { type: "boolean" },
+    ...policyFlags,
+  });
+  const model = onlyPositional(positionals, "model");
+  const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
+  if ((values.input === undefined) === (values.raw === undefined))
+    throw new UsageError("give either --input or --raw");
+  const client = createClient({
+    url,
+    apiKey: await apiKeyFor(url, values.key),
+    policy: await policyFrom(values),
+  });
+  const version = values["model-version"];
+  const body = values.input
+    ? await requestFromFile(values.input)
+    : await requestFromRaw(client, url, model, version, values.raw!);
+  const idempotencyKey = values["idempotency-key"];
+  const result = await client.inferBody(model, body, {
+    version,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  });
+  if (values.save !== undefined) await save(values.save, result);
+  if (values.json) printJson(asJson(result, await display(result)));
+  else process.stdout.write(await asText(result, values.save));
+  return 0;
+}
+
+async function requestFromFile(path: string): Promise<Body> {
+  const bytes = await readInput(path, MAX_INPUT_BYTES);
+  return { bytes, contentType: "application/json", headerLength: null };
+}
+
+/** The raw input, prepared as the model's manifest says; the manifest is checked later, against the receipt. */
+async function requestFromRaw(
+  client: Client,
+  url: string,
+  model: string,
+  version: string | undefined,
+  path: string,
+): Promise<Body> {
+  const manifest = await client.manifest(model, version);
+  const bytes = await readInput(path, MAX_INPUT_BYTES);
+  try {
+    const inputs = preprocess(manifest.processing, parseRaw(manifest.processing, bytes));
+    const message = encodeInferRequest({ inputs }, { binary: true });
+    const { body, contentType, headerLength } = message;
+    return { bytes: body, contentType, headerLength: headerLength ?? null };
+  } catch (error) {
+    if (error instanceof ProcessingError || error instanceof OipError || error instanceof ModelError) {
+      throw new UsageError(`${path}: ${error.message} (${url}, ${model})`, "file_unreadable");
+    }
+    throw error;
+  }
+}
+
+async function save(path: string, { receipt, privatePart }: InferResult): Promise<void> {
+  try {
+    await writeFile(path, serializeBundle(receipt));
+    await writeFile(`${path}.private`, serializePrivatePart(privatePart), { mode: 0o600 });
+  } catch (cause) {
+    throw new UsageError(`cannot write ${path}: ${(cause as Error).message}`, "file_unreadable");
+  }
+}
+
+/** The post-processed answer, where the manifest says how to make one. */
+async function display({ manifest, outputs }: InferResult): Promise<string | undefined> {
+  if (manifest.processing.post === null) return undefined;
+  try {
+    return formatDisplay(postprocess(manifest.processing, outputs, await readAssets(manifest)));
+  } catch (error) {
+    if (error instanceof ProcessingError) return undefined;
+    throw error;
+  }
+}
+
+function asJson(result: InferResult, shown: string | undefined): unknown {
+  const { verification, receiptId, manifest } = result;
+  const response = new TextDecoder().decode(result.privatePart.response.bytes);
+  const isJson = result.privatePart.response.headerLength === null;
+  return {
+    ok: true,
+    code: "ok",
+    model: { name: manifest.name, version: manifest.version },
+    receiptId,
+    simulated: verification.simulated,
+    ...(shown === undefined ? {} : { display: shown }),
+    outputs: isJson ? (JSON.parse(response) as { outputs: unknown }).outputs : result.outputs.map(summary),
+    claims: verification.claims,
+    steps: verification.steps,
+  };
+}
+
+function summary({ name, datatype, shape, data }: Tensor): unknown {
+  return { name, datatype, shape, bytes: data.length };
+}
+
+async function asText(result: InferResult, saved: string | undefined): Promise<string> {
+  const { manifest, outputs, verification, receiptId } = result;
+  const shown = await display(result);
+  const lines = [
+    `${paint("bold", `${manifest.name} ${manifest.version}`)}: ${shown === undefined ? outputs.map(outputLine).join(", ") : printable(shown, 2000)}`,
+    "",
+    `${headline(verification, "verified")}  receipt ${receiptId}`,
+    ...claimLines(verification),
+    ...simulatedWarning(verification),
+  ];
+  if (saved !== undefined) {
+    lines.push("", `saved ${saved} (shareable) and ${saved}.private (salt and bodies: keep it to yourself)`);
+  }
+  return lines.join("\n") + "\n";
+}
+
+function outputLine({ name, datatype, shape }: Manifest["outputs"][number] | Tensor): string {
+  return `${name} ${datatype}[${shape.join(",")}]`;
+}

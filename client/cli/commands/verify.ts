@@ -1,0 +1,114 @@
+/** `affidavit verify FILE`: a saved receipt, with no network. */
+import { existsSync } from "node:fs";
+import { CodecError, fromUtf8 } from "../../../codec/index.ts";
+import { parseBundle, parsePrivatePart, ReceiptError, type PrivatePart } from "../../../receipts/index.ts";
+import { verifyReceipt } from "../../verify.ts";
+import type { Verification } from "../../verification.ts";
+import { flags, onlyPositional, printJson, readInput, UsageError, type Command } from "../command.ts";
+import { paint } from "../output.ts";
+import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
+import { claimLines, headline, simulatedWarning, stepLines } from "../show-verification.ts";
+
+const MAX_RECEIPT_BYTES = 4 * 1024 * 1024;
+const MAX_PRIVATE_BYTES = 192 * 1024 * 1024;
+
+const HELP = `
+affidavit verify FILE [flags]
+
+Verifies a saved receipt offline. Where FILE.private stands beside it, salt and bodies are compared too; else the result
+says "bodies: unchecked".
+
+  --private FILE          salt and bodies from elsewhere
+  --now TIME              the verifier's present: Unix seconds or ISO 8601 (the clock of this machine)
+  --require-inclusion     refuses a receipt without its own inclusion proof
+${POLICY_FLAGS_HELP}
+  --json                  one line for machines
+
+Exits 0 where it is accepted, 1 where it is rejected, 2 where a file cannot be read.
+`;
+
+export const verify: Command = { summary: "verifies a saved receipt, with no network", help: HELP, run };
+
+async function run(words: string[]): Promise<number> {
+  const { values, positionals } = flags(words, {
+    private: { type: "string" },
+    now: { type: "string" },
+    "require-inclusion": { type: "boolean" },
+    json: { type: "boolean" },
+    ...policyFlags,
+  });
+  const path = onlyPositional(positionals, "receipt");
+  const policy = { ...(await policyFrom(values)), requireInclusion: values["require-inclusion"] ?? false };
+  const now = parseNow(values.now);
+  const text = await readText(path, MAX_RECEIPT_BYTES);
+  const privatePath = values.private ?? (existsSync(`${path}.private`) ? `${path}.private` : undefined);
+  const privateText = privatePath === undefined ? undefined : await readText(privatePath, MAX_PRIVATE_BYTES);
+  const verification = check(text, privateText, (bundle, privatePart) =>
+    verifyReceipt(bundle, { now, policy, privatePart }),
+  );
+  if (values.json) printJson({ ok: verification.verdict === "accepted", ...verification });
+  else process.stdout.write(asText(path, verification));
+  return verification.verdict === "accepted" ? 0 : 1;
+}
+
+async function readText(path: string, maxBytes: number): Promise<string> {
+  const bytes = await readInput(path, maxBytes);
+  try {
+    return fromUtf8(bytes);
+  } catch (error) {
+    if (error instanceof CodecError) throw new UsageError(`${path} is not text`, "file_unreadable");
+    throw error;
+  }
+}
+
+/** What cannot be parsed is a rejected receipt, not an unreadable file. */
+function check(
+  text: string,
+  privateText: string | undefined,
+  verifyParsed: (
+    bundle: ReturnType<typeof parseBundle>,
+    privatePart: PrivatePart | undefined,
+  ) => Verification,
+): Verification {
+  try {
+    const bundle = parseBundle(text);
+    return verifyParsed(bundle, privateText === undefined ? undefined : parsePrivatePart(privateText));
+  } catch (error) {
+    if (!(error instanceof ReceiptError)) throw error;
+    const { code, message } = error;
+    const steps = [{ step: "parse", status: "fail" as const, detail: message }];
+    return { verdict: "rejected", code, message, simulated: false, steps, claims: [] };
+  }
+}
+
+/** @throws UsageError */
+export function parseNow(given: string | undefined): Date {
+  if (given === undefined) return new Date();
+  const now = /^\d{1,12}$/.test(given) ? new Date(Number(given) * 1000) : new Date(given);
+  if (Number.isNaN(now.getTime())) throw new UsageError("--now takes Unix seconds or an ISO 8601 time");
+  return now;
+}
+
+const ADVICE: Record<string, string> = {
+  simulated_refused:
+    "The evidence is of the simulated TEE, which proves nothing. To accept it all the same: --allow-simulated",
+  code_identity_unchecked:
+    "The code was not compared with reference values: give some with --policy, or --allow-unchecked-code",
+};
+
+function asText(path: string, verification: Verification): string {
+  const accepted = verification.verdict === "accepted";
+  const head = accepted
+    ? `${headline(verification, "accepted")}  ${path}`
+    : `${paint("red", "✗ rejected")}  ${path}: ${verification.message} [${verification.code}]`;
+  const advice = ADVICE[verification.code];
+  const lines = [
+    head,
+    ...(advice === undefined ? [] : [`  ${advice}`]),
+    "",
+    ...stepLines(verification),
+    ...(accepted ? ["", ...claimLines(verification)] : []),
+    ...(accepted ? simulatedWarning(verification) : []),
+  ];
+  return lines.join("\n") + "\n";
+}

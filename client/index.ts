@@ -1,0 +1,19 @@
+/** The SDK. Everything here runs in Node and in browsers; the command line is in `cli/`. */
+export { createClient } from "./client.ts";
+export type { Client, ClientOptions, InferOptions, InferResult } from "./client.ts";
+export { AffidavitError } from "./errors.ts";
+export type { AffidavitErrorCode } from "./errors.ts";
+export { verifiedFetch } from "./fetch.ts";
+export type { ClientPolicy } from "./policy.ts";
+export { verifyKeyset, verifyReceipt } from "./verify.ts";
+export type { VerifyOptions } from "./verify.ts";
+export type { Claim, StepResult, Verification, VerificationCode } from "./verification.ts";
+export {
+  parseBundle,
+  parsePrivatePart,
+  serializeBundle,
+  serializePrivatePart,
+  type PrivatePart,
+  type ReceiptBundle,
+  type Tensor,
+} from "../receipts/index.ts";

@@ -1,0 +1,65 @@
+/** What the steps of one verification share. */
+import type { Appraisal, AppraisalPolicy, CollateralCache } from "../../attestation/index.ts";
+import type { Manifest } from "../../models/client.ts";
+import type {
+  KeysetDocument,
+  KeysetRecord,
+  NoncedEvidence,
+  PrivatePart,
+  ReceiptBundle,
+} from "../../receipts/index.ts";
+import type { Claim } from "../verification.ts";
+
+/** What the verifier knows from elsewhere and wants the receipt to say. Each left out is not compared. */
+export interface Expectations {
+  model?: { name: string; version?: string | undefined };
+  /** 32 bytes. */
+  modelId?: Uint8Array;
+  /** 32 bytes: `audienceDigest` of the contract, or zero for none. */
+  audience?: Uint8Array;
+}
+
+/** What the steps about a keyset read; also where there is no statement yet. */
+export interface KeysetContext {
+  readonly record: KeysetRecord;
+  /** The keyset that is meant: 32 bytes. */
+  readonly keysetDigest: Uint8Array;
+  /** When it must have been good. */
+  readonly atMs: number;
+  readonly policy: AppraisalPolicy;
+  readonly now: Date;
+  /** Evidence, and the verifier's own 32-byte nonce that it must be over. */
+  readonly fresh: { evidence: NoncedEvidence; nonce: Uint8Array } | undefined;
+  readonly cache: CollateralCache | undefined;
+  readonly claims: Claim[];
+  /** Filled by earlier steps. */
+  keyset?: KeysetDocument;
+  appraisal?: Appraisal;
+}
+
+export interface Context extends KeysetContext {
+  readonly bundle: ReceiptBundle;
+  readonly privatePart: PrivatePart | undefined;
+  readonly expect: Expectations;
+  readonly requireInclusion: boolean;
+  /** Filled by earlier steps. */
+  signer?: Uint8Array;
+  manifest?: Manifest;
+}
+
+/** A step returns what it found, for people; it throws StepFailure where it does not hold. */
+export interface Step<C extends KeysetContext = Context> {
+  name: string;
+  run(context: C): string | { skipped: string };
+}
+
+/** The source of whatever the attested code said. */
+export function attestedSource(context: KeysetContext): Claim["source"] {
+  return context.appraisal?.simulated === false ? "hardware_proven" : "simulated";
+}
+
+/** Bytes for people: the first and last few. */
+export function short(bytes: Uint8Array): string {
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.length <= 20 ? `0x${hex}` : `0x${hex.slice(0, 8)}…${hex.slice(-8)}`;
+}

@@ -1,0 +1,131 @@
+/** The documents that a statement names by digest, and what they promise. */
+import { equal, jcs, type Json } from "../../codec/index.ts";
+import { ModelError, parseCanonicalManifest } from "../../models/client.ts";
+import { documentDigest } from "../../receipts/index.ts";
+import { StepFailure, type VerificationCode } from "../verification.ts";
+import { attestedSource, short, type Step } from "./context.ts";
+
+export const model: Step = {
+  name: "model",
+  run(context) {
+    const { bundle, expect, claims } = context;
+    const { modelId } = bundle.statement;
+    if (!equal(documentDigest(bundle.manifest), modelId)) {
+      throw new StepFailure("model_id_mismatch", "the manifest is not the model's that was signed");
+    }
+    const manifest = readManifest(bundle.manifest);
+    context.manifest = manifest;
+    if (expect.modelId && !equal(expect.modelId, modelId)) {
+      throw new StepFailure("model_unexpected", "the receipt is of another model than the one asked for");
+    }
+    const { name, version } = manifest;
+    const wanted = expect.model;
+    if (wanted && (wanted.name !== name || (wanted.version !== undefined && wanted.version !== version))) {
+      throw new StepFailure(
+        "model_unexpected",
+        `the receipt is of ${name}/${version}, not of the model asked for`,
+      );
+    }
+    const value = `${name}/${version} (${short(modelId)})`;
+    claims.push({ claim: "model", value, status: "verified", source: attestedSource(context) });
+    return value;
+  },
+};
+
+function readManifest(text: string): ReturnType<typeof parseCanonicalManifest> {
+  try {
+    return parseCanonicalManifest(text);
+  } catch (error) {
+    if (error instanceof ModelError) throw new StepFailure("manifest_invalid", error.message);
+    throw error;
+  }
+}
+
+/** A canonical JSON object whose digest the statement names. */
+function readDocument(text: string, code: VerificationCode): Record<string, Json> {
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch {
+    throw new StepFailure(code, "the document is not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value) || jcs(value) !== text) {
+    throw new StepFailure(code, "the document is not a canonical JSON object");
+  }
+  return value;
+}
+
+export const policy: Step = {
+  name: "policy",
+  run(context) {
+    const { bundle, claims } = context;
+    const { policyDigest, promised, promiseDeadlineMs, circuitInput } = bundle.statement;
+    if (!equal(documentDigest(bundle.policy), policyDigest)) {
+      throw new StepFailure("policy_digest_mismatch", "the policy is not the one that was signed");
+    }
+    const document = readDocument(bundle.policy, "policy_invalid");
+    if (document["formatVersion"] !== 1 || document["assurance"] !== "tee") {
+      throw new StepFailure("policy_invalid", "this verifier does not know the policy's assurance");
+    }
+    // Under `tee` nothing more was promised, and a field that says otherwise is another statement than it seems.
+    if (promised !== 0)
+      throw new StepFailure("promised_mismatch", "the statement promises what its policy does not");
+    if (promiseDeadlineMs !== 0n) {
+      throw new StepFailure("promise_deadline_ms_mismatch", "a deadline stands without a promise");
+    }
+    if (circuitInput.some((byte) => byte !== 0)) {
+      throw new StepFailure("circuit_input_mismatch", "a circuit input stands without a proof promised");
+    }
+    const value = "TEE alone: no proof, no re-execution";
+    claims.push({ claim: "assurance", value, status: "verified", source: attestedSource(context) });
+    return value;
+  },
+};
+
+export const execution: Step = {
+  name: "execution",
+  run(context) {
+    const { bundle, claims } = context;
+    if (bundle.type === "Aborted") return { skipped: "an aborted answer" };
+    if (!equal(documentDigest(bundle.execution), bundle.statement.executionDigest)) {
+      throw new StepFailure(
+        "execution_digest_mismatch",
+        "the execution record is not the one that was signed",
+      );
+    }
+    const record = readDocument(bundle.execution, "execution_invalid");
+    const value = `${shown(record["engine"])} on ${shown(record["provider"])}`;
+    claims.push({ claim: "execution", value, status: "asserted", source: attestedSource(context) });
+    return value;
+  },
+};
+
+function shown(value: Json | undefined): string {
+  return typeof value === "string" ? value : value === undefined ? "unknown" : jcs(value);
+}
+
+export const audience: Step = {
+  name: "audience",
+  run({ bundle, expect, claims }) {
+    const { audience: named, settlement } = bundle.statement;
+    const none = named.every((byte) => byte === 0);
+    if (settlement.some((byte) => byte !== 0)) {
+      claims.push({
+        claim: "settlement",
+        value: short(settlement),
+        status: "unchecked",
+        source: "operator_asserted",
+      });
+    }
+    if (!expect.audience) {
+      const value = none ? "none" : short(named);
+      claims.push({ claim: "audience", value, status: "unchecked", source: "verifier_derived" });
+      return { skipped: none ? "bound to no contract" : "no audience was expected" };
+    }
+    if (!equal(named, expect.audience))
+      throw new StepFailure("audience_mismatch", "the receipt is for another audience");
+    const value = none ? "none" : short(named);
+    claims.push({ claim: "audience", value, status: "verified", source: "verifier_derived" });
+    return value;
+  },
+};

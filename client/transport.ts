@@ -1,0 +1,112 @@
+/** HTTP to one service: time limits, problems as errors, nothing sent twice. */
+import { AffidavitError, type AffidavitErrorCode } from "./errors.ts";
+import type { ClientOptions } from "./client.ts";
+
+const DEFAULT_TIMEOUT_MS = 120_000;
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+
+export interface Exchange {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: Uint8Array<ArrayBuffer>;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: Uint8Array;
+}
+
+export class Transport {
+  readonly #base: string;
+  readonly #apiKey: string | undefined;
+  readonly #fetch: typeof fetch;
+  readonly #timeoutMs: number;
+
+  constructor({ url, apiKey, fetch: given, timeoutMs }: ClientOptions) {
+    this.#base = new URL(url).href.replace(/\/$/, "");
+    this.#apiKey = apiKey;
+    this.#fetch = given ?? fetch;
+    this.#timeoutMs = timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  }
+
+  /**
+   * One exchange; only a 200 is an answer.
+   * @throws AffidavitError `server_unreachable`, `server_timeout`, `cancelled`, `unauthorized`, `request_rejected`,
+   *   `server_error`, `server_response_invalid`
+   */
+  async send(path: string, exchange: Exchange): Promise<Answer> {
+    const { method = "GET", headers = {}, body, signal } = exchange;
+    const timeout = AbortSignal.timeout(this.#timeoutMs);
+    const sent = new Headers(headers);
+    if (this.#apiKey !== undefined) sent.set("Authorization", `Bearer ${this.#apiKey}`);
+    try {
+      const response = await this.#fetch(this.#base + path, {
+        method,
+        headers: sent,
+        body: body ?? null,
+        redirect: "error",
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      });
+      const bytes = await readBounded(response);
+      if (response.status !== 200) throw problemOf(response.status, bytes);
+      return { status: response.status, headers: response.headers, body: bytes };
+    } catch (cause) {
+      throw cause instanceof AffidavitError ? cause : failureOf(cause, { signal, timeout, base: this.#base });
+    }
+  }
+}
+
+async function readBounded(response: Response): Promise<Uint8Array> {
+  if (!response.body) return new Uint8Array(0);
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
+    length += part.length;
+    if (length > MAX_ANSWER_BYTES) {
+      throw new AffidavitError(
+        "server_response_invalid",
+        `the answer is longer than ${MAX_ANSWER_BYTES} bytes`,
+      );
+    }
+    parts.push(part);
+  }
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+/** An RFC 9457 problem, as far as it is one; its words are the server's and are shown as such. */
+function problemOf(status: number, body: Uint8Array): AffidavitError {
+  let detail: string | undefined;
+  let message = `the server answered ${status}`;
+  try {
+    const problem = JSON.parse(new TextDecoder().decode(body)) as { code?: unknown; detail?: unknown };
+    if (typeof problem.code === "string" && /^\w{1,64}$/.test(problem.code)) detail = problem.code;
+    if (typeof problem.detail === "string") message += `: ${problem.detail.slice(0, 500)}`;
+  } catch {
+    // Not JSON: the status alone is told.
+  }
+  return new AffidavitError(codeOf(status), message, detail === undefined ? {} : { detail });
+}
+
+function codeOf(status: number): AffidavitErrorCode {
+  if (status === 401 || status === 403) return "unauthorized";
+  if (status >= 400 && status < 500 && status !== 429) return "request_rejected";
+  return status === 429 || status >= 500 ? "server_error" : "server_response_invalid";
+}
+
+function failureOf(
+  cause: unknown,
+  { signal, timeout, base }: { signal: AbortSignal | undefined; timeout: AbortSignal; base: string },
+): AffidavitError {
+  if (signal?.aborted) return new AffidavitError("cancelled", "the call was cancelled", { cause });
+  if (timeout.aborted)
+    return new AffidavitError("server_timeout", `${base} did not answer in time`, { cause });
+  return new AffidavitError("server_unreachable", `${base} cannot be reached`, { cause });
+}

@@ -1,0 +1,126 @@
+/**
+ * Verifies a receipt with no network: a short list of named steps, each of which must hold or be skipped for a stated
+ * reason. The evidence is judged as of the statement's own time, which is the host's word; see `keyset log` for what bounds it.
+ */
+import { AttestationError, type CollateralCache } from "../attestation/index.ts";
+import { CodecError } from "../codec/index.ts";
+import {
+  keysetDigest as digestOfKeyset,
+  ReceiptError,
+  type KeysetRecord,
+  type NoncedEvidence,
+  type PrivatePart,
+  type ReceiptBundle,
+} from "../receipts/index.ts";
+import { appraisalPolicy, type ClientPolicy } from "./policy.ts";
+import { bodies } from "./steps/bodies.ts";
+import type { Context, Expectations, KeysetContext, Step } from "./steps/context.ts";
+import { audience, execution, model, policy } from "./steps/documents.ts";
+import { evidence, freshness, inclusion, keyset, keysetLog, keysetStatement } from "./steps/keyset.ts";
+import { fields, signature, signer, time } from "./steps/statement.ts";
+import { StepFailure, type StepResult, type Verification } from "./verification.ts";
+
+const KEYSET_STEPS: readonly Step<KeysetContext>[] = [
+  keyset,
+  keysetStatement,
+  keysetLog,
+  evidence,
+  freshness,
+];
+
+const RECEIPT_STEPS: readonly Step[] = [
+  fields,
+  signature,
+  keyset,
+  signer,
+  time,
+  keysetStatement,
+  keysetLog,
+  evidence,
+  freshness,
+  model,
+  policy,
+  execution,
+  audience,
+  bodies,
+  inclusion,
+];
+
+interface CommonOptions {
+  /** The verifier's present. */
+  now: Date;
+  policy?: ClientPolicy;
+  /** Evidence over the verifier's own nonce. */
+  fresh?: { evidence: NoncedEvidence; nonce: Uint8Array } | undefined;
+  /** Verified collateral of earlier calls, to be used again. */
+  cache?: CollateralCache | undefined;
+}
+
+export interface VerifyOptions extends CommonOptions {
+  /** Salt and bodies, where the verifier has them; without them the result says `bodies: unchecked`. */
+  privatePart?: PrivatePart | undefined;
+  expect?: Expectations;
+}
+
+/**
+ * Never throws on what a receipt holds: a bad one is `rejected`, with the code of the first step that does not hold.
+ * @throws AttestationError `policy_malformed`
+ */
+export function verifyReceipt(bundle: ReceiptBundle, options: VerifyOptions): Verification {
+  const { keysetDigest, issuedAtMs } = bundle.statement;
+  const context: Context = {
+    ...keysetContext(bundle, keysetDigest, Number(issuedAtMs), options),
+    bundle,
+    privatePart: options.privatePart,
+    expect: options.expect ?? {},
+    requireInclusion: options.policy?.requireInclusion ?? false,
+  };
+  return runSteps(RECEIPT_STEPS, context);
+}
+
+/**
+ * Verifies that a keyset is attested and logged, before anything is sent to whoever holds it.
+ * @throws AttestationError `policy_malformed`
+ */
+export function verifyKeyset(record: KeysetRecord, options: CommonOptions): Verification {
+  const digest = digestOfKeyset(record.keyset);
+  return runSteps(KEYSET_STEPS, keysetContext(record, digest, options.now.getTime(), options));
+}
+
+function keysetContext(
+  record: KeysetRecord,
+  keysetDigest: Uint8Array,
+  atMs: number,
+  { now, policy: wanted, fresh, cache }: CommonOptions,
+): KeysetContext {
+  return { record, keysetDigest, atMs, policy: appraisalPolicy(wanted ?? {}), now, fresh, cache, claims: [] };
+}
+
+function runSteps<C extends KeysetContext>(list: readonly Step<C>[], context: C): Verification {
+  const steps: StepResult[] = [];
+  for (const step of list) {
+    try {
+      const found = step.run(context);
+      if (typeof found === "string") steps.push({ step: step.name, status: "pass", detail: found });
+      else steps.push({ step: step.name, status: "skipped", detail: found.skipped });
+    } catch (error) {
+      const { code, message } = refusal(error);
+      steps.push({ step: step.name, status: "fail", detail: message });
+      return { verdict: "rejected", code, message, simulated: isSimulated(context), steps, claims: [] };
+    }
+  }
+  const { claims } = context;
+  return { verdict: "accepted", code: "ok", message: "", simulated: isSimulated(context), steps, claims };
+}
+
+function isSimulated(context: KeysetContext): boolean {
+  return context.appraisal?.simulated ?? false;
+}
+
+/** Errors of the domains are refusals; any other is a fault of this code and no verdict. */
+function refusal(error: unknown): { code: string; message: string } {
+  if (error instanceof StepFailure) return error;
+  if (error instanceof ReceiptError || error instanceof AttestationError || error instanceof CodecError)
+    return error;
+  throw error;
+}
