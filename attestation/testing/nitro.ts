@@ -43,6 +43,8 @@ export function encodeCbor(value: TestCbor): Uint8Array {
 
 interface Chain {
   readonly signer: TestKey;
+  /** Issued the signer's certificate. */
+  readonly zone: TestKey;
   readonly signerDer: Uint8Array;
   /** Root first. */
   readonly cabundle: readonly Uint8Array[];
@@ -61,6 +63,7 @@ export function testNitroChain(): Chain {
   const { authority, certSign, signer: signerUsage } = TEST_KEY_USAGE;
   chain = {
     signer,
+    zone,
     signerDer: testCertificate({
       subject: signer,
       issuer: zone,
