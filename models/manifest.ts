@@ -115,7 +115,7 @@ const accuracySchema = z.strictObject({
   split: line(512),
 });
 
-export const manifestSchema = z
+const manifestSchema = z
   .strictObject({
     formatVersion: z.literal(1),
     name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, "lower-case letters, digits and hyphens"),
@@ -168,8 +168,6 @@ function isNumeric(tensor: { datatype: Datatype }): boolean {
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type TensorSpec = Manifest["inputs"][number];
-export type Assurance = Manifest["assurance"][number];
-export type ManifestSource = Manifest["source"];
 
 /**
  * JSON text to a manifest. The text need not be canonical; nothing it says about weights is checked here.

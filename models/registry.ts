@@ -71,7 +71,7 @@ export class ModelRegistry {
  * The model of one manifest file.
  * @throws ModelError `manifest_invalid`
  */
-export async function loadModel(manifestFile: string): Promise<LoadedModel> {
+async function loadModel(manifestFile: string): Promise<LoadedModel> {
   let manifest: Manifest;
   try {
     manifest = parseManifest(await readFile(manifestFile, "utf8"));

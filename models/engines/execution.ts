@@ -16,7 +16,7 @@ const ISA_FLAGS = new Set(
   ).split(" "),
 );
 
-export interface CpuDescription {
+interface CpuDescription {
   [member: string]: string | string[];
   vendor: string;
   family: string;

@@ -28,8 +28,6 @@ import { Run } from "./run.ts";
 import type { Dispatch, HostSlot } from "./slot.ts";
 import { decodeTensors, encodeTensors, MAX_TENSORS_BYTES, REPLY, REQUEST, runPrefix } from "./wire.ts";
 
-/** Times that a run may lose its place before it began. */
-const MAX_SETBACKS = 3;
 const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 30_000;
 /** A guess at a run's length before any was measured. */
@@ -39,6 +37,8 @@ export class EnginePool implements Engine {
   readonly #limits: Limits;
   readonly #hosts: Hosts;
   readonly #models = new Map<string, ModelState>();
+  /** The same by object, sparing a request the key. */
+  readonly #known = new WeakMap<LoadedModel, ModelState>();
   /** In order of arrival; those that lost their place go to `#urgent`, which is served first. */
   readonly #queue = new Set<Run>();
   readonly #urgent = new Set<Run>();
@@ -104,12 +104,15 @@ export class EnginePool implements Engine {
   }
 
   #stateOf(model: LoadedModel): ModelState {
+    const known = this.#known.get(model);
+    if (known) return known;
     const key = toHex(model.modelId);
     let state = this.#models.get(key);
     if (state === undefined) {
       state = new ModelState(model, this.#models.size + 1, this.#limits.breakerFailures);
       this.#models.set(key, state);
     }
+    this.#known.set(model, state);
     return state;
   }
 
@@ -293,20 +296,10 @@ export class EnginePool implements Engine {
     this.#pump();
   }
 
+  /** Back to the front of the queue: it did no harm and had none; only its waiting time bounds how often. */
   #again(run: Run): void {
-    if (run.settled) {
-      this.#heldBytes -= run.inputBytes;
-      return;
-    }
-    if (run.setbacks <= MAX_SETBACKS) {
-      this.#urgent.add(run);
-      return;
-    }
-    this.#heldBytes -= run.inputBytes;
-    this.#fail(
-      run,
-      new ModelError("engine_crashed", `${run.setbacks} engine hosts were lost before the run began`),
-    );
+    if (run.settled) this.#heldBytes -= run.inputBytes;
+    else this.#urgent.add(run);
   }
 
   #afterDeath(slot: HostSlot): void {
@@ -321,9 +314,7 @@ export class EnginePool implements Engine {
       this.#fail(guilty.run, deathError(slot, guilty));
     }
     for (const { run } of slot.outstanding.splice(0)) {
-      if (run === undefined || run === guilty?.run) continue;
-      run.setbacks++;
-      this.#again(run);
+      if (run && run !== guilty?.run) this.#again(run);
     }
     if (culprit?.recordFailure(nowMs)) {
       const refusal = culprit.refusal(nowMs);

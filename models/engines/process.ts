@@ -9,7 +9,8 @@ import type { Channel, Frame } from "../../ipc/index.ts";
 import { ModelError } from "../errors.ts";
 import { decodeFailure } from "./failure.ts";
 import { Ledger } from "./ledger.ts";
-import { loadReplySchema, MAX_FRAME_BYTES, REPLY, REQUEST, WEIGHT_PIECE_BYTES } from "./wire.ts";
+import { parseLoadReply } from "./load-reply.ts";
+import { MAX_FRAME_BYTES, REPLY, REQUEST, WEIGHT_PIECE_BYTES } from "./wire.ts";
 import type { LoadReply, LoadRequest } from "./wire.ts";
 
 // The same extension as this file: a clone runs .ts, a build .js.
@@ -81,7 +82,7 @@ export class HostProcess {
       ]);
     }
     const reply = await this.#expectDone(REQUEST.loadEnd, model);
-    const parsed = loadReplySchema.parse(JSON.parse(reply.payload.toString()));
+    const parsed = parseLoadReply(reply.payload);
     if (!request.executionProviders.includes(parsed.provider))
       throw new Error("a provider that was not asked for");
     return parsed;

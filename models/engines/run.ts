@@ -10,8 +10,6 @@ export class Run {
   readonly inputBytes: number;
   readonly timeoutMs: number;
   readonly queuedAtMs: number;
-  /** Hosts that died before this run began on them. */
-  setbacks = 0;
   readonly result: Promise<EngineResult>;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: () => void;

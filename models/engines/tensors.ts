@@ -1,8 +1,8 @@
 /** Between the service's tensors and ONNX Runtime's, bit for bit. Runs in the host. */
 import * as ort from "onnxruntime-node";
 import { fromUtf8, utf8 } from "../../codec/index.ts";
-import { bytesElements } from "../../receipts/index.ts";
 import type { Datatype, Tensor } from "../../receipts/index.ts";
+import { splitElements } from "./datatypes.ts";
 import { HostError } from "./failure.ts";
 
 // ONNX Runtime's tensors turn FP16 into a Float16Array where there is one, and its native part cannot read that. The
@@ -51,7 +51,7 @@ export function toOrt(tensor: Tensor): ort.Tensor {
 function strings(name: string, data: Uint8Array): string[] {
   const texts: string[] = [];
   const label = `input ${JSON.stringify(name)}: a BYTES element`;
-  for (const element of bytesElements(data)) {
+  for (const element of splitElements(data)) {
     // The native part reads strings up to their first NUL, and would cut the rest off without a word.
     if (element.includes(0))
       throw new HostError("input_invalid", `${label} holds NUL, which the engine cannot carry`);

@@ -2,12 +2,10 @@
  * What pool and host say to each other, inside the frames of `ipc`. Integers are little-endian. The pool takes a
  * host's bytes as hostile: a host runs native code on inputs that anyone may send.
  */
-import { z } from "zod";
 import { fromUtf8, utf8 } from "../../codec/index.ts";
-import { checkTensor, DATATYPES, MAX_RANK } from "../../receipts/index.ts";
 import type { Datatype, Tensor } from "../../receipts/index.ts";
-import { EXECUTION_PROVIDERS } from "../manifest.ts";
 import type { ExecutionProvider } from "../manifest.ts";
+import { checkExtent, datatypeOfCode, WIRE_DATATYPES } from "./datatypes.ts";
 
 /** Kinds of request, pool to host. */
 export const REQUEST = {
@@ -36,6 +34,7 @@ export const MAX_TENSORS_BYTES = 128 * 1024 * 1024;
 /** With room for names, shapes and numbers. */
 export const MAX_FRAME_BYTES = MAX_TENSORS_BYTES + 1024 * 1024;
 const MAX_WIRE_TENSORS = 64;
+const MAX_WIRE_RANK = 16;
 
 export interface LoadRequest {
   model: number;
@@ -45,28 +44,22 @@ export interface LoadRequest {
   maxOutputBytes: number;
 }
 
-const graphTensorSchema = z.strictObject({
-  name: z.string().max(1024),
+export interface GraphTensor {
+  name: string;
   /** Null where the graph holds a type that no manifest can name. */
-  datatype: z.enum(Object.keys(DATATYPES) as [Datatype, ...Datatype[]]).nullable(),
+  datatype: Datatype | null;
   /** Null in the place of a symbolic dimension. */
-  shape: z.array(z.int().min(0).nullable()).max(64),
-});
-export type GraphTensor = z.infer<typeof graphTensorSchema>;
+  shape: (number | null)[];
+}
 
-export const loadReplySchema = z.strictObject({
+export interface LoadReply {
   /** The provider that the session was made with. */
-  provider: z.enum(EXECUTION_PROVIDERS),
+  provider: ExecutionProvider;
   /** Whether single operations were left to the CPU by a provider that is not the CPU. */
-  cpuOperations: z.boolean(),
-  inputs: z.array(graphTensorSchema).max(4096),
-  outputs: z.array(graphTensorSchema).max(4096),
-});
-export type LoadReply = z.infer<typeof loadReplySchema>;
-
-const DATATYPE_BY_CODE = new Map<number, Datatype>(
-  Object.entries(DATATYPES).map(([name, { code }]) => [code, name as Datatype]),
-);
+  cpuOperations: boolean;
+  inputs: GraphTensor[];
+  outputs: GraphTensor[];
+}
 
 /** u32 model ‖ f64 run number. */
 export function runPrefix(model: number, run: number): Buffer {
@@ -91,7 +84,7 @@ export function encodeTensors(tensors: readonly Tensor[]): Uint8Array[] {
     header.writeUInt16LE(nameBytes.length, 0);
     header.set(nameBytes, 2);
     let offset = 2 + nameBytes.length;
-    header[offset++] = DATATYPES[datatype].code;
+    header[offset++] = WIRE_DATATYPES[datatype].code;
     header[offset++] = shape.length;
     for (const size of shape) offset = header.writeDoubleLE(size, offset);
     header.writeUInt32LE(data.length, offset);
@@ -102,7 +95,7 @@ export function encodeTensors(tensors: readonly Tensor[]): Uint8Array[] {
 
 /**
  * The tensors of a frame, their data views of it; each tensor's data have the length its shape says.
- * @throws RangeError, CodecError or ReceiptError where the bytes are not what `encodeTensors` writes
+ * @throws RangeError or CodecError where the bytes are not what `encodeTensors` writes
  */
 export function decodeTensors(bytes: Buffer): Tensor[] {
   const count = bytes.readUInt16LE(0);
@@ -112,9 +105,9 @@ export function decodeTensors(bytes: Buffer): Tensor[] {
   for (let i = 0; i < count; i++) {
     const nameEnd = offset + 2 + bytes.readUInt16LE(offset);
     const name = fromUtf8(bytes.subarray(offset + 2, nameEnd));
-    const datatype = DATATYPE_BY_CODE.get(bytes.readUInt8(nameEnd));
+    const datatype = datatypeOfCode(bytes.readUInt8(nameEnd));
     const rank = bytes.readUInt8(nameEnd + 1);
-    if (datatype === undefined || rank > MAX_RANK) throw new RangeError("bad tensor header");
+    if (rank > MAX_WIRE_RANK) throw new RangeError("too many dimensions");
     const shape: number[] = [];
     offset = nameEnd + 2;
     for (let axis = 0; axis < rank; axis++, offset += 8) shape.push(bytes.readDoubleLE(offset));
@@ -123,7 +116,7 @@ export function decodeTensors(bytes: Buffer): Tensor[] {
     // Not a Buffer, whose `slice` does not copy: these bytes go to callers.
     const data = new Uint8Array(bytes.buffer, bytes.byteOffset + offset + 4, dataEnd - offset - 4);
     const tensor = { name, datatype, shape, data };
-    checkTensor(tensor);
+    checkExtent(tensor);
     tensors.push(tensor);
     offset = dataEnd;
   }
