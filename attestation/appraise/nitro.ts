@@ -1,28 +1,16 @@
 /** Appraisal of Nitro documents: whether a genuine document is good enough for a policy. */
-import { equal, fromHex, sha256, toHex } from "../../codec/index.ts";
-import { AWS_NITRO_ROOT, type NitroRoot } from "../endorsements/aws-roots.ts";
+import { equal, fromHex, toHex } from "../../codec/index.ts";
+import { AWS_NITRO_ROOT } from "../endorsements/aws-roots.ts";
 import { AttestationError, type AttestationErrorCode } from "../error.ts";
 import { nitroDocumentBytes, parseNitroDocument, type NitroDocument } from "../parse/nitro.ts";
 import { verifyNitro, type VerifiedNitroDocument } from "../verify/nitro.ts";
-import { parseCertificate } from "../verify/x509.ts";
 import { checkReportData, type AppraisalContext, type Evidence } from "./appraisal.ts";
 import { checkCodeIdentity } from "./code-identity.ts";
 import { checkDebug } from "./debug.ts";
 import type { NitroMeasurement } from "./nitro-policy.ts";
-import type { AppraisalPolicy } from "./policy.ts";
+import { trustRoots } from "./roots.ts";
 
 const CLOCK_SKEW_SECONDS = 300;
-
-/** No simulated Nitro evidence exists: the word `simulated` in a policy names no root here. */
-function rootsOf(policy: AppraisalPolicy): NitroRoot[] {
-  return policy.roots.flatMap((root) => {
-    if (root === "hardware") return [AWS_NITRO_ROOT];
-    if (root === "simulated") return [];
-    const certificate = parseCertificate(root.certificate);
-    const fingerprint = toHex(sha256(root.certificate));
-    return [{ name: "root of the policy", fingerprint, simulated: false, certificate }];
-  });
-}
 
 function claimsOf({ document, root }: VerifiedNitroDocument): Record<string, unknown> {
   const { publicKey, userData, nonce } = document;
@@ -117,7 +105,7 @@ export function appraiseNitro(evidence: Evidence, _endorsements: unknown, contex
   );
   if (inCertificate) checks.skip("envelope", "the certificate around the document is not checked itself");
   const document = checks.run("parse", "the document is well formed", () => parseNitroDocument(bytes));
-  const verified = verifyNitro(document, { roots: rootsOf(policy), nowSeconds, checks });
+  const verified = verifyNitro(document, { roots: trustRoots(policy, [AWS_NITRO_ROOT]), nowSeconds, checks });
   findings.simulated = verified.root.simulated;
   findings.reportData = document.userData ?? new Uint8Array(0);
   findings.claims = claimsOf(verified);

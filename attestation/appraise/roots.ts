@@ -1,6 +1,7 @@
 /** The roots that a policy trusts, for one technology. */
 import { equal, sha256, toHex } from "../../codec/index.ts";
 import { INTEL_SGX_ROOT, SIMULATED_SGX_ROOT, type DcapRoot } from "../endorsements/intel-roots.ts";
+import type { TrustRoot } from "../endorsements/trust-root.ts";
 import { parseCertificate } from "../verify/x509.ts";
 import type { AppraisalPolicy } from "./policy.ts";
 
@@ -8,10 +9,10 @@ import type { AppraisalPolicy } from "./policy.ts";
 const parsed = new WeakMap<AppraisalPolicy["roots"], readonly DcapRoot[]>();
 
 /** A root that the policy's author vouches for: what leads to it is no more than that author's word. */
-function ownRoot(der: Uint8Array): DcapRoot {
+function ownRoot<Root extends TrustRoot>(der: Uint8Array, pinned: readonly Root[]): Root | TrustRoot {
   // A pinned root stays what it is, whoever names it: simulated evidence never reads as anything else.
-  const pinned = [INTEL_SGX_ROOT, SIMULATED_SGX_ROOT].find(({ certificate }) => equal(certificate.der, der));
-  if (pinned !== undefined) return pinned;
+  const known = pinned.find(({ certificate }) => equal(certificate.der, der));
+  if (known !== undefined) return known;
   return {
     name: "root of the policy",
     certificate: parseCertificate(der),
@@ -26,8 +27,22 @@ export function dcapRoots(policy: AppraisalPolicy): readonly DcapRoot[] {
   if (known !== undefined) return known;
   const roots = policy.roots.map((root) => {
     if (root === "hardware") return INTEL_SGX_ROOT;
-    return root === "simulated" ? SIMULATED_SGX_ROOT : ownRoot(root.certificate);
+    return root === "simulated"
+      ? SIMULATED_SGX_ROOT
+      : ownRoot(root.certificate, [INTEL_SGX_ROOT, SIMULATED_SGX_ROOT]);
   });
   parsed.set(policy.roots, roots);
   return roots;
+}
+
+/**
+ * The roots of a technology of which no simulated evidence exists: the word `simulated` names none.
+ * @param hardware the maker's pinned roots
+ * @throws X509Error `certificate_malformed` where the policy brings a certificate that is none
+ */
+export function trustRoots(policy: AppraisalPolicy, hardware: readonly TrustRoot[]): readonly TrustRoot[] {
+  return policy.roots.flatMap((root) => {
+    if (root === "hardware") return hardware;
+    return root === "simulated" ? [] : [ownRoot(root.certificate, [...hardware, SIMULATED_SGX_ROOT])];
+  });
 }

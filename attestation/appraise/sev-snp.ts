@@ -1,27 +1,15 @@
 /** Appraisal of SEV-SNP reports: whether a genuine report is good enough for a policy. */
-import { sha256, toHex } from "../../codec/index.ts";
-import { AMD_INTERMEDIATES, AMD_ROOTS, type AmdAuthority } from "../endorsements/amd-roots.ts";
+import { toHex } from "../../codec/index.ts";
+import { AMD_INTERMEDIATES, AMD_ROOTS } from "../endorsements/amd-roots.ts";
 import { parseSnpEndorsements } from "../parse/sev-snp-endorsements.ts";
 import type { SnpTcb } from "../parse/sev-snp-product.ts";
 import { parseSnpReport, type SnpReport } from "../parse/sev-snp.ts";
 import { verifySnpReport, type VerifiedSnpReport } from "../verify/sev-snp.ts";
-import { parseCertificate } from "../verify/x509.ts";
 import { checkReportData, type AppraisalContext, type Evidence } from "./appraisal.ts";
 import { checkCodeIdentity } from "./code-identity.ts";
 import { checkDebug } from "./debug.ts";
-import type { AppraisalPolicy } from "./policy.ts";
+import { trustRoots } from "./roots.ts";
 import { checkSnpPolicy, isSnpGuest } from "./sev-snp-checks.ts";
-
-/** No simulated SEV-SNP evidence exists: the word `simulated` in a policy names no root here. */
-function rootsOf(policy: AppraisalPolicy): AmdAuthority[] {
-  return policy.roots.flatMap((root) => {
-    if (root === "hardware") return AMD_ROOTS;
-    if (root === "simulated") return [];
-    const certificate = parseCertificate(root.certificate);
-    const fingerprint = toHex(sha256(root.certificate));
-    return [{ name: "root of the policy", fingerprint, simulated: false, certificate }];
-  });
-}
 
 function tcbClaim(tcb: SnpTcb): Record<string, number> {
   const { fmc, ...parts } = tcb;
@@ -90,7 +78,7 @@ export function appraiseSnp(evidence: Evidence, endorsements: unknown, context: 
   const { checks, findings, policy, nowSeconds } = context;
   const report = checks.run("parse", "report is well formed", () => parseSnpReport(evidence.quote));
   const verified = verifySnpReport(report, parseSnpEndorsements(endorsements), {
-    roots: rootsOf(policy),
+    roots: trustRoots(policy, AMD_ROOTS),
     intermediates: AMD_INTERMEDIATES,
     nowSeconds,
     checks,

@@ -2,7 +2,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fromHex, toBase64 } from "../../codec/index.ts";
-import { appraise, DEFAULT_POLICY, parsePolicy, REPORTING_POLICY, type AppraisalPolicy } from "../index.ts";
+import {
+  appraise,
+  DEFAULT_POLICY,
+  parsePem,
+  parsePolicy,
+  REPORTING_POLICY,
+  type AppraisalPolicy,
+} from "../index.ts";
 
 const folder = join(
   process.env["AFFIDAVIT_VECTORS"] ?? join(import.meta.dirname, "../../../shared/vectors"),
@@ -28,6 +35,12 @@ function certificates(...names: string[]): { certificates: string[] } {
 function run(report: string, names: string[], policy: AppraisalPolicy = REPORTING_POLICY) {
   const now = new Date("2026-11-23T00:00:00Z");
   return appraise({ type: "sev-snp", quote: read(report) }, certificates(...names), { now, policy });
+}
+
+/** A policy that trusts the root in this file alone. */
+function trusting(name: string): AppraisalPolicy {
+  const certificate = toBase64(parsePem(new TextDecoder().decode(read(name)))[0]!);
+  return parsePolicy({ formatVersion: 1, roots: [{ certificate }], codeIdentity: "reported" });
 }
 
 const why = present ? "" : " (skipped: the folder of vectors is not there)";
@@ -84,6 +97,16 @@ describe.skipIf(!present)(`real SEV-SNP reports${why}`, () => {
     expect(result.transcript).toContainEqual(expect.objectContaining({ step: "debug", status: "skipped" }));
   });
 
+  test("a pinned root named by its certificate stays the hardware maker's; another one does not do", () => {
+    const named = run("coco-test-report.bin", ["coco-test-vcek.der"], trusting("virtee-milan-ark.pem"));
+    expect(named).toMatchObject({
+      verdict: "accepted",
+      claims: { source: "hardware_proven", root: "ARK-Milan" },
+    });
+    const other = run("coco-test-report.bin", ["coco-test-vcek.der"], trusting("virtee-genoa-ark.pem"));
+    expect(other).toMatchObject({ verdict: "rejected", code: "certificate_untrusted_root" });
+  });
+
   test("the default policy wants to know the code", () => {
     const result = run("coco-test-report.bin", ["coco-test-vcek.der"], DEFAULT_POLICY);
     expect(result).toMatchObject({ verdict: "rejected", code: "code_identity_unchecked" });
@@ -97,5 +120,51 @@ describe.skipIf(!present)(`real SEV-SNP reports${why}`, () => {
     expect(result).toMatchObject({ verdict: "accepted", codeIdentity: "matched" });
     const other = run("virtee-report_milan.hex", ["virtee-vcek_milan.der"], policy);
     expect(other).toMatchObject({ verdict: "rejected", code: "measurement_mismatch" });
+  });
+});
+
+const REPORT_BYTES = 1184;
+/** Where Azure's HCL reports hold the SEV-SNP report. */
+const HCL_OFFSET = 32;
+
+function base64Url(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "base64url"));
+}
+
+describe.skipIf(!present)(`real SEV-SNP reports inside other evidence${why}`, () => {
+  const now = new Date("2026-11-23T00:00:00Z");
+
+  test("Azure, report version 2", () => {
+    const quote = read("../vtpm-azure/coco-az-snp-vtpm-hcl-report.bin").subarray(
+      HCL_OFFSET,
+      HCL_OFFSET + REPORT_BYTES,
+    );
+    const endorsements = certificates("../vtpm-azure/coco-az-snp-vtpm-vcek.pem");
+    const result = appraise({ type: "sev-snp", quote }, endorsements, { now, policy: REPORTING_POLICY });
+    expect(result).toMatchObject({ code: "ok", claims: { product: "Milan", reportVersion: 2 } });
+  });
+
+  test("Azure, report version 3", () => {
+    const text = new TextDecoder().decode(read("../vtpm-azure/coco-az-snp-vtpm-evidence-v1.json"));
+    const { hcl_report, vcek } = JSON.parse(text) as { hcl_report: string; vcek: string };
+    const quote = base64Url(hcl_report).subarray(HCL_OFFSET, HCL_OFFSET + REPORT_BYTES);
+    const endorsements = { certificates: [toBase64(base64Url(vcek))] };
+    const result = appraise({ type: "sev-snp", quote }, endorsements, { now, policy: REPORTING_POLICY });
+    expect(result).toMatchObject({ code: "ok", claims: { product: "Milan", reportVersion: 3 } });
+  });
+
+  test("dstack", () => {
+    const text = new TextDecoder().decode(read("../dstack/sev-snp-attestation.json"));
+    const bytes = fromHex((JSON.parse(text) as { attestation: string }).attestation);
+    const offset = 4;
+    const pems = new TextDecoder("latin1").decode(bytes).split("-----BEGIN CERTIFICATE-----").slice(1);
+    const endorsements = {
+      certificates: pems.map(
+        (rest) => `-----BEGIN CERTIFICATE-----${rest.split("-----END")[0]}-----END CERTIFICATE-----`,
+      ),
+    };
+    const quote = bytes.subarray(offset, offset + REPORT_BYTES);
+    const result = appraise({ type: "sev-snp", quote }, endorsements, { now, policy: REPORTING_POLICY });
+    expect(result).toMatchObject({ code: "ok", claims: { product: "Milan", reportVersion: 3 } });
   });
 });

@@ -5,24 +5,15 @@
  * Only the roots are trusted; the others stand here so that they need not be supplied, and are verified like any.
  */
 import { fromBase64 } from "../../codec/index.ts";
-import { parseCertificate, type Certificate } from "../verify/x509.ts";
+import { parseCertificate } from "../verify/x509.ts";
+import type { TrustRoot } from "./trust-root.ts";
 
-export interface AmdAuthority {
-  /** Subject common name. */
-  readonly name: string;
-  /** SHA-256 of the certificate, lower-case hex. */
-  readonly fingerprint: string;
-  /** Whether evidence under it is simulated. */
-  readonly simulated: boolean;
-  readonly certificate: Certificate;
-}
-
-function authority(name: string, fingerprint: string, base64: string): AmdAuthority {
+function authority(name: string, fingerprint: string, base64: string): TrustRoot {
   return { name, fingerprint, simulated: false, certificate: parseCertificate(fromBase64(base64)) };
 }
 
 /** ARK of Milan, Genoa and Turin. */
-export const AMD_ROOTS: readonly AmdAuthority[] = [
+export const AMD_ROOTS: readonly TrustRoot[] = [
   authority(
     "ARK-Milan",
     "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd",
@@ -104,7 +95,7 @@ export const AMD_ROOTS: readonly AmdAuthority[] = [
 ];
 
 /** ASK and ASVK of Milan, Genoa and Turin. */
-export const AMD_INTERMEDIATES: readonly AmdAuthority[] = [
+export const AMD_INTERMEDIATES: readonly TrustRoot[] = [
   authority(
     "SEV-Milan",
     "67d303bd3905fd38db8b20e0793699870e7fa612eaad5dec358293fd8c0bac1b",

@@ -1,22 +1,14 @@
 /** The root of AWS Nitro Enclaves, pinned. */
 import { fromBase64 } from "../../codec/index.ts";
-import { parseCertificate, type Certificate } from "../verify/x509.ts";
-
-export interface NitroRoot {
-  readonly name: string;
-  /** SHA-256 of the certificate, lower-case hex. */
-  readonly fingerprint: string;
-  /** Whether evidence under it is simulated. */
-  readonly simulated: boolean;
-  readonly certificate: Certificate;
-}
+import { parseCertificate } from "../verify/x509.ts";
+import type { TrustRoot } from "./trust-root.ts";
 
 /**
  * CN=aws.nitro-enclaves, ECDSA P-384, valid from 2019-10-28 to 2049-10-28. AWS publishes it as
  * aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip, and its fingerprint in the Nitro Enclaves user guide
  * under "Verifying the root of trust".
  */
-export const AWS_NITRO_ROOT: NitroRoot = {
+export const AWS_NITRO_ROOT: TrustRoot = {
   name: "aws.nitro-enclaves",
   fingerprint: "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b",
   simulated: false,

@@ -4,7 +4,7 @@
  * AWS publishes no CRLs for these certificates: a signer's lives about three hours.
  */
 import { verifyEcdsa } from "#p256";
-import type { NitroRoot } from "../endorsements/aws-roots.ts";
+import type { TrustRoot } from "../endorsements/trust-root.ts";
 import { AttestationError } from "../error.ts";
 import { signedBytes } from "../parse/cose.ts";
 import type { NitroDocument } from "../parse/nitro.ts";
@@ -58,14 +58,14 @@ function verifyNitroSignature(document: NitroDocument, signer: Certificate): voi
 }
 
 export interface NitroOptions {
-  readonly roots: readonly NitroRoot[];
+  readonly roots: readonly TrustRoot[];
   readonly nowSeconds: number;
   readonly checks: Checks;
 }
 
 export interface VerifiedNitroDocument {
   readonly document: NitroDocument;
-  readonly root: NitroRoot;
+  readonly root: TrustRoot;
 }
 
 /**

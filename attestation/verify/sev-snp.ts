@@ -5,7 +5,7 @@
  */
 import { verifyEcdsa } from "#p256";
 import { concat, equal } from "../../codec/index.ts";
-import type { AmdAuthority } from "../endorsements/amd-roots.ts";
+import type { TrustRoot } from "../endorsements/trust-root.ts";
 import { AttestationError } from "../error.ts";
 import { snpFieldBytes, SNP_SIGNED_BYTES, type SnpReport } from "../parse/sev-snp.ts";
 import type { SnpEndorsements } from "../parse/sev-snp-endorsements.ts";
@@ -184,9 +184,9 @@ function checkSnpChipId(report: SnpReport, key: SnpEndorsementKey): void {
 }
 
 export interface SnpOptions {
-  readonly roots: readonly AmdAuthority[];
+  readonly roots: readonly TrustRoot[];
   /** Authorities that stand in for ones that the endorsements lack. */
-  readonly intermediates: readonly AmdAuthority[];
+  readonly intermediates: readonly TrustRoot[];
   readonly nowSeconds: number;
   readonly checks: Checks;
 }
@@ -194,7 +194,7 @@ export interface SnpOptions {
 export interface VerifiedSnpReport {
   readonly report: SnpReport;
   readonly key: SnpEndorsementKey;
-  readonly root: AmdAuthority;
+  readonly root: TrustRoot;
   readonly product: SnpProduct;
   readonly currentTcb: SnpTcb;
   readonly reportedTcb: SnpTcb;
