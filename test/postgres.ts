@@ -3,8 +3,6 @@
  * database of its own for each caller.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, inject } from "vitest";
@@ -15,6 +13,7 @@ import {
   type Database,
   type EmbeddedServer,
 } from "../service/db/index.ts";
+import { temporaryDirectory } from "./folder.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -22,12 +21,7 @@ declare module "vitest" {
   }
 }
 
-/** A folder that ends with the test; as root, one that the server's user can enter. */
-export function temporaryDirectory(mode = 0o711): { path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), "affidavit-test-"));
-  chmodSync(path, mode);
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
-}
+export { temporaryDirectory };
 
 export async function startTestServer(): Promise<EmbeddedServer & { remove(): Promise<void> }> {
   const directory = temporaryDirectory();

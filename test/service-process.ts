@@ -1,8 +1,8 @@
 /** A whole service in a process of its own, on a free port, in folders of its own: what tests and benches talk to. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryDirectory } from "./folder.ts";
 
 export interface RunningService {
   url: string;
@@ -24,7 +24,7 @@ export interface StartOptions {
 const MAIN = new URL("../service/main.ts", import.meta.url).pathname;
 
 export async function startService(options: StartOptions = {}): Promise<RunningService> {
-  const directory = options.directory ?? mkdtempSync(join(tmpdir(), "affidavit-"));
+  const directory = options.directory ?? temporaryDirectory().path;
   const child = spawn(process.execPath, [MAIN], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
