@@ -8,6 +8,7 @@ import { envelope } from "./middleware/envelope.ts";
 import { handleError, handleNotFound, problemResponse, refuseInvalid } from "./middleware/failure.ts";
 import { ServiceError } from "./problem.ts";
 import { account } from "./routes/account.ts";
+import { apiKeys } from "./routes/api-keys.ts";
 import { attestation } from "./routes/attestation.ts";
 import { checkpoint } from "./routes/checkpoint.ts";
 import { docs } from "./routes/docs.ts";
@@ -79,6 +80,7 @@ function registerRoutes(app: App, services: Services): void {
   receiptLink(app, services, authenticator);
   document(app, services);
   account(app, authenticator);
+  apiKeys(app, services, authenticator);
   models(app, services);
   checkpoint(app, services);
 }

@@ -6,14 +6,19 @@ import type { Engine, ModelRegistry } from "../models/index.ts";
 import { attestationToJson } from "../receipts/index.ts";
 import type { Config } from "./config.ts";
 import {
-  ApiKeyFinder,
   addLink,
+  countLiveApiKeys,
+  createApiKey,
   findLink,
   findStatement,
+  hasAccount,
   latestCheckpoint,
+  listApiKeys,
   readDocument,
   release,
   reserve,
+  revokeApiKey,
+  type ApiKeyFinder,
   type Appender,
   type Database,
   type DocumentRow,
@@ -25,8 +30,15 @@ import { KeysetRecords } from "./keyset-records.ts";
 import { createMetrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
 import { createPipeline, type AppendEntry } from "./pipeline.ts";
+import { ServiceError } from "./problem.ts";
 import { receiptBundle } from "./receipt-bundles.ts";
-import { DEFAULT_HTTP_LIMITS, type Attestation, type Receipts, type Services } from "./services.ts";
+import {
+  DEFAULT_HTTP_LIMITS,
+  type Attestation,
+  type Keys,
+  type Receipts,
+  type Services,
+} from "./services.ts";
 import type { SessionHolder } from "./session.ts";
 
 export interface Parts {
@@ -59,7 +71,7 @@ export function assemble(parts: Parts): Services {
     lifecycle: new Lifecycle(),
     nowMs: Date.now,
     randomBytes,
-    keys: parts.keys,
+    keys: keysOf(database, parts.keys),
     pipeline: createPipeline({
       models,
       engine,
@@ -91,6 +103,33 @@ export function assemble(parts: Parts): Services {
       engine,
       models,
     }),
+  };
+}
+
+/** As many as a list shows. */
+const MAX_LIVE_KEYS = 1000;
+
+function keysOf(database: Database, finder: ApiKeyFinder): Keys {
+  return {
+    find: (digest) => finder.find(digest),
+    async create({ tenantId, accountId, label, scopes, expiresAt }) {
+      if (accountId !== undefined && !(await hasAccount(database, tenantId, accountId)))
+        throw new ServiceError("account_not_found");
+      const wanted = {
+        tenantId,
+        label,
+        scopes,
+        ...(accountId && { accountId }),
+        ...(expiresAt && { expiresAt }),
+      };
+      // Administrators at work together may pass the limit by a few: it bounds lists and storage, nothing else.
+      if ((await countLiveApiKeys(database, tenantId)) >= MAX_LIVE_KEYS)
+        throw new ServiceError("key_limit", "revoke some that are not used any more");
+      const { key, row } = await createApiKey(database, wanted);
+      return { key, view: row };
+    },
+    list: (tenantId) => listApiKeys(database, tenantId),
+    revoke: (id, tenantId) => revokeApiKey(database, id, tenantId),
   };
 }
 

@@ -24,6 +24,10 @@ type ServiceErrorCode =
   | "caller_gone"
   | "unauthenticated"
   | "api_key_invalid"
+  | "scope_missing"
+  | "account_not_found"
+  | "key_not_found"
+  | "key_limit"
   | "service_overloaded"
   | "service_draining"
   | "receipt_not_found"
@@ -49,6 +53,7 @@ export type ProblemCode =
 export type ProblemStatus =
   | 400
   | 401
+  | 403
   | 404
   | 405
   | 408
@@ -82,6 +87,10 @@ const SERVICE = {
   caller_gone: [499, "The caller closed the connection"],
   unauthenticated: [401, "An API key is needed"],
   api_key_invalid: [401, "The API key is unknown or revoked"],
+  scope_missing: [403, "The API key lacks the scope for this"],
+  account_not_found: [404, "The tenant has no such account"],
+  key_not_found: [404, "The tenant has no such live API key"],
+  key_limit: [409, "The tenant has as many live API keys as it may"],
   service_overloaded: [503, "Too many requests at one time"],
   service_draining: [503, "The service is shutting down"],
   receipt_not_found: [404, "No such receipt for this caller"],

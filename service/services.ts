@@ -11,10 +11,53 @@ export interface Account {
   keyId: string;
 }
 
+/** What a key may do: `infer` asks for inferences and reads its account's receipts, `admin` manages its tenant's keys. */
+export const SCOPES = ["infer", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** A live key. Scopes are as stored: one that is not of {@link SCOPES} allows nothing. */
+export interface KeyHolder {
+  account: Account;
+  scopes: readonly string[];
+  /** As stored, 32 bytes. */
+  digest: Uint8Array;
+}
+
+/** A key as its tenant's administrators see it: never its text. */
+export interface KeyView {
+  id: string;
+  accountId: string;
+  /** First characters of the text, for people to tell keys apart. */
+  prefix: string;
+  label: string;
+  scopes: string[];
+  createdAt: Date;
+  expiresAt: Date | null;
+  revokedAt: Date | null;
+}
+
+export interface NewKey {
+  tenantId: string;
+  label: string;
+  scopes: Scope[];
+  /** An account of the tenant; a new one where left out. */
+  accountId: string | undefined;
+  expiresAt: Date | undefined;
+}
+
 /** API keys, stored as SHA-256 of their text. */
 export interface Keys {
-  /** The live key with this digest (32 bytes), with the digest as stored; undefined where there is none or it was revoked. */
-  find(digest: Uint8Array): Promise<{ account: Account; digest: Uint8Array } | undefined>;
+  /** The live key with this digest (32 bytes); undefined where there is none or it was revoked. */
+  find(digest: Uint8Array): Promise<KeyHolder | undefined>;
+  /**
+   * @returns the key's text, which is kept nowhere
+   * @throws ServiceError `account_not_found`, `key_limit`
+   */
+  create(wanted: NewKey): Promise<{ key: string; view: KeyView }>;
+  /** All of the tenant that are not revoked, then the newest revoked ones, as far as a thousand go. */
+  list(tenantId: string): Promise<KeyView[]>;
+  /** @returns whether the tenant had such a live key */
+  revoke(id: string, tenantId: string): Promise<boolean>;
 }
 
 /** The contract that a receipt is meant for. */

@@ -1,6 +1,6 @@
 /** API keys: made here, shown once, stored as their SHA-256. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { and, desc, eq, isNull } from "drizzle-orm";
+import { and, count, desc, eq, isNotNull, isNull } from "drizzle-orm";
 import { sha256, toBase64Url, toHex, utf8 } from "../../codec/index.ts";
 import type { Database } from "./connect.ts";
 import { toDatabaseError, guarded } from "./error.ts";
@@ -92,16 +92,39 @@ export async function revokeApiKey(
   return rows.length > 0;
 }
 
-/** The tenant's newest thousand keys. */
+/** Keys of the tenant that are not revoked, then revoked ones, the newest first: a thousand at most. */
 export function listApiKeys(database: Database, tenantId: string = DEFAULT_TENANT): Promise<ApiKeyView[]> {
   return guarded(
     database.orm
       .select(VIEW)
       .from(apiKeys)
       .where(eq(apiKeys.tenantId, tenantId))
-      .orderBy(desc(apiKeys.createdAt))
+      .orderBy(isNotNull(apiKeys.revokedAt), desc(apiKeys.createdAt))
       .limit(LISTED),
   );
+}
+
+/** Keys of the tenant that are not revoked, expired ones among them. */
+export async function countLiveApiKeys(database: Database, tenantId: string): Promise<number> {
+  const [row] = await guarded(
+    database.orm
+      .select({ live: count() })
+      .from(apiKeys)
+      .where(and(eq(apiKeys.tenantId, tenantId), isNull(apiKeys.revokedAt))),
+  );
+  return row!.live;
+}
+
+/** Whether the tenant ever had a key of this account: accounts are known by their keys alone. */
+export async function hasAccount(database: Database, tenantId: string, accountId: string): Promise<boolean> {
+  const rows = await guarded(
+    database.orm
+      .select({ id: apiKeys.id })
+      .from(apiKeys)
+      .where(and(eq(apiKeys.tenantId, tenantId), eq(apiKeys.accountId, accountId)))
+      .limit(1),
+  );
+  return rows.length > 0;
 }
 
 interface Cached {

@@ -1,40 +1,46 @@
-/** API keys: `Authorization: Bearer KEY` or `X-API-Key: KEY`. */
+/** API keys: `Authorization: Bearer KEY` or `X-API-Key: KEY`, and what each may do. */
 import type { MiddlewareHandler } from "hono";
 import { equal, sha256, toHex, utf8 } from "../../codec/index.ts";
 import { ServiceError } from "../problem.ts";
-import type { Account, Keys, Services } from "../services.ts";
+import type { Account, KeyHolder, Keys, Scope, Services } from "../services.ts";
 import type { AppContext, AppEnv } from "./env.ts";
 
 const KEY = /^[\x21-\x7e]{16,256}$/;
 const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
 const MAX_CACHED = 10_000;
 
+/** `any` is for what tells a key about itself alone. */
+export type Permission = Scope | "any";
+
 export interface Authenticator {
-  /** Requires a key. */
-  required: MiddlewareHandler<AppEnv>;
-  /** The account of the key, undefined where none was sent. @throws ServiceError `api_key_invalid` */
-  account(c: AppContext): Promise<Account | undefined>;
+  /** Middleware: only a key with this scope passes. */
+  requires(permission: Permission): MiddlewareHandler<AppEnv>;
+  /** @throws ServiceError `unauthenticated`, `api_key_invalid`, `scope_missing` */
+  account(c: AppContext, permission: Permission): Promise<Account>;
 }
 
 export function createAuthenticator(services: Services): Authenticator {
   const find = cached(services.keys, services.limits.keyCacheMs, services.nowMs);
-  async function account(c: AppContext): Promise<Account | undefined> {
+  async function account(c: AppContext, permission: Permission): Promise<Account> {
     const key = readKey(c);
-    if (key === undefined) return undefined;
-    const found = KEY.test(key) ? await find(sha256(utf8(key))) : undefined;
-    if (found === undefined) throw new ServiceError("api_key_invalid");
-    c.set("account", found);
-    return found;
+    if (key === undefined) {
+      throw new ServiceError(
+        "unauthenticated",
+        "send an API key as Authorization: Bearer KEY, or as X-API-Key: KEY",
+      );
+    }
+    const holder = KEY.test(key) ? await find(sha256(utf8(key))) : undefined;
+    if (holder === undefined) throw new ServiceError("api_key_invalid");
+    c.set("account", holder.account);
+    if (permission !== "any" && !holder.scopes.includes(permission)) {
+      throw new ServiceError("scope_missing", `this needs an API key with the scope ${permission}`);
+    }
+    return holder.account;
   }
   return {
     account,
-    async required(c, next) {
-      if ((await account(c)) === undefined) {
-        throw new ServiceError(
-          "unauthenticated",
-          "send an API key as Authorization: Bearer KEY, or as X-API-Key: KEY",
-        );
-      }
+    requires: (permission) => async (c, next) => {
+      await account(c, permission);
       await next();
     },
   };
@@ -59,17 +65,17 @@ function cached(
   keys: Keys,
   cacheMs: number,
   nowMs: () => number,
-): (digest: Uint8Array) => Promise<Account | undefined> {
-  const entries = new Map<string, { account: Account; untilMs: number }>();
+): (digest: Uint8Array) => Promise<KeyHolder | undefined> {
+  const entries = new Map<string, { holder: KeyHolder; untilMs: number }>();
   return async (digest) => {
     const name = toHex(digest);
     const entry = entries.get(name);
-    if (entry !== undefined && entry.untilMs > nowMs()) return entry.account;
+    if (entry !== undefined && entry.untilMs > nowMs()) return entry.holder;
     entries.delete(name);
     const found = await keys.find(digest);
     if (found === undefined || !equal(found.digest, digest)) return undefined;
     if (entries.size >= MAX_CACHED) entries.delete(entries.keys().next().value!);
-    entries.set(name, { account: found.account, untilMs: nowMs() + cacheMs });
-    return found.account;
+    entries.set(name, { holder: found, untilMs: nowMs() + cacheMs });
+    return found;
   };
 }

@@ -22,8 +22,8 @@ const route = createRoute({
   },
 });
 
-export function account(app: App, { required }: Authenticator): void {
-  app.openapi({ ...route, middleware: required }, (c) => {
+export function account(app: App, authenticator: Authenticator): void {
+  app.openapi({ ...route, middleware: authenticator.requires("any") }, (c) => {
     const { accountId, tenantId, keyId } = c.var.account;
     return c.json({ accountId, tenantId, keyId }, 200, { "cache-control": "no-store" });
   });

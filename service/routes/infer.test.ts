@@ -4,7 +4,7 @@ import { concat, toHex, utf8 } from "../../codec/index.ts";
 import { encodeInferRequest, ModelError, parseInferResponse } from "../../models/client.ts";
 import type { Tensor } from "../../receipts/index.ts";
 import { ServiceError } from "../problem.ts";
-import { createTestBench, KEY } from "./testing/services.ts";
+import { ADMIN_KEY, createTestBench, KEY } from "./testing/services.ts";
 
 const x: Tensor = {
   name: "x",
@@ -127,9 +127,18 @@ describe("refusals", () => {
 
   test("a store that hands back another key's row lets nobody in", async () => {
     const account = { accountId: "mallory", tenantId: "one", keyId: "k" };
-    const find = async () => ({ account, digest: new Uint8Array(32) });
-    const bench = createTestBench({ services: { keys: { find } } });
+    const bench = createTestBench();
+    bench.services.keys.find = async () => ({ account, scopes: ["infer"], digest: new Uint8Array(32) });
     expect(await code(await bench.infer(json))).toBe("api_key_invalid");
+  });
+
+  test("a key without the scope is refused, however good it is otherwise", async () => {
+    const bench = createTestBench();
+    const init = { method: "POST", body: json, key: ADMIN_KEY };
+    const response = await bench.request("/v2/models/double/infer", init);
+    expect(response.status).toBe(403);
+    expect(await code(response)).toBe("scope_missing");
+    expect(bench.calls).toHaveLength(0);
   });
 
   test("X-API-Key does as well as Bearer", async () => {

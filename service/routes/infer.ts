@@ -76,6 +76,7 @@ const documented = {
     ...problems(
       "unauthenticated",
       "api_key_invalid",
+      "scope_missing",
       "request_header_invalid",
       "content_type_unsupported",
       "request_body_too_large",
@@ -118,7 +119,7 @@ const versionRoute = createRoute({
   request: { params: modelVersionParams, headers, body },
 });
 
-export function infer(app: App, services: Services, { required }: Authenticator): void {
+export function infer(app: App, services: Services, authenticator: Authenticator): void {
   const { limits } = services;
   const places = new Budget(limits.maxInFlight, "inferences");
   const heldBytes = new Budget(limits.maxHeldBodyBytes, "bytes of request bodies");
@@ -183,7 +184,7 @@ export function infer(app: App, services: Services, { required }: Authenticator)
 
   for (const each of [route, versionRoute]) {
     app.openAPIRegistry.registerPath(each);
-    app.post(each.getRoutingPath(), required, (c) => handle(c));
+    app.post(each.getRoutingPath(), authenticator.requires("infer"), (c) => handle(c));
   }
 }
 

@@ -38,7 +38,13 @@ const route = createRoute({
         },
       },
     },
-    ...problems("unauthenticated", "api_key_invalid", "receipt_not_found", "request_invalid"),
+    ...problems(
+      "unauthenticated",
+      "api_key_invalid",
+      "scope_missing",
+      "receipt_not_found",
+      "request_invalid",
+    ),
   },
 });
 

@@ -29,7 +29,14 @@ const route = createRoute({
         [RECEIPT_MEDIA_TYPE]: { schema: z.looseObject({ formatVersion: z.literal(1) }).openapi("Receipt") },
       },
     },
-    ...problems("unauthenticated", "api_key_invalid", "receipt_not_found", "link_expired", "request_invalid"),
+    ...problems(
+      "unauthenticated",
+      "api_key_invalid",
+      "scope_missing",
+      "receipt_not_found",
+      "link_expired",
+      "request_invalid",
+    ),
   },
 });
 
@@ -50,7 +57,7 @@ export function receipt(app: App, services: Services, authenticator: Authenticat
 
 /**
  * A receipt of somebody else is as if it were not there.
- * @throws ServiceError `unauthenticated`, `api_key_invalid`, `receipt_not_found`
+ * @throws ServiceError `unauthenticated`, `api_key_invalid`, `scope_missing`, `receipt_not_found`
  */
 export async function requireOwner(
   c: AppContext,
@@ -58,8 +65,7 @@ export async function requireOwner(
   authenticator: Authenticator,
   receiptId: string,
 ): Promise<void> {
-  const account = await authenticator.account(c);
-  if (account === undefined) throw new ServiceError("unauthenticated");
+  const account = await authenticator.account(c, "infer");
   const owner = await services.receipts.owner(receiptId);
   if (owner?.accountId !== account.accountId || owner.tenantId !== account.tenantId) {
     throw new ServiceError("receipt_not_found");

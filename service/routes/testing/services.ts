@@ -13,14 +13,10 @@ import { createLogger } from "../../logger.ts";
 import { createMetrics } from "../../metrics.ts";
 import { Lifecycle } from "../../middleware/lifecycle.ts";
 import { DEFAULT_HTTP_LIMITS } from "../../services.ts";
-import type { Account, HttpLimits, InferAnswer, InferCall, ModelView, Services } from "../../services.ts";
+import type { HttpLimits, InferAnswer, InferCall, ModelView, Services } from "../../services.ts";
+import { KEY, memoryKeys } from "./keys.ts";
 
-export const KEY = "test-key-of-the-first-tenant";
-export const OTHER_KEY = "test-key-of-the-other-tenant";
-const ACCOUNTS: Record<string, Account> = {
-  [KEY]: { accountId: "alice", tenantId: "one", keyId: "k1" },
-  [OTHER_KEY]: { accountId: "alice", tenantId: "two", keyId: "k2" },
-};
+export { ADMIN_KEY, KEY, OTHER_ADMIN_KEY, OTHER_KEY } from "./keys.ts";
 
 const tensor = { name: "x", datatype: "FP32", shape: [-1], unit: "1", meaning: "Any numbers.", finite: true };
 const MANIFEST = {
@@ -125,16 +121,6 @@ async function double(call: InferCall): Promise<InferAnswer> {
   const headers: Record<string, string> = { "content-type": contentType, "affidavit-receipt-id": "r1" };
   if (headerLength !== undefined) headers["inference-header-content-length"] = String(headerLength);
   return { status: 200, headers, body };
-}
-
-function memoryKeys(): Services["keys"] {
-  const byDigest = new Map(
-    Object.entries(ACCOUNTS).map(([key, account]) => {
-      const digest = sha256(utf8(key));
-      return [toHex(digest), { account, digest }];
-    }),
-  );
-  return { find: async (digest) => byDigest.get(toHex(digest)) };
 }
 
 function memoryModels(): Services["models"] {
