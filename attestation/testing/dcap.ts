@@ -233,3 +233,34 @@ export function signDocument<Name extends "tcb_info" | "qe_identity">(
   const signature = toHex(p256.sign(utf8(text), key.secretKey, { lowS: false }));
   return { [name]: text, [`${name}_signature`]: signature } as Record<Name | `${Name}_signature`, string>;
 }
+
+export interface PlacedField {
+  /** Structure and field, as `header.version`. */
+  readonly name: string;
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+/** Every field of a quote that `testQuote` made, in order, without gap or overlap. */
+export function placedFields(kind: QuoteKind, quote: Uint8Array): readonly PlacedField[] {
+  const fields: PlacedField[] = [];
+  let at = 0;
+  const place = (structure: string, table: readonly { name: string; byteLength: number }[]) => {
+    for (const { name, byteLength } of table) {
+      fields.push({ name: `${structure}.${name}`, offset: at, byteLength });
+      at += byteLength;
+    }
+  };
+  place("header", layout.HEADER_FIELDS);
+  if (kind.startsWith("tdx5")) place("descriptor", layout.BODY_DESCRIPTOR_FIELDS);
+  if (kind === "sgx3") place("enclave", layout.ENCLAVE_REPORT_FIELDS);
+  else place("td", kind === "tdx5td15" ? layout.TD15_FIELDS : layout.TD10_FIELDS);
+  place("signature", layout.SIGNATURE_FIELDS);
+  if (kind !== "sgx3") place("wrapper", layout.CERTIFICATION_FIELDS);
+  place("qeReport", layout.ENCLAVE_REPORT_FIELDS);
+  place("qe", layout.QE_FIELDS.slice(1));
+  place("qe", [{ name: "qeAuthData", byteLength: 32 }]);
+  place("certification", layout.CERTIFICATION_FIELDS);
+  place("certification", [{ name: "data", byteLength: quote.length - at }]);
+  return fields;
+}
