@@ -1,5 +1,5 @@
 /** Synchronous hashes, in browsers, by @noble/hashes. Same exports as `hash.node.ts`. */
-import { hkdf } from "@noble/hashes/hkdf.js";
+import { expand, extract, hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import * as sha2 from "@noble/hashes/sha2.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
@@ -28,6 +28,16 @@ export function keccak256(bytes: Uint8Array): Uint8Array {
 /** HMAC-SHA-256 (RFC 2104): 32 bytes. */
 export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
   return hmac(sha2.sha256, key, message);
+}
+
+/** HKDF-Extract with SHA-256 (RFC 5869 section 2.2) and an empty salt: 32 bytes. */
+export function hkdfExtractSha256(ikm: Uint8Array): Uint8Array {
+  return extract(sha2.sha256, ikm);
+}
+
+/** HKDF-Expand with SHA-256 (RFC 5869 section 2.3): at most 8,160 bytes. */
+export function hkdfExpandSha256(prk: Uint8Array, info: Uint8Array, byteLength: number): Uint8Array {
+  return expand(sha2.sha256, prk, info, byteLength);
 }
 
 /** HKDF-SHA-256 (RFC 5869) with an empty salt. */

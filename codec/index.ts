@@ -1,4 +1,13 @@
 /** Bytes, hashes and canonical JSON: the one folder that every other may import. */
 export * from "./bytes.ts";
 export * from "./jcs.ts";
-export { hkdfSha256, hmacSha256, keccak256, sha256, sha384, sha512 } from "#hash";
+export {
+  hkdfExpandSha256,
+  hkdfExtractSha256,
+  hkdfSha256,
+  hmacSha256,
+  keccak256,
+  sha256,
+  sha384,
+  sha512,
+} from "#hash";

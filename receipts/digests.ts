@@ -2,7 +2,7 @@
  * The salted digests of a statement. One 32-byte salt a request gives each field a salt of its own, so that one field
  * can be disclosed without the others: s_x = HKDF-SHA256(IKM = salt, HKDF salt empty, info = "affidavit.v1." ‖ x, L = 32).
  */
-import { concat, hkdfSha256, keccak256, sha256, utf8 } from "../codec/index.ts";
+import { concat, hkdfExpandSha256, hkdfExtractSha256, keccak256, sha256, utf8 } from "../codec/index.ts";
 import { ReceiptError } from "./error.ts";
 
 export type SaltField = "input" | "output" | "request" | "response" | "requester" | "settlement";
@@ -34,17 +34,6 @@ function boundedText(text: string, what: string): Uint8Array {
     );
   }
   return bytes;
-}
-
-/**
- * The salt of one field: 32 bytes from the request's 32-byte salt.
- * @throws ReceiptError `salt_invalid`
- */
-export function deriveSalt(salt32: Uint8Array, field: SaltField): Uint8Array {
-  const info = INFO.get(field);
-  if (info === undefined || salt32.length !== 32)
-    throw new ReceiptError("salt_invalid", "a salt is 32 bytes");
-  return hkdfSha256(salt32, info, 32);
 }
 
 function uintWord(value: bigint): Uint8Array {
@@ -99,34 +88,83 @@ export const fieldDigests = {
   },
 };
 
-/*
- * The functions below take the REQUEST's 32-byte salt and derive the field's salt themselves,
- * so that a field cannot be hashed under another field's salt by mistake.
+/**
+ * The digests of one REQUEST's 32-byte salt. Each derives its field's salt itself, so that a field cannot be hashed
+ * under another field's salt by mistake; several digests of one request share the extraction of HKDF.
  */
+export class SaltedDigests {
+  readonly #key: Uint8Array;
+
+  /** @throws ReceiptError `salt_invalid` */
+  constructor(salt32: Uint8Array) {
+    if (salt32.length !== 32) throw new ReceiptError("salt_invalid", "a salt is 32 bytes");
+    this.#key = hkdfExtractSha256(salt32);
+  }
+
+  /** The salt of one field: 32 bytes. @throws ReceiptError `salt_invalid` */
+  salt(field: SaltField): Uint8Array {
+    const info = INFO.get(field);
+    if (info === undefined) throw new ReceiptError("salt_invalid", "no such field has a salt");
+    return hkdfExpandSha256(this.#key, info, 32);
+  }
+
+  inputCommitment(canonicalInput: Uint8Array): Uint8Array {
+    return fieldDigests.inputCommitment(this.salt("input"), canonicalInput);
+  }
+
+  outputDigest(encodedOutput: Uint8Array): Uint8Array {
+    return fieldDigests.outputDigest(this.salt("output"), encodedOutput);
+  }
+
+  /** `body`: the request's exact bytes after unsealing, identity content-coding. */
+  requestDigest(body: Uint8Array): Uint8Array {
+    return fieldDigests.bodyDigest(this.salt("request"), body);
+  }
+
+  /** `body`: the response's exact bytes before sealing, identity content-coding. */
+  responseDigest(body: Uint8Array): Uint8Array {
+    return fieldDigests.bodyDigest(this.salt("response"), body);
+  }
+
+  /** @throws ReceiptError `digest_input_invalid` */
+  requesterDigest(identity: string): Uint8Array {
+    return fieldDigests.requester(this.salt("requester"), identity);
+  }
+
+  /** @throws ReceiptError `digest_input_invalid` */
+  settlementDigest(method: string, amountAtomic: bigint, reference: string): Uint8Array {
+    return fieldDigests.settlement(this.salt("settlement"), method, amountAtomic, reference);
+  }
+}
+
+/** {@link SaltedDigests.salt} of one field alone. @throws ReceiptError `salt_invalid` */
+export function deriveSalt(salt32: Uint8Array, field: SaltField): Uint8Array {
+  return new SaltedDigests(salt32).salt(field);
+}
 
 /** @throws ReceiptError `salt_invalid` */
 export function inputCommitment(salt32: Uint8Array, canonicalInput: Uint8Array): Uint8Array {
-  return fieldDigests.inputCommitment(deriveSalt(salt32, "input"), canonicalInput);
+  return new SaltedDigests(salt32).inputCommitment(canonicalInput);
 }
 
 /** @throws ReceiptError `salt_invalid` */
 export function outputDigest(salt32: Uint8Array, encodedOutput: Uint8Array): Uint8Array {
-  return fieldDigests.outputDigest(deriveSalt(salt32, "output"), encodedOutput);
+  return new SaltedDigests(salt32).outputDigest(encodedOutput);
 }
 
-/** `body`: the request's exact bytes after unsealing, identity content-coding. @throws ReceiptError `salt_invalid` */
+/** @throws ReceiptError `salt_invalid` */
 export function requestDigest(salt32: Uint8Array, body: Uint8Array): Uint8Array {
-  return fieldDigests.bodyDigest(deriveSalt(salt32, "request"), body);
+  return new SaltedDigests(salt32).requestDigest(body);
 }
 
-/** `body`: the response's exact bytes before sealing, identity content-coding. @throws ReceiptError `salt_invalid` */
+/** @throws ReceiptError `salt_invalid` */
 export function responseDigest(salt32: Uint8Array, body: Uint8Array): Uint8Array {
-  return fieldDigests.bodyDigest(deriveSalt(salt32, "response"), body);
+  return new SaltedDigests(salt32).responseDigest(body);
 }
 
 /** @throws ReceiptError `salt_invalid`, `digest_input_invalid` */
 export function requesterDigest(salt32: Uint8Array, identity: string): Uint8Array {
-  return fieldDigests.requester(deriveSalt(salt32, "requester"), identity);
+  return new SaltedDigests(salt32).requesterDigest(identity);
 }
 
 /** @throws ReceiptError `salt_invalid`, `digest_input_invalid` */
@@ -136,7 +174,7 @@ export function settlementDigest(
   amountAtomic: bigint,
   reference: string,
 ): Uint8Array {
-  return fieldDigests.settlement(deriveSalt(salt32, "settlement"), method, amountAtomic, reference);
+  return new SaltedDigests(salt32).settlementDigest(method, amountAtomic, reference);
 }
 
 /**

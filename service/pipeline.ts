@@ -19,11 +19,7 @@ import {
   canonicalTensors,
   encodeOutput,
   encodeReceiptHeader,
-  inputCommitment,
-  outputDigest,
-  requestDigest,
-  requesterDigest,
-  responseDigest,
+  SaltedDigests,
   type Tensor,
 } from "../receipts/index.ts";
 import type { SignedStatement, Vault } from "../vault/index.ts";
@@ -93,7 +89,7 @@ async function run(
 
   const session = parts.session();
   const requestId = await session.ticket();
-  const [result, { salt, committed }] = await Promise.all([
+  const [result, { salt, digests, committed }] = await Promise.all([
     parts.engine.run(model, request.inputs, { signal: call.signal, timeoutMs: parts.inferenceTimeoutMs }),
     commitWhileItRuns(session.vault, requestId, call, request),
   ]);
@@ -105,12 +101,12 @@ async function run(
     requestId,
     modelId: model.modelId,
     ...committed,
-    outputDigest: outputDigest(salt, encodedOutput),
-    responseDigest: responseDigest(salt, response.body),
+    outputDigest: digests.outputDigest(encodedOutput),
+    responseDigest: digests.responseDigest(response.body),
     circuitInput: NONE,
     executionDigest: result.executionDigest,
     policyDigest: POLICY_TEE.digest,
-    requester: requesterDigest(salt, account),
+    requester: digests.requesterDigest(account),
     audience: call.audience ? audienceDigest(call.audience.chainId, call.audience.address) : NONE,
     settlement: NONE,
     promised: 0,
@@ -141,15 +137,20 @@ async function commitWhileItRuns(
   requestId: Uint8Array,
   call: InferCall,
   request: InferRequest,
-): Promise<{ salt: Uint8Array; committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array } }> {
+): Promise<{
+  salt: Uint8Array;
+  digests: SaltedDigests;
+  committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array };
+}> {
   const salt = call.salt ?? (await vault.defaultSalt(requestId));
   // A large body first lets its frames leave for the engine.
   if (call.body.length > 65_536) await new Promise((next) => setImmediate(next));
+  const digests = new SaltedDigests(salt);
   const committed = {
-    inputCommitment: inputCommitment(salt, canonicalTensors(request.inputs)),
-    requestDigest: requestDigest(salt, call.body),
+    inputCommitment: digests.inputCommitment(canonicalTensors(request.inputs)),
+    requestDigest: digests.requestDigest(call.body),
   };
-  return { salt, committed };
+  return { salt, digests, committed };
 }
 
 function encodeResponse(manifest: Manifest, request: InferRequest, outputs: Tensor[]): EncodedMessage {
