@@ -44,4 +44,3 @@ export const nitroPolicy = z.strictObject({
     .optional(),
 });
 
-export type NitroPolicy = z.output<typeof nitroPolicy>;

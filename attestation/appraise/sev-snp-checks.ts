@@ -139,7 +139,7 @@ function checkLaunch(report: SnpReport, policy: SnpPolicy): void {
 
 /**
  * Every question but debug, report data and code identity, each written to the transcript.
- * @throws AttestationError with a code of `SnpPolicyErrorCode`
+ * @throws AttestationError with a code of the policy group in `parse/sev-snp-codes.ts`
  */
 export function checkSnpPolicy(verified: VerifiedSnpReport, policy: SnpPolicy, checks: Checks): void {
   const { report } = verified;

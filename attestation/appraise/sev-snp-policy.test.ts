@@ -1,6 +1,9 @@
+import { generateKeyPairSync, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { AppraisalPolicyInput } from "../index.ts";
-import { appraiseTestSnp, repeatedHex, stepOf } from "../testing/appraise.ts";
+import { toBase64, utf8 } from "../../codec/index.ts";
+import { REFERENCE_VALUES_PREFIX, type AppraisalPolicyInput } from "../index.ts";
+import { appraiseTestNitro, appraiseTestSnp, repeatedHex, stepOf } from "../testing/appraise.ts";
+import { testNitroDocument } from "../testing/nitro.ts";
 import {
   encodeSnpTcb,
   TEST_SNP_CHIP_ID,
@@ -300,5 +303,39 @@ describe("signed, but not acceptable", () => {
       const policy = { sevSnp: { measurements: [{ ...measurement, ...change }] } };
       expect(appraiseTestSnp(evidence, { policy }).code).toBe("measurement_mismatch");
     }
+  });
+});
+
+describe("signed reference values", () => {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const signer = toBase64(new Uint8Array(publicKey.export({ type: "spki", format: "der" })));
+
+  function signedSet(measurements: object) {
+    const times = { validFrom: "2026-01-01T00:00:00Z", validUntil: "2027-01-01T00:00:00Z" };
+    const text = JSON.stringify({ formatVersion: 1, subject: "test image", ...times, measurements });
+    const message = utf8(REFERENCE_VALUES_PREFIX + text);
+    const signature = sign("sha256", message, { key: privateKey, dsaEncoding: "ieee-p1363" });
+    return {
+      referenceValueSigners: [signer],
+      referenceValues: [{ text, signature: toBase64(new Uint8Array(signature)), signer }],
+    };
+  }
+
+  test("name guests", () => {
+    const measurement = repeatedHex(0x3e, 48);
+    const known = appraiseTestSnp(testSnpEvidence(), { policy: signedSet({ sevSnp: [{ measurement }] }) });
+    expect(known).toMatchObject({ code: "ok", codeIdentity: "matched" });
+    const other = signedSet({ sevSnp: [{ measurement, hostData: repeatedHex(1, 32) }] });
+    expect(appraiseTestSnp(testSnpEvidence(), { policy: other }).code).toBe("measurement_mismatch");
+  });
+
+  test("name enclaves", () => {
+    const policy = signedSet({ nitro: [{ pcr0: repeatedHex(0x30, 48) }] });
+    expect(appraiseTestNitro(testNitroDocument(), { policy })).toMatchObject({
+      code: "ok",
+      codeIdentity: "matched",
+    });
+    const other = signedSet({ nitro: [{ pcr0: repeatedHex(0x31, 48) }] });
+    expect(appraiseTestNitro(testNitroDocument(), { policy: other }).code).toBe("measurement_mismatch");
   });
 });

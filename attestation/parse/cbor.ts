@@ -17,7 +17,7 @@ export class CborError extends Error {
 }
 
 /** Integers beyond 2^53 are bigints, all others numbers. */
-export type CborKey = number | bigint | string;
+type CborKey = number | bigint | string;
 export type CborValue = CborKey | boolean | null | Uint8Array | CborValue[] | CborMap | CborTagged;
 export type CborMap = Map<CborKey, CborValue>;
 

@@ -31,7 +31,7 @@ export interface NitroDocument {
   readonly nonce: Uint8Array | undefined;
 }
 
-export type NitroFieldType = "text" | "integer" | "pcrs" | "bytes" | "certificates";
+type NitroFieldType = "text" | "integer" | "pcrs" | "bytes" | "certificates";
 
 export interface NitroField {
   readonly name: string;

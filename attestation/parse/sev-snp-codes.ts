@@ -1,7 +1,7 @@
 /** Every refusal that SEV-SNP evidence alone may meet. */
 
 /** The report's bytes are not a report that is understood. */
-export type SnpFormatErrorCode =
+type SnpFormatErrorCode =
   | "report_size"
   | "report_version"
   | "report_reserved"
@@ -9,7 +9,7 @@ export type SnpFormatErrorCode =
   | "product_unknown";
 
 /** The parts are well formed, but do not belong together or are not signed. */
-export type SnpVerifyErrorCode =
+type SnpVerifyErrorCode =
   | "endorsement_missing"
   | "endorsement_malformed"
   | "endorsement_mismatch"
@@ -20,7 +20,7 @@ export type SnpVerifyErrorCode =
   | "chip_id_mismatch";
 
 /** Genuine, but not what the policy wants. */
-export type SnpPolicyErrorCode =
+type SnpPolicyErrorCode =
   | "tcb_inconsistent"
   | "tcb_too_old"
   | "firmware_too_old"

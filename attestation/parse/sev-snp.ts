@@ -12,8 +12,8 @@ export const SNP_REPORT_BYTES = 0x4a0;
 /** What the signature covers: bytes 0 to 0x29F. */
 export const SNP_SIGNED_BYTES = 0x2a0;
 
-export type SnpReportVersion = 2 | 3 | 4 | 5;
-export type SnpFieldKind = "integer" | "bytes" | "tcb" | "zero";
+type SnpReportVersion = 2 | 3 | 4 | 5;
+type SnpFieldKind = "integer" | "bytes" | "tcb" | "zero";
 
 export interface SnpReportField {
   readonly name: string;
@@ -77,7 +77,7 @@ export function snpReportFields(version: number): readonly SnpReportField[] {
 }
 
 /** Guest policy (table GUEST_POLICY). */
-export interface SnpGuestPolicy {
+interface SnpGuestPolicy {
   readonly abiMajor: number;
   readonly abiMinor: number;
   readonly smtAllowed: boolean;
@@ -91,7 +91,7 @@ export interface SnpGuestPolicy {
   readonly pageSwapDisabled: boolean;
 }
 
-export interface SnpPlatformInfo {
+interface SnpPlatformInfo {
   readonly smtEnabled: boolean;
   readonly tsmeEnabled: boolean;
   readonly eccEnabled: boolean;

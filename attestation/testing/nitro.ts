@@ -21,7 +21,7 @@ export class TestRaw {
   }
 }
 
-export function cborHead(major: number, argument: number): Uint8Array {
+function cborHead(major: number, argument: number): Uint8Array {
   const first = major << 5;
   if (argument < 24) return Uint8Array.of(first | argument);
   const width = argument < 0x100 ? 1 : argument < 0x10000 ? 2 : argument < 2 ** 32 ? 4 : 8;

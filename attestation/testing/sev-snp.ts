@@ -186,7 +186,7 @@ function encodeReport(version: number, fields: TestSnpFields): Uint8Array {
 }
 
 /** A copy of a report with a signature by this key. */
-export function signSnpReport(report: Uint8Array, key: TestKey): Uint8Array {
+function signSnpReport(report: Uint8Array, key: TestKey): Uint8Array {
   const message = report.subarray(0, SNP_SIGNED_BYTES);
   const raw = new Uint8Array(sign("sha384", message, { key: key.privateKey, dsaEncoding: "ieee-p1363" }));
   const half = (from: number) => concat(raw.slice(from, from + 48).toReversed(), new Uint8Array(24));
