@@ -10,6 +10,8 @@ export interface Exchange {
   headers?: Record<string, string>;
   body?: Uint8Array<ArrayBuffer>;
   signal?: AbortSignal | undefined;
+  /** The one status that is an answer: 200 where left out. */
+  expectedStatus?: number;
 }
 
 export interface Answer {
@@ -32,12 +34,12 @@ export class Transport {
   }
 
   /**
-   * One exchange; only a 200 is an answer.
+   * One exchange; only the expected status is an answer.
    * @throws AffidavitError `server_unreachable`, `server_timeout`, `cancelled`, `unauthorized`, `request_rejected`,
    *   `server_error`, `server_response_invalid`
    */
   async send(path: string, exchange: Exchange): Promise<Answer> {
-    const { method = "GET", headers = {}, body, signal } = exchange;
+    const { method = "GET", headers = {}, body, signal, expectedStatus = 200 } = exchange;
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const sent = new Headers(headers);
     if (this.#apiKey !== undefined) sent.set("Authorization", `Bearer ${this.#apiKey}`);
@@ -50,7 +52,7 @@ export class Transport {
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
       const bytes = await readBounded(response);
-      if (response.status !== 200) throw problemOf(response.status, bytes);
+      if (response.status !== expectedStatus) throw problemOf(response.status, bytes);
       return { status: response.status, headers: response.headers, body: bytes };
     } catch (cause) {
       throw cause instanceof AffidavitError ? cause : failureOf(cause, { signal, timeout, base: this.#base });

@@ -19,6 +19,16 @@ export class UsageError extends Error {
   }
 }
 
+/** A no that is not the client's: exit 1, with the code of whoever said it. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  readonly code: string;
+  constructor(code: string, message: string, options?: { cause: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
 /** Flags strictly parsed: an unknown flag is an error. */
 export function flags<Options extends NonNullable<ParseArgsConfig["options"]>>(
   words: string[],
@@ -94,6 +104,6 @@ function codeOf(error: unknown): string {
 
 function exitStatus(error: unknown): number {
   if (error instanceof UsageError) return 2;
-  if (error instanceof AffidavitError) return 1;
+  if (error instanceof AffidavitError || error instanceof RefusedError) return 1;
   return 3;
 }
