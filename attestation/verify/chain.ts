@@ -126,6 +126,12 @@ export function verifyChain(chain: readonly Certificate[], options: ChainOptions
   }
   const path = endInRoot(chain, options.roots);
   const known = options.knownExtensions ?? NO_EXTENSIONS;
+  if (options.authority === true && !path[0]!.ca) {
+    throw new X509Error("certificate_not_ca", "a leaf stands where a certification authority must");
+  }
+  if (options.authority !== true && path[0]!.ca) {
+    throw new X509Error("certificate_ca_as_leaf", "a certification authority stands where a leaf must");
+  }
   for (const [depth, certificate] of path.entries()) {
     checkDates(certificate, options.nowSeconds);
     checkCritical(certificate, known);
@@ -136,12 +142,6 @@ export function verifyChain(chain: readonly Certificate[], options: ChainOptions
     if (certificate.pathLength !== undefined && below > certificate.pathLength) {
       throw new X509Error("certificate_path_length", "chain is longer than an authority allows");
     }
-  }
-  if (options.authority === true && !path[0]!.ca) {
-    throw new X509Error("certificate_not_ca", "a leaf stands where a certification authority must");
-  }
-  if (options.authority !== true && path[0]!.ca) {
-    throw new X509Error("certificate_ca_as_leaf", "a certification authority stands where a leaf must");
   }
   return path;
 }
