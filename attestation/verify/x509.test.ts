@@ -59,7 +59,7 @@ describe("chains", () => {
       },
       "certificate_signature_invalid",
     ],
-    ["out of order", [MIDDLE, LEAF, ROOT], {}, "certificate_issuer_mismatch"],
+    ["out of order", [LEAF, ROOT, MIDDLE], {}, "certificate_issuer_mismatch"],
     [
       "signed by another key of that name",
       [make({ subject: leaf, issuer: { ...lower, commonName: middle.commonName } }), MIDDLE, ROOT],
