@@ -51,8 +51,12 @@ export function fromHex(text: string, byteLength?: number): Uint8Array {
   return bytes;
 }
 
+/** Node's own encoder, some fifty times as fast as `btoa`; browsers have none. */
+const nodeBuffer = (globalThis as { Buffer?: typeof Buffer }).Buffer;
+
 /** Standard base64 with padding (RFC 4648 section 4). */
 export function toBase64(bytes: Uint8Array): string {
+  if (nodeBuffer) return nodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
   let binary = "";
   for (let i = 0; i < bytes.length; i += 8192) {
     binary += String.fromCharCode(...bytes.subarray(i, i + 8192));
