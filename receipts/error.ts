@@ -30,6 +30,7 @@ export type ReceiptErrorCode =
   | "note_signature_invalid"
   | "checkpoint_invalid"
   | "checkpoint_origin_mismatch"
+  | "add_checkpoint_invalid"
   | "tile_invalid"
   | "proof_text_invalid"
   | "header_invalid"

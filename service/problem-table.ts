@@ -34,6 +34,8 @@ type ServiceErrorCode =
   | "link_expired"
   | "document_not_found"
   | "checkpoint_not_found"
+  | "tile_not_found"
+  | "inclusion_pending"
   | "evidence_unavailable"
   | "idempotency_conflict"
   | "idempotency_in_progress"
@@ -97,6 +99,8 @@ const SERVICE = {
   link_expired: [410, "The link has expired"],
   document_not_found: [404, "No document has this digest"],
   checkpoint_not_found: [404, "The log has no checkpoint yet"],
+  tile_not_found: [404, "No signed checkpoint covers this part of the log"],
+  inclusion_pending: [404, "No signed checkpoint covers this statement yet"],
   evidence_unavailable: [503, "Evidence cannot be made right now"],
   idempotency_conflict: [422, "The idempotency key was used with another request"],
   idempotency_in_progress: [409, "A request with this idempotency key is running"],
@@ -188,6 +192,7 @@ const RECEIPT = {
   note_signature_invalid: [400, "The signed note's signature does not hold"],
   checkpoint_invalid: [400, "The checkpoint is malformed"],
   checkpoint_origin_mismatch: [400, "The checkpoint is of another log"],
+  add_checkpoint_invalid: [400, "The checkpoint's submission is malformed"],
   tile_invalid: [400, "The log tile is malformed"],
   proof_text_invalid: [400, "The proof's text is malformed"],
   header_invalid: [400, "The receipt header is malformed"],
