@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { fromHex, toHex, utf8 } from "../codec/index.ts";
 import type { Engine, ModelRegistry } from "../models/index.ts";
 import { attestationToJson } from "../receipts/index.ts";
+import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { Config } from "./config.ts";
 import {
   addLink,
@@ -12,7 +13,6 @@ import {
   findLink,
   findStatement,
   hasAccount,
-  latestCheckpoint,
   listApiKeys,
   readDocument,
   release,
@@ -31,6 +31,7 @@ import { createMetrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
 import { createPipeline, type AppendEntry } from "./pipeline.ts";
 import { ServiceError } from "./problem.ts";
+import { PublishedLog } from "./published-log.ts";
 import { receiptBundle } from "./receipt-bundles.ts";
 import {
   DEFAULT_HTTP_LIMITS,
@@ -49,6 +50,7 @@ export interface Parts {
   embedded: boolean;
   appender: Appender;
   tree: LogTree;
+  feed: CheckpointFeed;
   models: ModelRegistry;
   engine: Engine;
   sessions: SessionHolder;
@@ -94,7 +96,12 @@ export function assemble(parts: Parts): Services {
         return body && { mediaType: "application/octet-stream", body };
       },
     },
-    transparencyLog: { checkpoint: async () => (await latestCheckpoint(database))?.note },
+    transparencyLog: new PublishedLog({
+      database,
+      tree: parts.tree,
+      feed: parts.feed,
+      origin: config.logOrigin,
+    }),
     health: createHealth({
       database,
       embedded: parts.embedded,

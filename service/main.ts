@@ -9,6 +9,7 @@ import { utf8 } from "../codec/index.ts";
 import { createApp } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { banner } from "./banner.ts";
+import { CheckpointFeed } from "./checkpoint-feed.ts";
 import { Checkpoints, startCheckpointJob, type CheckpointStore } from "./checkpoints.ts";
 import { ConfigError, parseConfig, type Config } from "./config.ts";
 import {
@@ -73,7 +74,7 @@ async function openStore(
   return { database, appender, tree: new LogTree(database.pool) };
 }
 
-function checkpointStore(database: Database, tree: LogTree): CheckpointStore {
+function checkpointStore(database: Database, tree: LogTree, feed: CheckpointFeed): CheckpointStore {
   return {
     head: () => tree.head(),
     consistencyProof: (first, second) => tree.consistencyProof(first, second),
@@ -87,6 +88,7 @@ function checkpointStore(database: Database, tree: LogTree): CheckpointStore {
             : value,
       );
       await putCheckpoint(database, { size, root, note, eip712: text });
+      feed.publish(size);
     },
   };
 }
@@ -132,7 +134,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   });
   cleanup("engine", () => engine.close());
 
-  const checkpoints = new Checkpoints(checkpointStore(database, tree));
+  const feed = new CheckpointFeed();
+  const checkpoints = new Checkpoints(checkpointStore(database, tree, feed));
   const attester = createAttester(attestation as "simulated");
   const keeper = await Keeper.start({
     keyDirectory: config.vaultDirectory,
@@ -169,6 +172,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     embedded: config.databaseUrl === undefined,
     appender,
     tree,
+    feed,
     models,
     engine,
     sessions: keeper.holder,

@@ -1,6 +1,7 @@
 /** What the HTTP side needs from the rest of the service: handed to `createApp`, never imported by a route. */
 import type { Logger } from "pino";
 import type { Manifest } from "../models/client.ts";
+import type { LogProof, TileId } from "../receipts/index.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -146,9 +147,18 @@ interface Documents {
   get(digest: Uint8Array): Promise<{ mediaType: string; body: Uint8Array } | undefined>;
 }
 
-interface TransparencyLog {
+export interface TransparencyLog {
   /** Text of the newest signed note; undefined before the first. */
   checkpoint(): Promise<string | undefined>;
+  /** Hashes of a tile, or a bundle of entries; undefined where no signed checkpoint covers all of it. */
+  tile(tile: TileId): Promise<Uint8Array | undefined>;
+  /**
+   * Where a receipt's statement is in the log; undefined where no checkpoint covers it yet.
+   * @param size of a signed checkpoint; without it the first one that covers the statement
+   */
+  inclusion(receiptId: string, size?: bigint): Promise<LogProof | undefined>;
+  /** Waits until a checkpoint covers the statement; false where time or the signal ended the wait. */
+  covered(receiptId: string, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
 /** One part of the service as `/readyz` shows it. */

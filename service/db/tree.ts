@@ -13,6 +13,8 @@ import type { LeafRange, NodeId } from "../../receipts/index.ts";
 import { TILE_HASHES, TILE_HEIGHT, foldComplete, splitHashes } from "./edge.ts";
 import { DatabaseError, toDatabaseError } from "./error.ts";
 
+const ENTRIES_SQL =
+  "SELECT leaf_data FROM log_entries WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index";
 const CACHED_TILES = 512;
 const TILE = BigInt(TILE_HASHES);
 
@@ -62,6 +64,18 @@ export class LogTree {
   }
 
   /**
+   * Leaf data, 131 bytes each, of the first `width` entries (1 to 256) of a bundle.
+   * @throws DatabaseError `log_range` where the log is not that long yet
+   */
+  async entries(index: bigint, width: number = TILE_HASHES): Promise<Uint8Array[]> {
+    const first = index * TILE;
+    const range = [first.toString(), (first + BigInt(width)).toString()];
+    const rows = await this.#query("log-edge", ENTRIES_SQL, range);
+    if (rows.length !== width) throw new DatabaseError("log_range", "the log has no such entries");
+    return rows.map((row) => row["leaf_data"] as Uint8Array);
+  }
+
+  /**
    * The first `width` hashes of a tile (C2SP tlog-tiles: 256 of the tree level 8 × level), from 1 to 256.
    * @throws DatabaseError `log_range` where the log is not that long yet
    */
@@ -86,11 +100,7 @@ export class LogTree {
     if (stored[0]) return splitHashes(stored[0]["hashes"] as Uint8Array);
     if (level > 0) return [];
     const range = [(index * TILE).toString(), ((index + 1n) * TILE).toString()];
-    const entries = await this.#query(
-      "log-edge",
-      "SELECT leaf_data FROM log_entries WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index",
-      range,
-    );
+    const entries = await this.#query("log-edge", ENTRIES_SQL, range);
     return entries.map((row) => leafHash(row["leaf_data"] as Uint8Array));
   }
 

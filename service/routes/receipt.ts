@@ -8,11 +8,18 @@ import { KEY_SECURITY, problems, receiptParams } from "./schemas.ts";
 
 const RECEIPT_MEDIA_TYPE = "application/vnd.affidavit.receipt+json";
 
-const query = z.object({
+/** The longest wait of a long poll; a checkpoint comes about every second. */
+const LONGEST_WAIT_MS = 10_000;
+
+export const readerQuery = z.object({
   token: z
     .string()
     .regex(/^[A-Za-z0-9_-]{43}$/, "a link's token")
     .optional(),
+  wait: z
+    .literal("inclusion")
+    .optional()
+    .openapi({ description: "Answer once a signed checkpoint covers the statement, or after 10 seconds" }),
 });
 const route = createRoute({
   method: "get",
@@ -21,7 +28,7 @@ const route = createRoute({
   summary: "A receipt, for offline verification",
   description: "For the account that made the request, or anyone with a link's token.",
   security: [...KEY_SECURITY, {}],
-  request: { params: receiptParams, query },
+  request: { params: receiptParams, query: readerQuery },
   responses: {
     200: {
       description: "The bundle: statement, signature, keyset, evidence, endorsements, log proof",
@@ -43,9 +50,9 @@ const route = createRoute({
 export function receipt(app: App, services: Services, authenticator: Authenticator): void {
   app.openapi(route, async (c) => {
     const { id } = c.req.valid("param");
-    const { token } = c.req.valid("query");
-    if (token === undefined) await requireOwner(c, services, authenticator, id);
-    else await requireLink(services, id, token);
+    const { token, wait } = c.req.valid("query");
+    await requireReader(c, services, authenticator, { id, token });
+    if (wait) await waitForInclusion(c, services, id);
     const bundle = await services.receipts.bundle(id);
     if (bundle === undefined) throw new ServiceError("receipt_not_found");
     return c.body(bundle, 200, {
@@ -53,6 +60,26 @@ export function receipt(app: App, services: Services, authenticator: Authenticat
       "cache-control": "private, no-store",
     }) as never;
   });
+}
+
+/**
+ * The receipt's owner, or whoever holds a link's token.
+ * @throws ServiceError `unauthenticated`, `api_key_invalid`, `receipt_not_found`, `link_expired`
+ */
+export async function requireReader(
+  c: AppContext,
+  services: Services,
+  authenticator: Authenticator,
+  { id, token }: { id: string; token: string | undefined },
+): Promise<void> {
+  if (token === undefined) await requireOwner(c, services, authenticator, id);
+  else await requireLink(services, id, token);
+}
+
+/** Returns when a checkpoint covers the statement, or when the wait is over without one. */
+export async function waitForInclusion(c: AppContext, services: Services, receiptId: string): Promise<void> {
+  const longestMs = Math.min(LONGEST_WAIT_MS, services.limits.requestTimeoutMs / 2);
+  await services.transparencyLog.covered(receiptId, longestMs, c.req.raw.signal);
 }
 
 /**

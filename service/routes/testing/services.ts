@@ -82,7 +82,12 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     attestation: { document: async (nonce) => ({ evidence: { nonce: nonce && toHex(nonce) } }) },
     receipts: memoryReceipts(),
     documents: memoryDocuments(["a document"]),
-    transparencyLog: { checkpoint: async () => undefined },
+    transparencyLog: {
+      checkpoint: async () => undefined,
+      tile: async () => undefined,
+      inclusion: async () => undefined,
+      covered: async () => false,
+    },
     health: { components: async () => [] },
     ...options.services,
   };
