@@ -1,0 +1,36 @@
+/**
+ * `npm run fuzz`: edited evidence of every technology through the verifiers, a million pieces or as many as
+ * `AFFIDAVIT_FUZZ_RUNS` says. `AFFIDAVIT_FUZZ_SEED` repeats a run. Exits 1 with the smallest piece that broke a rule.
+ */
+import * as fc from "fast-check";
+import { createFuzzCheck, fuzzCase } from "../attestation/testing/fuzz.ts";
+
+const BATCH = 10_000;
+
+function numberFrom(name: string, fallback: number): number {
+  const text = process.env[name];
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  process.stderr.write(`${name} is no positive integer\n`);
+  process.exit(2);
+}
+
+const runs = numberFrom("AFFIDAVIT_FUZZ_RUNS", 1_000_000);
+const firstSeed = numberFrom("AFFIDAVIT_FUZZ_SEED", (Date.now() % 0x7fff_0000) + 1);
+const property = fc.property(fuzzCase, createFuzzCheck());
+process.stderr.write(`${runs} pieces of evidence, seed ${firstSeed}\n`);
+
+let done = 0;
+for (let seed = firstSeed; done < runs; seed++) {
+  const numRuns = Math.min(BATCH, runs - done);
+  const result = fc.check(property, { numRuns, seed });
+  if (result.failed) {
+    process.stdout.write(`${fc.defaultReportMessage(result) ?? "failed"}\n`);
+    process.exit(1);
+  }
+  done += numRuns;
+  process.stderr.write(`\r${done}`);
+}
+process.stderr.write("\n");
+process.stdout.write(`${done} pieces of evidence: each got a verdict with a code, none took too long\n`);
