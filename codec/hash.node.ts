@@ -1,25 +1,29 @@
 /**
- * Synchronous hashes, in Node: SHA-2 by OpenSSL, Keccak by WebAssembly. Same exports as `hash.browser.ts`.
- *
- * HMAC and HKDF are made from one-shot hashes: OpenSSL's own set up a context and fetch an algorithm at each call, which
- * costs some five times as much on messages of a few dozen bytes.
+ * Synchronous hashes, in Node: OpenSSL's, but for short messages and for Keccak, which are WebAssembly. Same exports as
+ * `hash.browser.ts`.
  */
-import { createHash, hash } from "node:crypto";
+import { createHash, createHmac, hash } from "node:crypto";
+import { concat } from "./bytes.ts";
 import { keccak256 } from "./keccak.node.ts";
+import { SHORT_BYTES, shortHmacSha256, shortSha256 } from "./sha256.node.ts";
 
 export { keccak256 };
 
 /** From here on one more context costs less than joining the parts. */
 const JOIN_BELOW_BYTES = 16 * 1024;
-const BLOCK_BYTES = 64;
 const HASH_BYTES = 32;
+const LONGEST_SHORT_KEY_BYTES = 64;
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  return length;
+}
 
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
   if (parts.length === 1) return new Uint8Array(hash(algorithm, parts[0]!, "buffer"));
-  let length = 0;
-  for (const part of parts) length += part.length;
-  if (length < JOIN_BELOW_BYTES)
-    return new Uint8Array(hash(algorithm, Buffer.concat(parts, length), "buffer"));
+  if (lengthOf(parts) < JOIN_BELOW_BYTES)
+    return new Uint8Array(hash(algorithm, Buffer.concat(parts), "buffer"));
   const running = createHash(algorithm);
   for (const part of parts) running.update(part);
   return new Uint8Array(running.digest());
@@ -27,7 +31,7 @@ function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
 
 /** SHA-256 (FIPS 180-4) of the concatenated parts: 32 bytes. */
 export function sha256(...parts: Uint8Array[]): Uint8Array {
-  return digest("sha256", parts);
+  return lengthOf(parts) <= SHORT_BYTES ? shortSha256(parts) : digest("sha256", parts);
 }
 
 /** SHA-384 (FIPS 180-4) of the concatenated parts: 48 bytes. */
@@ -42,15 +46,9 @@ export function sha512(...parts: Uint8Array[]): Uint8Array {
 
 /** HMAC-SHA-256 (RFC 2104): 32 bytes. */
 export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
-  const short = key.length > BLOCK_BYTES ? sha256(key) : key;
-  const inner = new Uint8Array(BLOCK_BYTES).fill(0x36);
-  const outer = new Uint8Array(BLOCK_BYTES + HASH_BYTES).fill(0x5c, 0, BLOCK_BYTES);
-  for (let i = 0; i < short.length; i++) {
-    inner[i]! ^= short[i]!;
-    outer[i]! ^= short[i]!;
-  }
-  outer.set(sha256(inner, message), BLOCK_BYTES);
-  return sha256(outer);
+  if (key.length <= LONGEST_SHORT_KEY_BYTES && message.length <= SHORT_BYTES)
+    return shortHmacSha256(key, [message]);
+  return new Uint8Array(createHmac("sha256", key).update(message).digest());
 }
 
 /** HKDF-Extract with SHA-256 (RFC 5869 section 2.2) and an empty salt: 32 bytes. */
@@ -62,9 +60,9 @@ export function hkdfExtractSha256(ikm: Uint8Array): Uint8Array {
 export function hkdfExpandSha256(prk: Uint8Array, info: Uint8Array, byteLength: number): Uint8Array {
   if (byteLength > 255 * HASH_BYTES) throw new RangeError("HKDF gives at most 8,160 bytes");
   const output = new Uint8Array(byteLength);
-  let previous = new Uint8Array(0);
+  let previous: Uint8Array = new Uint8Array(0);
   for (let filled = 0, counter = 1; filled < byteLength; filled += HASH_BYTES, counter++) {
-    previous = new Uint8Array(hmacSha256(prk, Buffer.concat([previous, info, Uint8Array.of(counter)])));
+    previous = hmacSha256(prk, concat(previous, info, Uint8Array.of(counter)));
     output.set(previous.subarray(0, byteLength - filled), filled);
   }
   return output;
