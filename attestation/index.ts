@@ -18,6 +18,8 @@ export {
   SIMULATED_POLICY,
 } from "./appraise/policy.ts";
 export type { AppraisalPolicy, AppraisalPolicyInput } from "./appraise/policy.ts";
+export { EAR_PROFILE, earClaims, signEar } from "./appraise/ear.ts";
+export type { EarClaims, EarOptions, EarStatus, TrustworthinessVector } from "./appraise/ear.ts";
 export { REFERENCE_VALUES_PREFIX } from "./appraise/reference-values.ts";
 export { AMD_INTERMEDIATES, AMD_ROOTS } from "./endorsements/amd-roots.ts";
 export { AWS_NITRO_ROOT } from "./endorsements/aws-roots.ts";

@@ -26,7 +26,9 @@ for (let seed = firstSeed; done < runs; seed++) {
   const numRuns = Math.min(BATCH, runs - done);
   const result = fc.check(property, { numRuns, seed });
   if (result.failed) {
+    const error = result.errorInstance;
     process.stdout.write(`${fc.defaultReportMessage(result) ?? "failed"}\n`);
+    process.stdout.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     process.exit(1);
   }
   done += numRuns;

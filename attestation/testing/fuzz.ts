@@ -6,7 +6,7 @@ import { deepStrictEqual } from "node:assert/strict";
 import * as fc from "fast-check";
 import { toBase64 } from "../../codec/index.ts";
 import { appraise, CollateralCache, parsePolicy, type EvidenceType } from "../index.ts";
-import { fastestMs, testCertificates } from "./appraise.ts";
+import { testCertificates } from "./appraise.ts";
 import { QUOTE_KINDS, rootCertificate, testCollateral, testPki, testQuote, TEST_NOW } from "./dcap.ts";
 import { testNitroChain, testNitroDocument, TEST_NITRO_TIME } from "./nitro.ts";
 import { testSnpEvidence } from "./sev-snp.ts";
@@ -153,6 +153,18 @@ function editEndorsements(seed: Prepared, change: FuzzCase["endorsements"]): unk
   );
 }
 
+/** Processor time of a call in milliseconds, at best of three: a busy machine and the collector delay one, not all. */
+function processorMs(call: () => void): number {
+  let fastest = Infinity;
+  for (let attempt = 0; attempt < 3 && fastest > FUZZ_LIMIT_MS; attempt++) {
+    const before = process.cpuUsage();
+    call();
+    const { user, system } = process.cpuUsage(before);
+    fastest = Math.min(fastest, (user + system) / 1000);
+  }
+  return fastest;
+}
+
 /** A check of one case, which throws where a verifier does what it must not. */
 export function createFuzzCheck(): (fuzz: FuzzCase) => void {
   const prepared = seeds().map(prepare);
@@ -164,9 +176,9 @@ export function createFuzzCheck(): (fuzz: FuzzCase) => void {
     const endorsements = editEndorsements(seed, fuzz.endorsements);
     const options = endorsements === seed.endorsements ? { now, policy, cache } : { now, policy };
     let result = undefined as ReturnType<typeof appraise> | undefined;
-    const elapsedMs = fastestMs(() => {
+    const elapsedMs = processorMs(() => {
       result = appraise({ type, quote }, endorsements, options);
-    }, FUZZ_LIMIT_MS);
+    });
     if (elapsedMs > FUZZ_LIMIT_MS) throw new Error(`an appraisal took ${elapsedMs} ms`);
     const { verdict, code, claims } = result!;
     if (!/^[a-z0-9_]+$/.test(code)) throw new Error(`no code: ${code}`);
