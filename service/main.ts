@@ -10,16 +10,15 @@ import { createApp } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { banner } from "./banner.ts";
 import { CheckpointFeed } from "./checkpoint-feed.ts";
-import { Checkpoints, startCheckpointJob, type CheckpointStore } from "./checkpoints.ts";
+import { checkpointStore } from "./checkpoint-store.ts";
+import { Checkpoints, startCheckpointJob } from "./checkpoints.ts";
 import { ConfigError, parseConfig, type Config } from "./config.ts";
 import {
   ApiKeyFinder,
   createAppender,
   documentOf,
-  latestCheckpoint,
   LogTree,
   openDatabase,
-  putCheckpoint,
   putDocuments,
   startEmbedded,
   type Appender,
@@ -72,25 +71,6 @@ async function openStore(
   });
   cleanup("appender", () => appender.close());
   return { database, appender, tree: new LogTree(database.pool) };
-}
-
-function checkpointStore(database: Database, tree: LogTree, feed: CheckpointFeed): CheckpointStore {
-  return {
-    head: () => tree.head(),
-    consistencyProof: (first, second) => tree.consistencyProof(first, second),
-    latest: () => latestCheckpoint(database),
-    async put({ size, root, note, eip712 }) {
-      const text = JSON.stringify(eip712, (_, value: unknown) =>
-        typeof value === "bigint"
-          ? value.toString()
-          : value instanceof Uint8Array
-            ? `0x${Buffer.from(value).toString("hex")}`
-            : value,
-      );
-      await putCheckpoint(database, { size, root, note, eip712: text });
-      feed.publish(size);
-    },
-  };
 }
 
 /** `auto` without hardware is the simulated TEE, on a loopback address alone: nobody else can take it for more. */

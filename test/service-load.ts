@@ -2,8 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { CollateralCache } from "../attestation/index.ts";
 import { verifyReceipt } from "../client/verify.ts";
-import { fromHex, sha256, toHex, utf8 } from "../codec/index.ts";
-import { parseBundle, parseReceiptHeader, requestDigest } from "../receipts/index.ts";
+import { equal, sha256, toHex, utf8 } from "../codec/index.ts";
+import {
+  decodeStatement,
+  parseBundle,
+  parseReceiptHeader,
+  requestDigest,
+  responseDigest,
+} from "../receipts/index.ts";
 
 export interface Target {
   url: string;
@@ -90,6 +96,16 @@ export function requestDigestOf(call: Call): string {
   return toHex(requestDigest(call.salt, call.body));
 }
 
+/** Whether the signed statement is about this call's own request and answer. */
+export function isAbout(answer: Answer, call: Call): boolean {
+  const { words } = parseReceiptHeader(answer.headers.get("affidavit-receipt")!);
+  const signed = decodeStatement("InferenceStatement", words);
+  return (
+    equal(signed.requestDigest, requestDigest(call.salt, call.body)) &&
+    equal(signed.responseDigest, responseDigest(call.salt, answer.body))
+  );
+}
+
 const cache = new CollateralCache();
 
 /**
@@ -126,8 +142,4 @@ export function keyHashOf(idempotencyKey: string): Buffer {
 
 export function accountOf(answer: Answer): string {
   return answer.headers.get("affidavit-requester")!.slice("account:".length);
-}
-
-export function fromReceiptId(id: string): Buffer {
-  return Buffer.from(fromHex(id, 32));
 }

@@ -23,9 +23,9 @@ export interface StartOptions {
 
 const MAIN = new URL("../service/main.ts", import.meta.url).pathname;
 
-export async function startService(options: StartOptions = {}): Promise<RunningService> {
-  const directory = options.directory ?? temporaryDirectory().path;
-  const child = spawn(process.execPath, [MAIN], {
+/** The bare process, for what happens while it starts. */
+export function spawnService(directory: string, environment: Record<string, string> = {}): ChildProcess {
+  return spawn(process.execPath, [MAIN], {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"],
@@ -34,9 +34,14 @@ export async function startService(options: StartOptions = {}): Promise<RunningS
       AFFIDAVIT_DATA_DIR: join(directory, "data"),
       AFFIDAVIT_CONFIG_DIR: join(directory, "config"),
       AFFIDAVIT_VAULT_DIR: join(directory, "vault"),
-      ...options.environment,
+      ...environment,
     },
   });
+}
+
+export async function startService(options: StartOptions = {}): Promise<RunningService> {
+  const directory = options.directory ?? temporaryDirectory().path;
+  const child = spawnService(directory, options.environment);
   let output = "";
   for (const stream of [child.stdout!, child.stderr!]) {
     stream.setEncoding("utf8").on("data", (text: string) => (output = (output + text).slice(-1_000_000)));

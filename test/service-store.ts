@@ -69,7 +69,9 @@ interface Row {
   leaf_data: Buffer;
 }
 
-const TYPES = new Map(Object.entries(LEAF_TYPES).map(([name, number]) => [number, name as LoggedType]));
+const TYPES = new Map(
+  Object.entries(LEAF_TYPES).map(([name, number]) => [number as number, name as LoggedType]),
+);
 
 /**
  * The whole log, recomputed: every leaf is its statement's, the head and each checkpoint are what the leaves give, no

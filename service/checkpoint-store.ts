@@ -1,0 +1,23 @@
+/** Where checkpoints are kept, and the tree that they are of: the database. */
+import { toHex0x } from "../codec/index.ts";
+import type { CheckpointFeed } from "./checkpoint-feed.ts";
+import type { CheckpointStore } from "./checkpoints.ts";
+import { latestCheckpoint, putCheckpoint, type Database, type LogTree } from "./db/index.ts";
+
+export function checkpointStore(database: Database, tree: LogTree, feed: CheckpointFeed): CheckpointStore {
+  return {
+    head: () => tree.head(),
+    consistencyProof: (first, second) => tree.consistencyProof(first, second),
+    latest: () => latestCheckpoint(database),
+    async put({ size, root, note, eip712 }) {
+      await putCheckpoint(database, { size, root, note, eip712: JSON.stringify(eip712, plain) });
+      feed.publish(size);
+    },
+  };
+}
+
+/** Bytes as hex and large numbers as decimal text. */
+function plain(_: string, value: unknown): unknown {
+  if (typeof value === "bigint") return value.toString();
+  return value instanceof Uint8Array ? toHex0x(value) : value;
+}

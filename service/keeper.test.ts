@@ -1,0 +1,215 @@
+/** Keysets under load, with a real vault and a real database: what signs is in the log, whatever fails in between. */
+import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { createAttester } from "../attestation/attest/index.ts";
+import { toHex } from "../codec/index.ts";
+import { temporaryDirectory } from "../test/folder.ts";
+import { createTestDatabase } from "../test/postgres.ts";
+import { auditLog } from "../test/service-store.ts";
+import { processTree } from "../test/service-tree.ts";
+import { inference } from "../vault/vault.test-support.ts";
+import { CheckpointFeed } from "./checkpoint-feed.ts";
+import { checkpointStore } from "./checkpoint-store.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { createAppender, DatabaseError, LogTree } from "./db/index.ts";
+import { Keeper, type KeeperEvent } from "./keeper.ts";
+import { ServiceError } from "./problem.ts";
+
+const undo: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).toReversed()) await step();
+});
+
+type Append = ReturnType<typeof createAppender>["append"];
+
+/** A keeper whose appends pass through `around`, and what happened in which order. */
+async function setUp(options: { lifetimeMs: number; around?: (append: Append) => Append }) {
+  const folder = temporaryDirectory();
+  undo.push(() => rmSync(folder.path, { recursive: true, force: true }));
+  const database = await createTestDatabase();
+  undo.push(() => database.remove());
+  const appender = createAppender({ connection: database.connection });
+  undo.push(() => appender.close());
+  /** Keysets by digest, with when their statement was committed. */
+  const logged = new Map<string, number>();
+  const events: KeeperEvent[] = [];
+  const append = options.around?.((item) => appender.append(item)) ?? ((item) => appender.append(item));
+  const attester = createAttester("simulated");
+  const keeper = await Keeper.start({
+    keyDirectory: join(folder.path, "keys"),
+    attestation: "simulated",
+    subject: "test",
+    logOrigin: "log.example",
+    lifetimeMs: options.lifetimeMs,
+    endorsements: () => attester.endorsements(new Date()),
+    checkpoints: new Checkpoints(checkpointStore(database, new LogTree(database.pool), new CheckpointFeed())),
+    appender: {
+      async append(item) {
+        const leafIndex = await append(item);
+        logged.set(toHex(item.statement.keysetDigest), Date.now());
+        return leafIndex;
+      },
+    },
+    nowMs: Date.now,
+    onLine: () => {},
+    onEvent: (event) => events.push(event),
+  });
+  undo.push(() => keeper.stop());
+  return { keeper, database, appender, logged, events };
+}
+
+type SetUp = Awaited<ReturnType<typeof setUp>>;
+
+/** Widens the time between a keyset's installation and its commit. */
+const slowly =
+  (append: Append): Append =>
+  async (item) => {
+    await sleep(60);
+    return append(item);
+  };
+
+interface Signed {
+  keysetDigest: string;
+  issuedAtMs: number;
+}
+
+/** Callers who sign without a pause until told to stop; what they were refused, by code. */
+function load({ keeper }: SetUp, callers: number) {
+  const signed: Signed[] = [];
+  const refused = new Map<string, number>();
+  const over = new AbortController();
+  async function caller(): Promise<void> {
+    while (!over.signal.aborted) {
+      try {
+        const session = keeper.holder.current();
+        const statement = await session.sign(inference(await session.ticket()));
+        const issuedAtMs = Number(Buffer.from(statement.words).readBigUInt64BE(15 * 32 + 24));
+        signed.push({ keysetDigest: toHex(statement.keysetDigest), issuedAtMs });
+      } catch (error) {
+        const { code } = error as { code: string };
+        refused.set(code, (refused.get(code) ?? 0) + 1);
+        await sleep(5);
+      }
+    }
+  }
+  const running = Array.from({ length: callers }, caller);
+  const stop = async () => {
+    over.abort();
+    await Promise.all(running);
+  };
+  return { signed, refused, stop };
+}
+
+function expectAllLogged(signed: readonly Signed[], logged: ReadonlyMap<string, number>): void {
+  const early = signed.filter(
+    ({ keysetDigest, issuedAtMs }) => !(issuedAtMs >= (logged.get(keysetDigest) ?? Infinity)),
+  );
+  expect(early).toEqual([]);
+}
+
+test("renewed again and again under load, no statement is signed before its keyset is logged", async () => {
+  const parts = await setUp({ lifetimeMs: 2000, around: slowly });
+  const { signed, refused, stop } = load(parts, 16);
+  const renewals = () => parts.events.filter(({ kind }) => kind === "renewed").length;
+  await expect.poll(renewals, { timeout: 15_000 }).toBeGreaterThanOrEqual(3);
+  await sleep(100);
+  await stop();
+  expect([...refused]).toEqual([]);
+  expect(signed.length).toBeGreaterThan(100);
+  expect(new Set(signed.map(({ keysetDigest }) => keysetDigest)).size).toBeGreaterThanOrEqual(4);
+  expectAllLogged(signed, parts.logged);
+  expect((await auditLog(parts.database.pool)).keysets).toBe(parts.logged.size);
+});
+
+test("where a renewal fails, the old keyset signs on and the next try succeeds", async () => {
+  let appends = 0;
+  const failing =
+    (append: Append): Append =>
+    (item) => {
+      // The second and third: the first renewal and its first repetition.
+      if (++appends === 2 || appends === 3) throw new DatabaseError("database_unavailable", "away");
+      return append(item);
+    };
+  const parts = await setUp({ lifetimeMs: 8000, around: failing });
+  const first = toHex(parts.keeper.holder.current().keyset.digest);
+  const { signed, refused, stop } = load(parts, 8);
+  const renewed = () => parts.events.some(({ kind }) => kind === "renewed");
+  await expect
+    .poll(() => parts.events.filter(({ kind }) => kind === "failed").length, { timeout: 12_000 })
+    .toBe(2);
+  const whenFailed = Date.now();
+  await expect.poll(renewed, { timeout: 12_000 }).toBe(true);
+  await sleep(50);
+  await stop();
+  expect([...refused]).toEqual([]);
+  expectAllLogged(signed, parts.logged);
+  expect(
+    signed.some(({ keysetDigest, issuedAtMs }) => keysetDigest === first && issuedAtMs > whenFailed),
+  ).toBe(true);
+  expect(signed.some(({ keysetDigest }) => keysetDigest !== first)).toBe(true);
+});
+
+test("where no keyset is left that the log holds, nothing is signed until one is", async () => {
+  let away = false;
+  const failing =
+    (append: Append): Append =>
+    (item) => {
+      if (away) throw new DatabaseError("database_unavailable", "away");
+      return append(item);
+    };
+  const parts = await setUp({ lifetimeMs: 2000, around: failing });
+  away = true;
+  const { signed, refused, stop } = load(parts, 8);
+  await expect.poll(() => refused.get("session_unavailable") ?? 0, { timeout: 10_000 }).toBeGreaterThan(10);
+  const then = signed.length;
+  await sleep(300);
+  expect(signed.length).toBe(then);
+  away = false;
+  await expect.poll(() => signed.length, { timeout: 10_000 }).toBeGreaterThan(then);
+  await stop();
+  expectAllLogged(signed, parts.logged);
+  expect(["session_unavailable", "keyset_expired"]).toEqual(expect.arrayContaining([...refused.keys()]));
+});
+
+test("a vault that dies is replaced; in between callers are told, and the new keyset is logged first", async () => {
+  const parts = await setUp({ lifetimeMs: 60_000 });
+  const { keeper, events } = parts;
+  const { signed, refused, stop } = load(parts, 8);
+  for (let round = 1; round <= 2; round++) {
+    const { vault } = keeper.holder.current();
+    await expect.poll(() => signed.length).toBeGreaterThan(20 * round);
+    process.kill(vault.pid, "SIGKILL");
+    await vault.exited;
+    await expect.poll(() => keeper.holder.peek()).toBeUndefined();
+    expect(() => keeper.holder.current()).toThrow(ServiceError);
+    await expect.poll(() => keeper.holder.peek() !== undefined, { timeout: 20_000 }).toBe(true);
+    const then = signed.length;
+    await expect.poll(() => signed.length).toBeGreaterThan(then);
+  }
+  await stop();
+  expectAllLogged(signed, parts.logged);
+  expect(new Set(signed.map(({ keysetDigest }) => keysetDigest)).size).toBe(3);
+  expect(events.map(({ kind }) => kind)).toEqual([
+    "session",
+    "vault_died",
+    "session",
+    "vault_died",
+    "session",
+  ]);
+  expect(["vault_gone", "session_unavailable"]).toEqual(expect.arrayContaining([...refused.keys()]));
+  expect((await auditLog(parts.database.pool)).keysets).toBe(3);
+});
+
+test("stopped while it starts a vault again, it leaves none behind", async () => {
+  const { keeper, events } = await setUp({ lifetimeMs: 60_000 });
+  const { vault } = keeper.holder.current();
+  process.kill(vault.pid, "SIGKILL");
+  await expect.poll(() => events.some(({ kind }) => kind === "vault_died"), { interval: 1 }).toBe(true);
+  await sleep(80);
+  await keeper.stop();
+  expect(keeper.holder.peek()).toBeUndefined();
+  expect(processTree(process.pid).filter(({ role }) => role === "vault")).toEqual([]);
+  expect(events.map(({ kind }) => kind)).toEqual(["session", "vault_died"]);
+});
