@@ -7,6 +7,7 @@ export type {
   EngineStats,
   HostStats,
   LoadedModel,
+  PreloadFailure,
   RunOptions,
 } from "./engines/engine.ts";
 export { EnginePool } from "./engines/pool.ts";

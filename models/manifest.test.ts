@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { toHex } from "../codec/index.ts";
 import { compareVersions, manifestText, modelId, parseCanonicalManifest, parseManifest } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
-import { layerModel } from "./testing/models.ts";
+import { bestModel } from "./testing/models.ts";
 
-const { manifest, manifestText: text } = layerModel({
+const { manifest, manifestText: text } = bestModel({
   executionProviders: ["cuda", "cpu"],
   tolerance: { absolute: 1e-6, relative: 0.001 },
   accuracy: { metric: "accuracy", value: 0.97, dataset: "a dataset", split: "held-out 20 %" },
@@ -31,7 +31,7 @@ function withMember(
   return JSON.stringify(copy);
 }
 
-const OPTIONAL = ["executionProviders", "tolerance"];
+const OPTIONAL = ["executionProviders", "reduce", "tolerance"];
 
 describe("parseManifest", () => {
   it("reads what manifestText writes, whatever the formatting", () => {
@@ -45,7 +45,7 @@ describe("parseManifest", () => {
     (_, path) => {
       const nonsense = withMember(path, (holder, key) => (holder[key] = { nonsense: true }));
       expect(() => parseManifest(nonsense)).toThrow(expect.objectContaining({ code: "manifest_invalid" }));
-      if (typeof path.at(-1) === "number" || OPTIONAL.includes(String(path[0]))) return;
+      if (typeof path.at(-1) === "number" || OPTIONAL.includes(path.join("."))) return;
       const missing = withMember(path, (holder, key) => delete holder[key]);
       expect(() => parseManifest(missing)).toThrow(expect.objectContaining({ code: "manifest_invalid" }));
     },
@@ -91,13 +91,25 @@ describe("parseManifest", () => {
     ["inputs", (m) => m.inputs.push(m.inputs[0]!)],
     ["inputs.0.shape.0", (m) => (m.inputs[0]!.shape[0] = -2)],
     ["inputs.0.shape.1", (m) => (m.inputs[0]!.shape[1] = 0)],
-    ["inputs.0.maxShape", (m) => (m.inputs[0]!.maxShape = [8, 3])],
+    ["inputs.0.maxShape", (m) => ((m.inputs[0]!.shape[1] = 2), (m.inputs[0]!.maxShape = [8, 3]))],
     ["inputs.0.maxShape", (m) => (m.inputs[0]!.maxShape = [8])],
     [
       "outputKind",
       (m) => ((m.outputKind = { kind: "fixedPoint", scale: 6 }), (m.outputs[0]!.datatype = "BYTES")),
     ],
     ["outputKind.scale", (m) => (m.outputKind = { kind: "fixedPoint", scale: 37 })],
+    ["reduce", (m) => (m.reduce = [])],
+    ["reduce", (m) => (m.reduce = Array.from({ length: 17 }, () => m.reduce![0]!))],
+    ["reduce", (m) => m.reduce!.push(m.reduce![0]!)],
+    ["reduce", (m) => (m.reduce![0]!.value = "index")],
+    ["reduce", (m) => (m.reduce![0]!.output = "value")],
+    ["reduce", (m) => (m.reduce![0]!.index = "absent")],
+    ["reduce", (m) => m.outputs.push({ ...m.outputs[0]!, name: "y" })],
+    ["reduce", (m) => (m.outputs[0]!.datatype = "INT64")],
+    ["reduce", (m) => (m.outputs[1]!.datatype = "FP16")],
+    ["reduce", (m) => (m.outputs[1]!.shape = [-1, -1])],
+    ["reduce.0.op", (m) => ((m.reduce![0] as { op: string }).op = "sum")],
+    ["reduce.0.output", (m) => (m.reduce![0]!.output = "")],
     ["assurance", (m) => (m.assurance = ["tee+zk"])],
     ["assurance", (m) => (m.assurance = ["tee", "tee"])],
     ["limits.timeoutMs", (m) => (m.limits.timeoutMs = 1e9)],
@@ -132,8 +144,8 @@ describe("modelId", () => {
 describe("parseCanonicalManifest", () => {
   it("takes the canonical text and no other spelling", () => {
     expect(parseCanonicalManifest(text)).toEqual(manifest);
-    const twice = text.replace(`"name":"layer"`, `"name":"other","name":"layer"`);
-    for (const other of [` ${text}`, JSON.stringify(manifest), twice, text.replace("layer", "l\\u0061yer")]) {
+    const twice = text.replace(`"name":"best"`, `"name":"other","name":"best"`);
+    for (const other of [` ${text}`, JSON.stringify(manifest), twice, text.replace("best", "b\\u0065st")]) {
       expect(() => parseCanonicalManifest(other)).toThrow(
         expect.objectContaining({ code: "manifest_not_canonical" }),
       );

@@ -14,6 +14,7 @@ import { processingSchema } from "./processing/index.ts";
 /** Longest manifest that is read, in UTF-16 code units. */
 const MAX_MANIFEST_LENGTH = 1 << 20;
 const MAX_RANK = 8;
+const MAX_REDUCTIONS = 16;
 /** Largest dimension: fits ONNX Runtime's and every caller's integers. */
 const MAX_DIMENSION = 2 ** 31 - 1;
 
@@ -95,6 +96,16 @@ const tensorList = z
   .max(64)
   .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, "a name appears twice");
 
+/** A graph output of shape `[...,C]` that the engine replaces by what is left of it, two outputs of shape `[...]`. */
+const reductionSchema = z.strictObject({
+  /** The graph's name of it. */
+  output: line(128),
+  /** Index of the largest element of the last axis, the first of equals, and the element. */
+  op: z.literal("bestOfLast"),
+  index: line(128),
+  value: line(128),
+});
+
 const outputKindSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("fixedPoint"), scale: z.int().min(0).max(36) }),
   z.strictObject({ kind: z.literal("tensor") }),
@@ -137,7 +148,10 @@ const manifestSchema = z
       format: z.literal("onnx"),
     }),
     inputs: tensorList,
+    /** What callers see: after `reduce`. */
     outputs: tensorList,
+    /** Done in the engine, before an output is sent, hashed or signed. */
+    reduce: z.array(reductionSchema).min(1).max(MAX_REDUCTIONS).optional(),
     processing: processingSchema,
     outputKind: outputKindSchema,
     assurance: assuranceSchema,
@@ -160,7 +174,31 @@ const manifestSchema = z
   .refine((manifest) => manifest.outputKind.kind !== "fixedPoint" || manifest.outputs.every(isNumeric), {
     path: ["outputKind"],
     message: "fixedPoint needs numeric outputs",
+  })
+  .superRefine(({ reduce = [], outputs }, context) => {
+    const message = reductionFault(reduce, outputs);
+    if (message !== undefined) context.addIssue({ code: "custom", path: ["reduce"], message });
   });
+
+/** Why the reductions do not leave what the outputs say; undefined where they do. */
+function reductionFault(
+  reductions: readonly Reduction[],
+  outputs: readonly z.infer<typeof tensorSchema>[],
+): string | undefined {
+  const names = reductions.flatMap(({ output, index, value }) => [output, index, value]);
+  if (new Set(names).size !== names.length) return "a name appears twice";
+  for (const { output, index, value } of reductions) {
+    const find = (wanted: string) => outputs.find(({ name }) => name === wanted);
+    const [indices, values] = [find(index), find(value)];
+    if (find(output)) return "an output that is reduced is not among outputs";
+    if (!indices || !values) return "index and value must be among outputs";
+    if (indices.datatype !== "INT32") return "index must be INT32";
+    if (values.datatype !== "FP32" && values.datatype !== "FP64") return "value must be FP32 or FP64";
+    if (JSON.stringify(indices.shape) !== JSON.stringify(values.shape))
+      return "index and value differ in shape";
+  }
+  return undefined;
+}
 
 function isNumeric(tensor: { datatype: Datatype }): boolean {
   return tensor.datatype !== "BYTES" && tensor.datatype !== "BOOL";
@@ -168,6 +206,7 @@ function isNumeric(tensor: { datatype: Datatype }): boolean {
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type TensorSpec = Manifest["inputs"][number];
+export type Reduction = z.infer<typeof reductionSchema>;
 
 /**
  * JSON text to a manifest. The text need not be canonical; nothing it says about weights is checked here.

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sha256, toHex } from "../codec/index.ts";
 import type { Manifest } from "./manifest.ts";
 import { addModel, ModelRegistry } from "./registry.ts";
-import { layerModel } from "./testing/models.ts";
+import { bestModel, layerModel } from "./testing/models.ts";
 
 const layer = layerModel();
 const weights = await layer.weights();
@@ -145,6 +145,29 @@ describe("addModel", () => {
   ])("refuses with %s and leaves nothing behind", async (code, bytes, manifest) => {
     await expect(addModel(folder, bytes, manifest)).rejects.toEqual(refusal(code));
     expect((await ModelRegistry.load([folder])).list()).toEqual([]);
+  });
+
+  const best = bestModel();
+  const [index, value] = best.manifest.outputs;
+  const [reduction] = best.manifest.reduce!;
+  const both = (change: Partial<Manifest["outputs"][number]>) => [
+    { ...index!, ...change },
+    { ...value!, ...change },
+  ];
+  it.each<[string, Partial<Manifest>]>([
+    ["not in the graph", { reduce: [{ ...reduction!, output: "w" }] }],
+    ["of another datatype", { outputs: [index!, { ...value!, datatype: "FP64" }] }],
+    ["of another rank", { outputs: both({ shape: [-1, -1] }) }],
+    ["without a last axis beyond the rows", { outputs: both({ shape: [-1, -1, -1] }) }],
+    ["beside outputs that the graph lacks", { outputs: [index!, value!, { ...value!, name: "more" }] }],
+  ])("refuses a reduced output: %s", async (_, change) => {
+    const adding = addModel(folder, await best.weights(), { ...best.manifest, ...change });
+    await expect(adding).rejects.toEqual(refusal("graph_mismatch"));
+  });
+
+  it("takes a model whose output is reduced", async () => {
+    const added = await addModel(folder, await best.weights(), best.manifest);
+    expect(added.manifest.reduce).toEqual(best.manifest.reduce);
   });
 
   it("takes a manifest that fixes what the graph leaves open", async () => {

@@ -1,5 +1,6 @@
 /** What the rest of the service knows of an engine. */
 import type { Tensor } from "../../receipts/index.ts";
+import type { ModelError } from "../errors.ts";
 import type { ExecutionProvider, Manifest } from "../manifest.ts";
 
 /** A model that can run: its manifest, the canonical text that `modelId` hashes, and a way to its weights. */
@@ -21,6 +22,12 @@ export interface EngineResult {
   executionText: string;
   /** SHA-256 of `executionText`. */
   executionDigest: Uint8Array;
+}
+
+export interface PreloadFailure {
+  model: LoadedModel;
+  /** As a run of the model would have thrown. */
+  error: ModelError;
 }
 
 export interface RunOptions {
@@ -68,6 +75,13 @@ export interface Engine {
    *   input values: answer it to the caller, keep it out of logs.
    */
   run(model: LoadedModel, inputs: readonly Tensor[], options: RunOptions): Promise<EngineResult>;
+  /**
+   * Loads each model into a host, one at a time, while no run waits, so that its first run need not. A model that a host
+   * holds already counts as loaded; one that finds no room beside the others pushes none out, and one that takes its
+   * host down is not tried again. Resolves, once every model was tried, with those that did not load.
+   * @throws ModelError `cancelled` where the engine is closed
+   */
+  preload(models: readonly LoadedModel[]): Promise<PreloadFailure[]>;
   stats(): EngineStats;
   /** Kills every host and waits for it to be gone; what still waits or runs rejects with `cancelled`. */
   close(): Promise<void>;

@@ -11,6 +11,7 @@ const CODES = [
   "graph_invalid",
   "engine_provider_unavailable",
   "model_unavailable",
+  "output_not_finite",
 ] as const;
 export type HostErrorCode = (typeof CODES)[number];
 

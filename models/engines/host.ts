@@ -7,9 +7,9 @@ import type { Frame, Reply } from "../../ipc/index.ts";
 import { confine } from "./confine.ts";
 import { encodeFailure, HostError } from "./failure.ts";
 import { writeLedger } from "./ledger.ts";
+import { parseLoadRequest } from "./load-request.ts";
 import { ModelSession } from "./session.ts";
 import { decodeTensors, encodeTensors, MAX_FRAME_BYTES, REPLY, REQUEST } from "./wire.ts";
-import type { LoadRequest } from "./wire.ts";
 
 const CHANNEL_FD = 3;
 const LEDGER_FD = 4;
@@ -79,7 +79,7 @@ async function run(payload: Buffer): Promise<Reply> {
 }
 
 function beginLoad(payload: Buffer): Reply {
-  const request = JSON.parse(payload.toString()) as LoadRequest;
+  const request = parseLoadRequest(payload);
   models.set(request.model, new ModelSession(request));
   return { kind: REPLY.done, payload: EMPTY };
 }

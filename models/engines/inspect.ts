@@ -24,6 +24,7 @@ export async function inspectGraph(manifest: Manifest, onnx: Uint8Array): Promis
       executionProviders: ["cpu" as const],
       threads: 1,
       maxOutputBytes: 0,
+      reductions: manifest.reduce ?? [],
     };
     checkGraph(manifest, await host.load(request, onnx));
   } catch (cause) {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { sha256, toHex, utf8 } from "../../codec/index.ts";
 import type { Datatype, Tensor } from "../../receipts/index.ts";
 import {
+  bestModel,
   floatTensor,
   identityModel,
   layerModel,
@@ -141,6 +142,49 @@ describe("a run", () => {
       inFlight: 0,
       started: 1,
     });
+  });
+});
+
+describe("a reduced output", () => {
+  const engine = new EnginePool({ maxOutputBytes: 80 });
+  afterAll(() => engine.close());
+  const best = bestModel();
+  const reduce = (values: number[], shape: number[]) =>
+    engine.run(best, [floatTensor("x", values, shape)], patient);
+
+  it("leaves the engine as index and value, in the manifest's order", async () => {
+    const { outputs } = await reduce([1, 3, 2, 5, 5, 4], [2, 3]);
+    expect(outputs.map(({ name, datatype, shape }) => [name, datatype, shape])).toEqual([
+      ["index", "INT32", [2]],
+      ["value", "FP32", [2]],
+    ]);
+    expect([...new Int32Array(outputs[0]!.data.slice().buffer)]).toEqual([1, 0]);
+    expect(readFloats(outputs[1]!)).toEqual([3, 5]);
+  });
+
+  it("counts against the limit with what is left of it", async () => {
+    const wide = Array<number>(11_000).fill(0);
+    expect((await reduce(wide.slice(1000), [10, 1000])).outputs[0]!.shape).toEqual([10]);
+    await expect(reduce(wide, [11, 1000])).rejects.toEqual(refusal("output_too_large"));
+  });
+
+  it.each<[string, number[], number[]]>([
+    ["output_not_finite", [1, Number.NaN, 2, 3], [2, 2]],
+    ["output_not_finite", [1, Infinity], [1, 2]],
+    ["output_invalid", [], [2, 0]],
+  ])("gives %s for %j", async (code, values, shape) => {
+    await expect(reduce(values, shape)).rejects.toEqual(refusal(code));
+    expect(engine.stats().crashes).toBe(0);
+  });
+
+  it("is bounded before it is reduced, too", async () => {
+    const rows = zerosModel().manifest;
+    const outputs = bestModel().manifest.outputs.map((spec) => ({ ...spec, shape: [] }));
+    const zeroRow = { ...zerosModel(), manifest: { ...rows, outputs, reduce: best.manifest.reduce } };
+    expect((await zeros(engine, 1_000_000n, zeroRow)).outputs.map(({ data }) => data.length)).toEqual([4, 4]);
+    await expect(zeros(engine, 64n * 1024n * 1024n + 1n, zeroRow)).rejects.toEqual(
+      refusal("output_too_large"),
+    );
   });
 });
 

@@ -14,17 +14,20 @@ import type {
   EngineResult,
   EngineStats,
   LoadedModel,
+  PreloadFailure,
   RunOptions,
 } from "./engine.ts";
-import { executionRecord } from "./execution.ts";
 import { decodeFailure } from "./failure.ts";
-import { checkGraph, checkOutputs } from "./graph.ts";
+import { checkOutputs } from "./graph.ts";
 import { Hosts } from "./hosts.ts";
+import { loadInto } from "./load.ts";
 import { ModelState } from "./model-state.ts";
 import { fillOptions } from "./options.ts";
 import type { Limits } from "./options.ts";
 import { place } from "./placement.ts";
+import { Preloads } from "./preload.ts";
 import { Run } from "./run.ts";
+import { deathError, loadDeathError } from "./slot.ts";
 import type { Dispatch, HostSlot } from "./slot.ts";
 import { decodeTensors, encodeTensors, MAX_TENSORS_BYTES, REPLY, REQUEST, runPrefix } from "./wire.ts";
 
@@ -42,6 +45,7 @@ export class EnginePool implements Engine {
   /** In order of arrival; those that lost their place go to `#urgent`, which is served first. */
   readonly #queue = new Set<Run>();
   readonly #urgent = new Set<Run>();
+  readonly #preloads = new Preloads();
   #heldBytes = 0;
   #lastNumber = 0;
   #pumping = false;
@@ -54,14 +58,14 @@ export class EnginePool implements Engine {
       onDeath: (slot) => this.#afterDeath(slot),
       onReady: () => this.#pump(),
       onStall: (slot) => this.#takeBack(slot),
-      onNoStart: (error) => this.#rejectWaiting(() => true, error),
+      onNoStart: (error) => this.#giveUp(error),
       onTick: (nowMs) => this.#dropExpired(nowMs),
       wantsSpare: (heldUp) => this.#wantsSpare(heldUp),
     });
   }
 
   async run(model: LoadedModel, inputs: readonly Tensor[], options: RunOptions): Promise<EngineResult> {
-    if (this.#closed) throw new ModelError("cancelled", "the engine is closed");
+    if (this.#closed) throw closedError();
     if (options.signal?.aborted) throw this.#cancelled();
     let inputBytes = 0;
     for (const { data } of inputs) inputBytes += data.length;
@@ -81,6 +85,18 @@ export class EnginePool implements Engine {
     return run.result;
   }
 
+  async preload(models: readonly LoadedModel[]): Promise<PreloadFailure[]> {
+    if (this.#closed) throw closedError();
+    const tries = models.map(async (model) => ({
+      model,
+      error: await this.#preloads.add(this.#stateOf(model)),
+    }));
+    this.#pump();
+    const failures: PreloadFailure[] = [];
+    for (const { model, error } of await Promise.all(tries)) if (error) failures.push({ model, error });
+    return failures;
+  }
+
   stats(): EngineStats {
     const hosts = this.#hosts.slots.map((slot) => slot.stats());
     return {
@@ -96,8 +112,8 @@ export class EnginePool implements Engine {
 
   async close(): Promise<void> {
     this.#closed = true;
-    const error = new ModelError("cancelled", "the engine is closed");
-    this.#rejectWaiting(() => true, error);
+    const error = closedError();
+    this.#giveUp(error);
     for (const slot of this.#hosts.slots)
       for (const { run } of slot.outstanding) if (run) this.#fail(run, error);
     await this.#hosts.close();
@@ -169,6 +185,11 @@ export class EnginePool implements Engine {
     }
   }
 
+  #giveUp(error: ModelError): void {
+    this.#rejectWaiting(() => true, error);
+    this.#preloads.settleAll(error);
+  }
+
   #dropExpired(nowMs: number): void {
     const expired = (run: Run) => nowMs - run.queuedAtMs > this.#limits.maxWaitMs;
     // Both lists are near enough in order of arrival: where the oldest is in time, all are.
@@ -191,6 +212,8 @@ export class EnginePool implements Engine {
     this.#pumping = true;
     try {
       for (const list of [this.#urgent, this.#queue]) if (!this.#placeFrom(list)) return;
+      const early = this.#preloads.next(this.#hosts.slots, performance.now(), this.#limits.maxModelBytes);
+      if (early) void this.#load(early.slot, early.state);
     } finally {
       this.#pumping = false;
     }
@@ -247,36 +270,17 @@ export class EnginePool implements Engine {
   async #load(slot: HostSlot, state: ModelState): Promise<void> {
     slot.loading = state;
     slot.loadingSinceMs = performance.now();
-    const { manifest } = state.model;
-    const limits = this.#limits;
     try {
-      const bytes = manifest.weights.bytes;
-      if (bytes > limits.maxModelBytes) {
-        throw new ModelError("model_unavailable", `${state.label} is larger than an engine host may hold`);
-      }
-      const weights = await readWeights(state.model);
-      await this.#hosts.makeRoom(slot, bytes);
-      const request = {
-        model: state.number,
-        bytes: weights.length,
-        executionProviders: [...(manifest.executionProviders ?? limits.executionProviders)],
-        threads: limits.threads,
-        maxOutputBytes: Math.min(limits.maxOutputBytes, MAX_TENSORS_BYTES),
-      };
-      const reply = await slot.process.load(request, weights);
-      checkGraph(manifest, reply);
-      slot.loaded.set(state, {
-        bytes,
-        usedAtMs: performance.now(),
-        execution: executionRecord(reply, limits.threads),
-      });
+      slot.loaded.set(state, await loadInto(slot, state, this.#hosts, this.#limits));
       slot.loading = undefined;
+      this.#preloads.settle(state, undefined);
     } catch (error) {
       // Where the host died the death decides; only an answer about the model counts against its runs here.
       if (error instanceof ModelError) {
         slot.loading = undefined;
         state.recordLoadFailure(error, performance.now());
         this.#rejectWaiting((run) => run.state === state, error);
+        this.#preloads.settle(state, error);
       } else slot.kill("protocol");
     }
     this.#pump();
@@ -316,6 +320,7 @@ export class EnginePool implements Engine {
     for (const { run } of slot.outstanding.splice(0)) {
       if (run && run !== guilty?.run) this.#again(run);
     }
+    if (slot.loading) this.#preloads.settle(slot.loading, loadDeathError());
     if (culprit?.recordFailure(nowMs)) {
       const refusal = culprit.refusal(nowMs);
       if (refusal) this.#rejectWaiting((run) => run.state === culprit, refusal);
@@ -324,23 +329,8 @@ export class EnginePool implements Engine {
   }
 }
 
-function deathError({ killedFor }: HostSlot, { timeoutMs }: Dispatch): ModelError {
-  if (killedFor === "timeout")
-    return new ModelError("engine_timeout", `the run took longer than ${timeoutMs} ms`);
-  const reason =
-    killedFor === "memory"
-      ? "the run took more memory than a host may have"
-      : "the engine host died during the run";
-  return new ModelError("engine_crashed", reason);
-}
-
-async function readWeights(model: LoadedModel): Promise<Uint8Array> {
-  try {
-    return await model.weights();
-  } catch (cause) {
-    if (cause instanceof ModelError) throw cause;
-    throw new ModelError("model_unavailable", "the model's weights cannot be read", { cause });
-  }
+function closedError(): ModelError {
+  return new ModelError("cancelled", "the engine is closed");
 }
 
 function unreadable(cause: unknown): ModelError {

@@ -3,6 +3,7 @@ import * as ort from "onnxruntime-node";
 import type { Tensor } from "../../receipts/index.ts";
 import type { ExecutionProvider } from "../manifest.ts";
 import { HostError } from "./failure.ts";
+import { bestOfLast, MAX_UNREDUCED_BYTES } from "./reduce.ts";
 import { datatypeOf, fromOrt, toOrt } from "./tensors.ts";
 import type { GraphTensor, LoadReply, LoadRequest } from "./wire.ts";
 
@@ -52,21 +53,27 @@ export class ModelSession {
     };
   }
 
-  /** @throws HostError `model_unavailable`, `input_invalid`, `engine_failed`, `output_invalid`, `output_too_large` */
+  /**
+   * The graph's outputs, those that the manifest reduces replaced by what is left of them.
+   * @throws HostError `model_unavailable`, `input_invalid`, `engine_failed`, `output_invalid`, `output_not_finite`,
+   *   `output_too_large`
+   */
   async run(tensors: readonly Tensor[]): Promise<Tensor[]> {
     const session = this.#session;
     if (session === undefined) throw new HostError("model_unavailable", "the model is not loaded");
     const feeds: Record<string, ort.Tensor> = Object.create(null);
     for (const tensor of tensors) feeds[tensor.name] = toOrt(tensor);
     const results = await session.run(feeds);
+    const { maxOutputBytes, reductions } = this.#request;
+    let wholeBytes = 0;
     let outputBytes = 0;
-    return session.outputNames.map((name) => {
+    return session.outputNames.flatMap((name) => {
       const tensor = fromOrt(name, results[name] as ort.Tensor | undefined);
-      outputBytes += tensor.data.length;
-      if (outputBytes > this.#request.maxOutputBytes) {
-        throw new HostError("output_too_large", `outputs exceed ${this.#request.maxOutputBytes} bytes`);
-      }
-      return tensor;
+      const reduction = reductions.find(({ output }) => output === name);
+      if (reduction) wholeBytes = bounded(wholeBytes + tensor.data.length, MAX_UNREDUCED_BYTES);
+      const left = reduction ? bestOfLast(reduction, tensor) : [tensor];
+      for (const { data } of left) outputBytes = bounded(outputBytes + data.length, maxOutputBytes);
+      return left;
     });
   }
 
@@ -75,6 +82,11 @@ export class ModelSession {
     await this.#session?.release();
     this.#session = undefined;
   }
+}
+
+function bounded(bytes: number, most: number): number {
+  if (bytes > most) throw new HostError("output_too_large", `outputs exceed ${most} bytes`);
+  return bytes;
 }
 
 interface Created {

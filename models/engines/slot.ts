@@ -1,4 +1,5 @@
 /** One place in the pool: a host process, what it has loaded, and the runs that were sent to it, in order. */
+import { ModelError } from "../errors.ts";
 import type { HostStats } from "./engine.ts";
 import type { Execution } from "./execution.ts";
 import type { ModelState } from "./model-state.ts";
@@ -84,4 +85,19 @@ export class HostSlot {
       models: [...this.loaded.keys()].map((state) => state.label),
     };
   }
+}
+
+/** Why the run that a host died of got no answer. */
+export function deathError({ killedFor }: HostSlot, { timeoutMs }: Dispatch): ModelError {
+  if (killedFor === "timeout")
+    return new ModelError("engine_timeout", `the run took longer than ${timeoutMs} ms`);
+  const reason =
+    killedFor === "memory"
+      ? "the run took more memory than a host may have"
+      : "the engine host died during the run";
+  return new ModelError("engine_crashed", reason);
+}
+
+export function loadDeathError(): ModelError {
+  return new ModelError("engine_crashed", "the engine host died, or was killed, while it loaded the model");
 }

@@ -4,7 +4,7 @@
  */
 import { fromUtf8, utf8 } from "../../codec/index.ts";
 import type { Datatype, Tensor } from "../../receipts/index.ts";
-import type { ExecutionProvider } from "../manifest.ts";
+import type { ExecutionProvider, Reduction } from "../manifest.ts";
 import { checkExtent, datatypeOfCode, WIRE_DATATYPES } from "./datatypes.ts";
 
 /** Kinds of request, pool to host. */
@@ -41,7 +41,10 @@ export interface LoadRequest {
   bytes: number;
   executionProviders: ExecutionProvider[];
   threads: number;
+  /** Bound of what is left after the reductions. */
   maxOutputBytes: number;
+  /** The manifest's; each output at most once. */
+  reductions: readonly Reduction[];
 }
 
 export interface GraphTensor {

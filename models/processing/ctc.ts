@@ -1,4 +1,4 @@
-/** Greedy decoding of a CTC recogniser's class probabilities. */
+/** Greedy decoding of a CTC recogniser's best classes. */
 import { fromUtf8, sha256, toHex } from "../../codec/index.ts";
 import { ProcessingError } from "./errors.ts";
 import type { Value } from "./raw.ts";
@@ -45,39 +45,43 @@ function splitLines(asset: Asset, bytes: Uint8Array): string[] {
 }
 
 /**
- * The best class of each step, repeats merged, blanks (class 0) dropped. `characters[0]` stands for the blank.
- * `probability` is the mean over the kept steps, or 0 where no character was read.
- * @throws ProcessingError `shape_mismatch`
+ * The best classes of a line's steps to text: repeats merged, blanks (class 0) dropped. `characters[0]` stands for the
+ * blank. `probability` is the mean over the kept steps, or 0 where no character was read.
+ * @throws ProcessingError `shape_mismatch`, `output_invalid` where an index is of no character
  */
-export function decodeCtc(
-  { shape, data }: Value,
+export function decodeCtcPath(
+  indices: Value,
+  probabilities: Value,
   characters: readonly string[],
 ): { text: string; probability: number } {
-  const classes = characters.length;
-  const steps = data.length / classes;
-  if (shape.at(-1) !== classes || shape.slice(0, -2).some((size) => size !== 1)) {
-    throw new ProcessingError("shape_mismatch", `shape [${shape}] is not one line of ${classes} classes`);
+  const steps = indices.shape.at(-1) ?? 0;
+  if (steps === 0 || steps !== indices.data.length || steps > MAX_STEPS) {
+    throw new ProcessingError(
+      "shape_mismatch",
+      `shape [${indices.shape}] is not one line of at most ${MAX_STEPS} steps`,
+    );
   }
-  if (steps > MAX_STEPS) throw new ProcessingError("shape_mismatch", `more than ${MAX_STEPS} steps`);
+  if (String(probabilities.shape) !== String(indices.shape)) {
+    throw new ProcessingError(
+      "shape_mismatch",
+      `shape [${probabilities.shape}] of the probabilities is not [${indices.shape}]`,
+    );
+  }
   let text = "";
   let sum = 0;
   let kept = 0;
   let last = 0;
-  for (let step = 0; step < steps; step++) {
-    const best = argmax(data.subarray(step * classes, (step + 1) * classes));
+  for (const [step, best] of indices.data.entries()) {
+    const character = characters[best];
+    if (character === undefined) {
+      throw new ProcessingError("output_invalid", `step ${step} is class ${best} of ${characters.length}`);
+    }
     if (best !== 0 && best !== last) {
-      text += characters[best];
-      sum += data[step * classes + best]!;
+      text += character;
+      sum += probabilities.data[step]!;
       kept++;
     }
     last = best;
   }
   return { text, probability: kept === 0 ? 0 : sum / kept };
-}
-
-/** Index of the largest element; the first of equals. */
-export function argmax(values: Float64Array): number {
-  let best = 0;
-  for (let index = 1; index < values.length; index++) if (values[index]! > values[best]!) best = index;
-  return best;
 }

@@ -4,9 +4,9 @@ import { sha256, toHex, utf8 } from "../../codec/index.ts";
 import type { Tensor } from "../../receipts/index.ts";
 import { formatDisplay, postprocess, requiredAssets } from "./postprocess.ts";
 import { processingSchema } from "./schema.ts";
-import type { Post, Processing } from "./schema.ts";
+import type { PathPost, Processing, SinglePost } from "./schema.ts";
 
-const processing = (steps: Post["steps"], result: Post["result"]): Processing =>
+const processing = (steps: SinglePost["steps"], result: SinglePost["result"]): Processing =>
   processingSchema.parse({ pre: null, post: { output: "y", steps, result } });
 const tensor = (shape: number[], ...values: number[]): Tensor => ({
   name: "y",
@@ -79,14 +79,25 @@ describe("argmax", () => {
   });
 });
 
-/** One step a class: certain of it. */
-const steps = (...classes: number[]) =>
-  tensor(
-    [1, classes.length, 5],
-    ...classes.flatMap((best) => [0, 1, 2, 3, 4].map((c) => (c === best ? 0.75 : 0.0625))),
+/** The outputs of one line, each step certain of its class. */
+const line = (...classes: number[]): Tensor[] =>
+  path(
+    [1, classes.length],
+    classes,
+    classes.map(() => 0.75),
   );
+const path = (shape: number[], classes: number[], probabilities: number[]): Tensor[] => [
+  { name: "p", datatype: "FP32", shape, data: new Uint8Array(Float32Array.from(probabilities).buffer) },
+  { name: "i", datatype: "INT32", shape, data: new Uint8Array(Int32Array.from(classes).buffer) },
+];
 
-describe("ctcGreedy", () => {
+const reading = (dictionaryOf: PathPost["result"]["dictionary"]): Processing => {
+  const names = { index: "i", probability: "p" };
+  const result = { as: "ctcPath", ...names, blank: 0, dictionary: dictionaryOf, appendSpace: true };
+  return processingSchema.parse({ pre: null, post: { result } });
+};
+
+describe("ctcPath", () => {
   const dictionary = utf8("a\nb\n字");
   const asset = {
     sha256: toHex(sha256(dictionary)),
@@ -95,11 +106,11 @@ describe("ctcGreedy", () => {
     version: "1.0.0",
     file: "letters.txt",
   };
-  const reader = processing([], { as: "ctcGreedy", blank: 0, dictionary: asset, appendSpace: true });
+  const reader = reading(asset);
   const assets = new Map([[asset.sha256, dictionary]]);
 
   it("merges repeats, drops blanks, and reads the last class as a space", () => {
-    expect(postprocess(reader, [steps(0, 1, 1, 0, 1, 2, 4, 3, 3, 0)], assets)).toEqual({
+    expect(postprocess(reader, line(0, 1, 1, 0, 1, 2, 4, 3, 3, 0), assets)).toEqual({
       kind: "text",
       text: "aab 字",
       probability: 0.75,
@@ -107,7 +118,7 @@ describe("ctcGreedy", () => {
   });
 
   it("reads nothing from blanks alone", () => {
-    expect(postprocess(reader, [steps(0, 0)], assets)).toEqual({ kind: "text", text: "", probability: 0 });
+    expect(postprocess(reader, line(0, 0), assets)).toEqual({ kind: "text", text: "", probability: 0 });
   });
 
   it("reads back every text that is spelled out with blanks between", () => {
@@ -115,7 +126,7 @@ describe("ctcGreedy", () => {
       fc.property(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 20 }), (classes) => {
         const text = classes.map((index) => ["", "a", "b", "字", " "][index]).join("");
         expect(
-          postprocess(reader, [steps(...classes.flatMap((index) => [index, index, 0]))], assets),
+          postprocess(reader, line(...classes.flatMap((index) => [index, index, 0])), assets),
         ).toMatchObject({ text });
       }),
     );
@@ -124,28 +135,44 @@ describe("ctcGreedy", () => {
   it("names the file it needs, and takes no other", () => {
     expect(requiredAssets(reader)).toEqual([asset]);
     expect(requiredAssets(labels)).toEqual([]);
-    expect(() => postprocess(reader, [steps(1)])).toThrow(code("asset_missing"));
+    expect(() => postprocess(reader, line(1))).toThrow(code("asset_missing"));
     const forged = new Map([[asset.sha256, utf8("b\na\n字")]]);
-    expect(() => postprocess(reader, [steps(1)], forged)).toThrow(code("asset_digest_mismatch"));
+    expect(() => postprocess(reader, line(1), forged)).toThrow(code("asset_digest_mismatch"));
   });
 
   it("bounds what a dictionary and an output can make it write", () => {
     const long = utf8(`a\nb\n${"c".repeat(33)}`);
     const dictionaryOf = { ...asset, sha256: toHex(sha256(long)), bytes: long.length };
-    const wordy = processing([], { as: "ctcGreedy", blank: 0, dictionary: dictionaryOf, appendSpace: true });
-    const found = () => postprocess(wordy, [steps(1)], new Map([[dictionaryOf.sha256, long]]));
+    const wordy = reading(dictionaryOf);
+    const found = () => postprocess(wordy, line(1), new Map([[dictionaryOf.sha256, long]]));
     expect(found).toThrow(code("asset_invalid"));
-    const endless = { ...tensor([1, 65_537, 5]), data: new Uint8Array(65_537 * 20) };
-    expect(() => postprocess(reader, [endless], assets)).toThrow(code("shape_mismatch"));
+    const endless = Array<number>(65_537).fill(0);
+    const read = () => postprocess(reader, path([1, 65_537], endless, endless), assets);
+    expect(read).toThrow(code("shape_mismatch"));
   });
 
-  it.each([[[2, 1, 5]], [[10]], [[1, 2, 1, 5]]])(
-    "takes one line of its own classes, not shape %j",
-    (shape) => {
-      const output = tensor(shape, ...Array<number>(10).fill(0.1));
-      expect(() => postprocess(reader, [output], assets)).toThrow(code("shape_mismatch"));
-    },
-  );
+  it("takes the mean of the kept steps' probabilities", () => {
+    const outputs = path([4], [1, 1, 0, 2], [0.5, 0.125, 0.125, 1]);
+    expect(postprocess(reader, outputs, assets)).toEqual({ kind: "text", text: "ab", probability: 0.75 });
+  });
+
+  it.each([[[2, 5]], [[10, 1]], [[1, 2, 5]], [[2, 1, 5]]])("takes one line, not shape %j", (shape) => {
+    const outputs = path(shape, Array<number>(10).fill(1), Array<number>(10).fill(0.1));
+    expect(() => postprocess(reader, outputs, assets)).toThrow(code("shape_mismatch"));
+  });
+
+  it.each<[string, Tensor[]]>([
+    ["shape_mismatch", [line(1, 2)[0]!, line(1)[1]!]],
+    ["shape_mismatch", [path([2], [1, 2], [1, 1])[0]!, line(1, 2)[1]!]],
+    ["output_missing", [line(1)[0]!]],
+    ["output_missing", [line(1)[1]!]],
+    ["output_invalid", line(5)],
+    ["output_invalid", line(-1)],
+    ["output_invalid", [line(1)[0]!, { ...tensor([1, 1], 0.5), name: "i" }]],
+    ["value_not_finite", path([1], [1], [Number.NaN])],
+  ])("gives %s for outputs that do not fit (case %#)", (wanted, outputs) => {
+    expect(() => postprocess(reader, outputs, assets)).toThrow(code(wanted));
+  });
 });
 
 describe("an output that does not fit", () => {
@@ -171,7 +198,7 @@ describe("an output that does not fit", () => {
 
 describe("formatDisplay", () => {
   it("keeps to one line without control characters", () => {
-    const line = formatDisplay({ kind: "text", text: "a\u001b[31m\nb\u0000", probability: 0.5 });
-    expect(line).toBe('"a\u{fffd}[31m\u{fffd}b\u{fffd}" (mean character probability 50.0 %)');
+    const shown = formatDisplay({ kind: "text", text: "a\u001b[31m\nb\u0000", probability: 0.5 });
+    expect(shown).toBe('"a\u{fffd}[31m\u{fffd}b\u{fffd}" (mean character probability 50.0 %)');
   });
 });

@@ -1,9 +1,9 @@
 import type { Tensor } from "../../receipts/index.ts";
-import { argmax, decodeCtc, readDictionary } from "./ctc.ts";
+import { decodeCtcPath, readDictionary } from "./ctc.ts";
 import type { Assets } from "./ctc.ts";
 import { ProcessingError } from "./errors.ts";
 import type { Value } from "./raw.ts";
-import type { Asset, Post, Processing } from "./schema.ts";
+import type { Asset, PathPost, Processing, SinglePost } from "./schema.ts";
 import { unpackTensor } from "./tensors.ts";
 
 /** What a person is shown. `probability` is that of `of`, which for a threshold need not be `label`. */
@@ -13,7 +13,7 @@ export type Display =
 
 /** Files that {@link postprocess} must be given. */
 export function requiredAssets({ post }: Processing): Asset[] {
-  return post?.result.as === "ctcGreedy" ? [post.result.dictionary] : [];
+  return post?.result.as === "ctcPath" ? [post.result.dictionary] : [];
 }
 
 /**
@@ -28,11 +28,10 @@ export function postprocess(
 ): Display {
   const { post } = processing;
   if (post === null) throw new ProcessingError("processing_absent", "the model gives tensors only");
-  const output = outputs.find(({ name }) => name === post.output);
-  if (output === undefined) throw new ProcessingError("output_missing", `output "${post.output}" is missing`);
-  let value = unpackTensor(output);
+  if (!("steps" in post)) return readPath(post.result, outputs, assets);
+  let value = unpackTensor(findOutput(outputs, post.output));
   for (const { op } of post.steps) value = op === "sigmoid" ? sigmoid(value) : softmax(value);
-  return readResult(post.result, value, assets);
+  return readLabel(post.result, value);
 }
 
 /** One line, free of control characters. */
@@ -45,15 +44,21 @@ export function formatDisplay(display: Display): string {
   return line.replace(/\p{Cc}/gu, "\u{fffd}");
 }
 
-function readResult(result: Post["result"], value: Value, assets: Assets): Display {
-  if (result.as === "ctcGreedy") {
-    const characters = [
-      "",
-      ...readDictionary(result.dictionary, assets),
-      ...(result.appendSpace ? [" "] : []),
-    ];
-    return { kind: "text", ...decodeCtc(value, characters) };
-  }
+function findOutput(outputs: readonly Tensor[], wanted: string): Tensor {
+  const output = outputs.find(({ name }) => name === wanted);
+  if (output === undefined) throw new ProcessingError("output_missing", `output "${wanted}" is missing`);
+  return output;
+}
+
+function readPath(result: PathPost["result"], outputs: readonly Tensor[], assets: Assets): Display {
+  const [indices, probabilities] = [result.index, result.probability].map((name) =>
+    unpackTensor(findOutput(outputs, name)),
+  );
+  const characters = ["", ...readDictionary(result.dictionary, assets), ...(result.appendSpace ? [" "] : [])];
+  return { kind: "text", ...decodeCtcPath(indices!, probabilities!, characters) };
+}
+
+function readLabel(result: SinglePost["result"], value: Value): Display {
   const expected = result.as === "argmax" ? result.labels.length : 1;
   if (value.data.length !== expected) {
     throw new ProcessingError("shape_mismatch", `shape [${value.shape}] does not hold ${expected} numbers`);
@@ -66,6 +71,13 @@ function readResult(result: Post["result"], value: Value, assets: Assets): Displ
   const probability = value.data[0]!;
   const label = probability >= result.threshold ? result.atOrAbove : result.below;
   return { kind: "label", label, of: result.of, probability };
+}
+
+/** Index of the largest element; the first of equals. */
+function argmax(values: Float64Array): number {
+  let best = 0;
+  for (let index = 1; index < values.length; index++) if (values[index]! > values[best]!) best = index;
+  return best;
 }
 
 function sigmoid({ shape, data }: Value): Value {

@@ -10,9 +10,22 @@ const good = {
   post: { output: "y", steps: [{ op: "sigmoid" }], result: { as: "argmax", labels: ["no", "yes"] } },
 };
 
+const path = {
+  as: "ctcPath",
+  index: "i",
+  probability: "p",
+  blank: 0,
+  dictionary: { sha256: "00".repeat(32), bytes: 1, package: "letters", version: "1", file: "letters.txt" },
+  appendSpace: true,
+};
+
 describe("processingSchema", () => {
   it("takes a description, and none", () => {
     expect(processingSchema.parse(good)).toEqual(good);
+    expect(processingSchema.parse({ pre: null, post: { result: path } })).toEqual({
+      pre: null,
+      post: { result: path },
+    });
     expect(processingSchema.parse({ pre: null, post: null })).toEqual({ pre: null, post: null });
   });
 
@@ -33,6 +46,13 @@ describe("processingSchema", () => {
     { ...good, pre: { ...good.pre, tensors: [good.pre.tensors[0], good.pre.tensors[0]] } },
     { ...good, pre: { ...good.pre, tensors: [{ ...good.pre.tensors[0], shape: [-1, -1] }] } },
     { ...good, post: { ...good.post, result: { as: "argmax", labels: ["one"] } } },
+    { ...good, post: { ...good.post, result: path } },
+    { ...good, post: { result: good.post.result } },
+    { ...good, post: { output: "y", result: path } },
+    { ...good, post: { result: { ...path, as: "ctcGreedy" } } },
+    { ...good, post: { result: { ...path, blank: 1 } } },
+    { ...good, post: { result: { ...path, probability: undefined } } },
+    { ...good, post: { result: { ...path, dictionary: { ...path.dictionary, file: "../up" } } } },
     { ...good, post: { ...good.post, steps: Array.from({ length: 5 }, () => ({ op: "sigmoid" })) } },
   ])("refuses case %#", (bad) => {
     expect(processingSchema.safeParse(bad).success).toBe(false);

@@ -138,19 +138,10 @@ const resultSchema = z.discriminatedUnion("as", [
   }),
   /** The label of the largest number; the first of equals. */
   z.strictObject({ as: z.literal("argmax"), labels: z.array(text(128)).min(2).max(MAX_FEATURES) }),
-  /**
-   * Greedy CTC over `[step, class]` (or `[1, step, class]`): repeats merged, blanks dropped. Classes are the blank,
-   * then the dictionary's lines, then a space where `appendSpace`.
-   */
-  z.strictObject({
-    as: z.literal("ctcGreedy"),
-    blank: z.literal(0),
-    dictionary: assetSchema,
-    appendSpace: z.boolean(),
-  }),
 ]);
 
-const postSchema = z.strictObject({
+/** One output tensor, taken through the steps. */
+const singleSchema = z.strictObject({
   /** The output tensor that is read. */
   output: text(256),
   steps: z
@@ -165,11 +156,29 @@ const postSchema = z.strictObject({
   result: resultSchema,
 });
 
+const pathSchema = z.strictObject({
+  /**
+   * Greedy CTC over the best class of each step and its probability, two outputs of shape `[step]` or `[1, step]`:
+   * repeats merged, blanks dropped. Classes are the blank, then the dictionary's lines, then a space where `appendSpace`.
+   */
+  result: z.strictObject({
+    as: z.literal("ctcPath"),
+    index: text(256),
+    probability: text(256),
+    blank: z.literal(0),
+    dictionary: assetSchema,
+    appendSpace: z.boolean(),
+  }),
+});
+
+const postSchema = z.union([singleSchema, pathSchema]);
+
 /** Null where a model takes or gives tensors only. */
 export const processingSchema = z.strictObject({ pre: preSchema.nullable(), post: postSchema.nullable() });
 
 export type Processing = z.infer<typeof processingSchema>;
 export type Pre = z.infer<typeof preSchema>;
 export type PreStep = Pre["steps"][number];
-export type Post = z.infer<typeof postSchema>;
+export type SinglePost = z.infer<typeof singleSchema>;
+export type PathPost = z.infer<typeof pathSchema>;
 export type Asset = z.infer<typeof assetSchema>;

@@ -81,6 +81,22 @@ export function layerModel(changes?: Changes): LoadedModel {
   return build("layer", content, changes);
 }
 
+/** `y = x`, FP32 `[n, c]` (open as ONNX names go), of which the engine leaves `index` and `value` of each row's best. */
+export function bestModel(changes?: Changes): LoadedModel {
+  const content: Graph = {
+    nodes: [{ op: "Identity", inputs: ["x"], outputs: ["y"] }],
+    inputs: [{ name: "x", datatype: "FP32", shape: ["n", "c"] }],
+    outputs: [{ name: "y", datatype: "FP32", shape: ["n", "c"] }],
+  };
+  const weights = model(content);
+  const outputs = [
+    tensorSpec({ name: "index", datatype: "INT32", shape: ["n"] }),
+    tensorSpec({ name: "value", datatype: "FP32", shape: ["n"] }),
+  ];
+  const reduce = [{ output: "y", op: "bestOfLast" as const, index: "index", value: "value" }];
+  return loadedModel({ ...manifestFor("best", content, weights), outputs, reduce, ...changes }, weights);
+}
+
 /** Adds 1 to x (FP32, `[1]`) `trips` (INT64, `[1]`) times, one by one: some ten million times a second or so at best. */
 export function loopModel(changes?: Changes): LoadedModel {
   const body = graph({

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { bestOfLast } from "../engines/reduce.ts";
 import { parseManifest } from "../manifest.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Display } from "../processing/index.ts";
@@ -21,13 +22,11 @@ export interface Expected {
   displayTolerance: number;
 }
 
-/** All elements in `data`, or some of a large output in `samples` as [flat index, value]. */
 export interface ExpectedOutput {
   name: string;
-  datatype: "FP32";
+  datatype: "FP32" | "INT32";
   shape: number[];
-  data?: number[];
-  samples?: [number, number][];
+  data: number[];
   tolerance: number;
 }
 
@@ -52,23 +51,30 @@ export async function createSession(weights: Uint8Array): Promise<InferenceSessi
   });
 }
 
-/** FP32 and INT64 only: all that the zoo's models take and give. */
-export async function run(session: InferenceSession, inputs: readonly Tensor[]): Promise<Tensor[]> {
+/** Outputs as the manifest has them. The zoo's models take FP32 and INT64 only; their graphs give FP32. */
+export async function run(
+  { reduce = [] }: Manifest,
+  session: InferenceSession,
+  inputs: readonly Tensor[],
+): Promise<Tensor[]> {
   const feeds = Object.fromEntries(inputs.map((tensor) => [tensor.name, toOrt(tensor)]));
   const results = await session.run(feeds);
-  return Object.entries(results).map(([name, { data, dims }]) => {
+  return Object.entries(results).flatMap(([name, { data, dims }]) => {
     if (!(data instanceof Float32Array)) throw new TypeError(`output ${name} is not FP32`);
-    return {
-      name,
-      datatype: "FP32",
-      shape: [...dims],
-      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    };
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const tensor: Tensor = { name, datatype: "FP32", shape: [...dims], data: bytes };
+    const reduction = reduce.find(({ output }) => output === name);
+    return reduction ? bestOfLast(reduction, tensor) : [tensor];
   });
 }
 
 export function floats({ data }: Tensor): Float32Array {
   return new Float32Array(data.slice().buffer);
+}
+
+/** The numbers of an FP32 or INT32 tensor. */
+export function numbers(tensor: Tensor): Float32Array | Int32Array {
+  return tensor.datatype === "INT32" ? new Int32Array(tensor.data.slice().buffer) : floats(tensor);
 }
 
 function toOrt({ datatype, shape, data }: Tensor): OrtTensor {

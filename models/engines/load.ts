@@ -1,0 +1,49 @@
+/** A model's way into a host: weights read, room made, sent over, and the graph held against the manifest. */
+import { ModelError } from "../errors.ts";
+import type { LoadedModel } from "./engine.ts";
+import { executionRecord } from "./execution.ts";
+import { checkGraph } from "./graph.ts";
+import type { Hosts } from "./hosts.ts";
+import type { ModelState } from "./model-state.ts";
+import type { Limits } from "./options.ts";
+import type { HostSlot, Loaded } from "./slot.ts";
+import { MAX_TENSORS_BYTES } from "./wire.ts";
+
+/**
+ * @throws ModelError where something about the model is at fault, `graph_mismatch` included; any other error is the
+ *   host's
+ */
+export async function loadInto(
+  slot: HostSlot,
+  state: ModelState,
+  hosts: Pick<Hosts, "makeRoom">,
+  limits: Limits,
+): Promise<Loaded> {
+  const { manifest } = state.model;
+  const { bytes } = manifest.weights;
+  if (bytes > limits.maxModelBytes) {
+    throw new ModelError("model_unavailable", `${state.label} is larger than an engine host may hold`);
+  }
+  const weights = await readWeights(state.model);
+  await hosts.makeRoom(slot, bytes);
+  const request = {
+    model: state.number,
+    bytes: weights.length,
+    executionProviders: [...(manifest.executionProviders ?? limits.executionProviders)],
+    threads: limits.threads,
+    maxOutputBytes: Math.min(limits.maxOutputBytes, MAX_TENSORS_BYTES),
+    reductions: manifest.reduce ?? [],
+  };
+  const reply = await slot.process.load(request, weights);
+  checkGraph(manifest, reply);
+  return { bytes, usedAtMs: performance.now(), execution: executionRecord(reply, limits.threads) };
+}
+
+async function readWeights(model: LoadedModel): Promise<Uint8Array> {
+  try {
+    return await model.weights();
+  } catch (cause) {
+    if (cause instanceof ModelError) throw cause;
+    throw new ModelError("model_unavailable", "the model's weights cannot be read", { cause });
+  }
+}
