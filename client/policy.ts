@@ -30,6 +30,6 @@ function codeIdentity(
   allowSimulated: boolean,
   allowUncheckedCode: boolean,
 ): AppraisalPolicy["codeIdentity"] {
-  if (allowUncheckedCode) return "reported";
+  if (allowUncheckedCode || base.codeIdentity === "reported") return "reported";
   return allowSimulated ? "reportedIfSimulated" : base.codeIdentity;
 }

@@ -10,6 +10,7 @@ export type VerificationCode =
   | FieldCode
   | "signature_mismatch"
   | "signature_invalid"
+  | "signature_high_s"
   | "signer_not_in_keyset"
   | "keyset_invalid"
   | "keyset_expired"

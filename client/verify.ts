@@ -17,7 +17,7 @@ import { bodies } from "./steps/bodies.ts";
 import type { Context, Expectations, KeysetContext, Step } from "./steps/context.ts";
 import { audience, execution, model, policy } from "./steps/documents.ts";
 import { evidence, freshness, inclusion, keyset, keysetLog, keysetStatement } from "./steps/keyset.ts";
-import { fields, signature, signer, time } from "./steps/statement.ts";
+import { CLOCK_SKEW_MS, complete, fields, signature, signer, time } from "./steps/statement.ts";
 import { StepFailure, type StepResult, type Verification } from "./verification.ts";
 
 const KEYSET_STEPS: readonly Step<KeysetContext>[] = [
@@ -38,6 +38,7 @@ const RECEIPT_STEPS: readonly Step[] = [
   keysetLog,
   evidence,
   freshness,
+  complete,
   model,
   policy,
   execution,
@@ -70,6 +71,7 @@ export function verifyReceipt(bundle: ReceiptBundle, options: VerifyOptions): Ve
   const { keysetDigest, issuedAtMs } = bundle.statement;
   const context: Context = {
     ...keysetContext(bundle, keysetDigest, Number(issuedAtMs), options),
+    clockSkewMs: 0,
     bundle,
     privatePart: options.privatePart,
     expect: options.expect ?? {},
@@ -93,7 +95,17 @@ function keysetContext(
   atMs: number,
   { now, policy: wanted, fresh, cache }: CommonOptions,
 ): KeysetContext {
-  return { record, keysetDigest, atMs, policy: appraisalPolicy(wanted ?? {}), now, fresh, cache, claims: [] };
+  return {
+    record,
+    keysetDigest,
+    atMs,
+    clockSkewMs: CLOCK_SKEW_MS,
+    policy: appraisalPolicy(wanted ?? {}),
+    now,
+    fresh,
+    cache,
+    claims: [],
+  };
 }
 
 function runSteps<C extends KeysetContext>(list: readonly Step<C>[], context: C): Verification {

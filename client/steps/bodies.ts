@@ -5,6 +5,8 @@ import {
   OipError,
   parseInferRequest,
   parseInferResponse,
+  selectOutputs,
+  type InferRequest,
   type Manifest,
 } from "../../models/client.ts";
 import {
@@ -35,19 +37,33 @@ function reading<T>(code: VerificationCode, read: () => T): T {
   }
 }
 
-/** Outputs in the manifest's order, which the output digest is over. */
-function inManifestOrder(manifest: Manifest, outputs: Tensor[]): Tensor[] {
+/**
+ * Outputs in the manifest's order, which the output digest is over: those that were asked for, and no other, since what
+ * is not the model's would be in no digest but the body's.
+ * @throws StepFailure `output_invalid`
+ */
+function inManifestOrder(manifest: Manifest, request: InferRequest, outputs: Tensor[]): Tensor[] {
+  const wanted = new Set(selectOutputs(manifest.outputs, request).map(({ tensor }) => tensor.name));
+  if (outputs.length !== wanted.size || outputs.some(({ name }) => !wanted.has(name))) {
+    throw new StepFailure("output_invalid", "the response's outputs are not those asked for");
+  }
   return manifest.outputs.flatMap(({ name }) => outputs.filter((output) => output.name === name));
 }
 
-function compare(context: Context, field: string, computed: Uint8Array, what: string): void {
+function compare(
+  context: Context,
+  field: string,
+  computed: Uint8Array,
+  what: string,
+  value = "matches yours",
+): void {
   const signed: unknown = Reflect.get(context.bundle.statement, field);
   if (!(signed instanceof Uint8Array) || !equal(signed, computed)) {
     throw new StepFailure(fieldCode(field), `the statement is about another ${what}`);
   }
   context.claims.push({
     claim: what,
-    value: "matches yours",
+    value,
     status: "verified",
     source: attestedSource(context),
   });
@@ -74,23 +90,23 @@ export const bodies: Step = {
     const { salt } = privatePart;
     const request = bodyOf(privatePart, "request");
     const response = bodyOf(privatePart, "response");
-    compare(context, "requester", requesterDigest(salt, privatePart.requester), "requester");
+    const { requester } = privatePart;
+    compare(context, "requester", requesterDigest(salt, requester), "requester", requester);
     compare(context, "requestDigest", requestDigest(salt, request.bytes), "request body");
-    const { inputs } = reading("request_invalid", () =>
-      parseInferRequest(request.bytes, request.headerLength),
-    );
-    const canonical = reading("input_invalid", () => canonicalTensors(inputs));
+    const asked = reading("request_invalid", () => parseInferRequest(request.bytes, request.headerLength));
+    const canonical = reading("input_invalid", () => canonicalTensors(asked.inputs));
     compare(context, "inputCommitment", inputCommitment(salt, canonical), "input");
     compare(context, "responseDigest", responseDigest(salt, response.bytes), "response body");
     if (bundle.type === "Aborted") return "requester, request, input and what was sent of the response match";
     const answer = reading("response_invalid", () =>
       parseInferResponse(response.bytes, response.headerLength),
     );
-    if (answer.modelName !== manifest!.name) {
+    const { name, version, outputKind } = manifest!;
+    if (answer.modelName !== name || (answer.modelVersion ?? version) !== version) {
       throw new StepFailure("response_invalid", "the response names another model than the receipt");
     }
     const encoded = reading("output_invalid", () =>
-      encodeOutput(manifest!.outputKind, inManifestOrder(manifest!, answer.outputs)),
+      encodeOutput(outputKind, inManifestOrder(manifest!, asked, answer.outputs)),
     );
     compare(context, "outputDigest", outputDigest(salt, encoded), "output");
     return "requester, request, input, response and output match";

@@ -26,6 +26,8 @@ export interface KeysetContext {
   readonly keysetDigest: Uint8Array;
   /** When it must have been good. */
   readonly atMs: number;
+  /** How far `atMs` may be before the keyset's own start, where two clocks are compared. */
+  readonly clockSkewMs: number;
   readonly policy: AppraisalPolicy;
   readonly now: Date;
   /** Evidence, and the verifier's own 32-byte nonce that it must be over. */

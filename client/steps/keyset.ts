@@ -46,7 +46,7 @@ export const keyset: Step<KeysetContext> = {
 /** The `Keyset` statement is about this keyset, this evidence and these endorsements, and its own key signed it. */
 export const keysetStatement: Step<KeysetContext> = {
   name: "keyset statement",
-  run({ record, keysetDigest: wanted, keyset: document, atMs }) {
+  run({ record, keysetDigest: wanted, keyset: document, atMs, clockSkewMs }) {
     const { statement, signature } = record.keysetStatement;
     if (!equal(statement.keysetDigest, wanted)) {
       throw new StepFailure("keyset_statement_mismatch", "the Keyset statement is about another keyset");
@@ -66,8 +66,14 @@ export const keysetStatement: Step<KeysetContext> = {
         "the endorsements are not those that were stated",
       );
     }
-    if (BigInt(atMs) < statement.notBeforeMs || BigInt(atMs) > statement.notAfterMs) {
-      throw new StepFailure("issued_outside_keyset", "the statement was issued outside the keyset's time");
+    if (BigInt(atMs + clockSkewMs) < statement.notBeforeMs || BigInt(atMs) > statement.notAfterMs) {
+      throw new StepFailure(
+        "issued_outside_keyset",
+        "this is outside the time that was stated for the keyset",
+      );
+    }
+    if (atMs > document!.notAfterSeconds * 1000) {
+      throw new StepFailure("keyset_expired", "the keyset has ended");
     }
     return "evidence and endorsements are those stated for the keyset";
   },
@@ -129,6 +135,8 @@ function appraiseFor(context: KeysetContext, given: NoncedEvidence, now: Date): 
     expectedReportData,
     cache,
   });
+  // Also where it is refused, and where fresh evidence is simulated and logged evidence is not: then the whole is.
+  if (!context.appraisal || appraisal.simulated) context.appraisal = appraisal;
   if (appraisal.verdict === "rejected") {
     throw new StepFailure({ appraisal: appraisal.code }, appraisal.message);
   }
@@ -140,7 +148,6 @@ export const evidence: Step<KeysetContext> = {
   name: "evidence",
   run(context) {
     const appraisal = appraiseFor(context, context.record.evidence, new Date(context.atMs));
-    context.appraisal = appraisal;
     const source = attestedSource(context);
     const { tcbStatus, codeIdentity } = appraisal;
     context.claims.push(
