@@ -78,7 +78,9 @@ export function appraiseDcap(evidence: Evidence, endorsements: unknown, context:
     }
     return parsed;
   });
-  const collateral = parseCollateral(endorsements);
+  const collateral = checks.run("endorsements_format", "collateral is complete", () =>
+    parseCollateral(endorsements),
+  );
   const verified = verifyQuote(quote, collateral, { roots: knownRoots(policy), nowSeconds, checks, cache });
   findings.simulated = verified.root.simulated;
   findings.reportData = new Uint8Array(quote.body.reportData);

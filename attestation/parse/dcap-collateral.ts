@@ -115,7 +115,8 @@ export interface QeIdentity extends Dated {
   readonly levels: readonly IsvLevel[];
 }
 
-const MAX_MEMBER_LENGTH = 1 << 20;
+/** Characters; several times what Intel publishes, and little enough to be read in milliseconds. */
+const MAX_LENGTHS = { chain: 1 << 15, crl: 1 << 18, document: 1 << 16, signature: 128 } as const;
 const MAX_LEVELS = 256;
 const MAX_ADVISORIES = 256;
 
@@ -306,9 +307,12 @@ export function parseQeIdentity(text: string): QeIdentity {
 
 /**
  * Collateral from parsed JSON; members that are not of it are left out.
- * @throws AttestationError `collateral_malformed`
+ * @throws AttestationError `collateral_missing` where there is none, `collateral_malformed`
  */
 export function parseCollateral(value: unknown): DcapCollateral {
+  if (value === undefined || value === null) {
+    throw new AttestationError("collateral_missing", "a quote cannot be verified without collateral");
+  }
   try {
     const object = objectOf(value, "collateral");
     const members: Record<string, string> = {};
@@ -324,8 +328,14 @@ export function parseCollateral(value: unknown): DcapCollateral {
   }
 }
 
+function maxLengthOf(name: string): number {
+  if (name.endsWith("_chain")) return MAX_LENGTHS.chain;
+  if (name.endsWith("_crl")) return MAX_LENGTHS.crl;
+  return name.endsWith("_signature") ? MAX_LENGTHS.signature : MAX_LENGTHS.document;
+}
+
 function boundedText(object: JsonObject, name: string): string {
   const text = textOf(object, name);
-  if (text.length > MAX_MEMBER_LENGTH) throw new Malformed(`${name} is too long`);
+  if (text.length > maxLengthOf(name)) throw new Malformed(`${name} is too long`);
   return text;
 }

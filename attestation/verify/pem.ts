@@ -18,7 +18,7 @@ for (const [value, character] of [
 const BEGIN = "-----BEGIN ";
 const END = "-----END ";
 const MAX_BLOCKS = 16;
-const MAX_TEXT_LENGTH = 1 << 20;
+const MAX_TEXT_LENGTH = 1 << 17;
 
 function isSpace(code: number): boolean {
   return MEANINGS[code & 0xff] === SPACE && code < 256;

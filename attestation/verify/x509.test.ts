@@ -212,7 +212,7 @@ describe("PEM", () => {
     ["too much padding", pem("CERTIFICATE", Uint8Array.of(1, 2, 3)).replace("AQID", "AQID====")],
     ["unused bits set", pem("CERTIFICATE", Uint8Array.of(1)).replace("AQ==", "AR==")],
     ["17 blocks", text.repeat(17)],
-    ["too long a text", " ".repeat((1 << 20) + 1)],
+    ["too long a text", " ".repeat((1 << 17) + 1)],
   ])("%s is refused", (_name, bad) => {
     expect(() => parsePem(bad)).toThrow(expect.objectContaining({ code: "der_value" }));
   });

@@ -97,7 +97,7 @@ export const OID = {
 } as const;
 
 const MAX_CERTIFICATE_BYTES = 16_384;
-const MAX_CRL_BYTES = 1 << 20;
+const MAX_CRL_BYTES = 1 << 18;
 const MAX_EXTENSIONS = 32;
 
 /** Equality of public bytes. */
@@ -294,7 +294,7 @@ function readRevoked(list: DerReader): Crl["revoked"] {
 }
 
 /**
- * One version 2 CRL in DER, of at most 1 MiB, with a nextUpdate. Signature and dates are not checked.
+ * One version 2 CRL in DER, of at most 256 KiB, with a nextUpdate. Signature and dates are not checked.
  * @throws X509Error `crl_malformed`; `crl_critical_extension` for a critical extension of an entry
  */
 export function parseCrl(der: Uint8Array): Crl {
