@@ -12,6 +12,7 @@ import { banner } from "./banner.ts";
 import { CheckpointFeed } from "./checkpoint-feed.ts";
 import { checkpointStore } from "./checkpoint-store.ts";
 import { Checkpoints, startCheckpointJob } from "./checkpoints.ts";
+import { createWitnessing } from "./cosigned-store.ts";
 import { ConfigError, parseConfig, type Config } from "./config.ts";
 import {
   ApiKeyFinder,
@@ -102,6 +103,17 @@ async function serve(config: Config, services: Services, cleanup: Cleanup): Prom
   return config.publicUrl ?? `http://${host}:${listener.port}`;
 }
 
+/** In the background: a first request need not wait for its model, and a model that does not load tells so early. */
+async function preload(engine: EnginePool, models: ModelRegistry, log: Logger): Promise<void> {
+  try {
+    for (const { model, error } of await engine.preload(models.list())) {
+      log.warn({ err: error, model: model.manifest.name }, "a model does not load");
+    }
+  } catch (error) {
+    log.debug({ err: error }, "preloading ended early");
+  }
+}
+
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
   const attestation = chooseAttestation(config);
   const { database, appender, tree } = await openStore(config, log, cleanup);
@@ -113,9 +125,11 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     executionProviders: config.executionProviders as ExecutionProvider[],
   });
   cleanup("engine", () => engine.close());
+  void preload(engine, models, log);
 
   const feed = new CheckpointFeed();
-  const checkpoints = new Checkpoints(checkpointStore(database, tree, feed));
+  const witnessing = createWitnessing(config, { database, tree, log });
+  const checkpoints = new Checkpoints(checkpointStore(database, tree, feed), witnessing);
   const attester = createAttester(attestation as "simulated");
   const keeper = await Keeper.start({
     keyDirectory: config.vaultDirectory,
@@ -179,7 +193,7 @@ async function main(): Promise<number> {
   const undo: { name: string; undo: () => Promise<unknown> }[] = [];
   const asked = Promise.withResolvers<void>();
   let stopping = false;
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
       if (!stopping) log.info({ signal }, "stopping");
       stopping = true;
