@@ -146,7 +146,11 @@ test.each(COLLATERAL_MEMBERS)("%s", (member) => {
     expect(change(value), String(value)).toBe("collateral_malformed");
 });
 
-test.each([null, undefined, 1, "text", [], () => 0])("collateral that is %s", (value) => {
+test.each([null, undefined])("collateral that is %s", (value) => {
+  expect(codeOf(value)).toBe("collateral_missing");
+});
+
+test.each([1, "text", [], () => 0])("collateral that is %s", (value) => {
   expect(codeOf(value)).toBe("collateral_malformed");
 });
 

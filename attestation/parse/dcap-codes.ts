@@ -17,6 +17,7 @@ export type QuoteErrorCode =
 
 /** The collateral's bytes are not collateral that is understood. */
 export type CollateralErrorCode =
+  | "collateral_missing"
   | "collateral_malformed"
   | "tcb_info_malformed"
   | "qe_identity_malformed"
