@@ -59,7 +59,8 @@ export interface Parts {
 
 export function assemble(parts: Parts): Services {
   const { config, database, models, engine, sessions } = parts;
-  const keysets = new KeysetRecords(database, parts.tree, config.logOrigin);
+  const witnesses = config.witnesses?.length ?? 0;
+  const keysets = new KeysetRecords(database, parts.tree, config.logOrigin, witnesses);
   return {
     version: parts.version,
     limits: {
@@ -101,6 +102,7 @@ export function assemble(parts: Parts): Services {
       tree: parts.tree,
       feed: parts.feed,
       origin: config.logOrigin,
+      witnesses,
     }),
     health: createHealth({
       database,

@@ -2,7 +2,9 @@
 import { toHex0x } from "../codec/index.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { CheckpointStore } from "./checkpoints.ts";
+import { storeCosignatures } from "./cosigned-store.ts";
 import { latestCheckpoint, putCheckpoint, type Database, type LogTree } from "./db/index.ts";
+import { cosignatureLines } from "./witnessing.ts";
 
 export function checkpointStore(database: Database, tree: LogTree, feed: CheckpointFeed): CheckpointStore {
   return {
@@ -10,7 +12,10 @@ export function checkpointStore(database: Database, tree: LogTree, feed: Checkpo
     consistencyProof: (first, second) => tree.consistencyProof(first, second),
     latest: () => latestCheckpoint(database),
     async put({ size, root, note, eip712 }) {
-      await putCheckpoint(database, { size, root, note, eip712: JSON.stringify(eip712, plain) });
+      const row = { size, root, note, eip712: JSON.stringify(eip712, plain) };
+      // Where another replica stored its own of this size, what this one's witnesses signed is added to it.
+      if (!(await putCheckpoint(database, row)))
+        await storeCosignatures(database, note, cosignatureLines(note));
       feed.publish(size);
     },
   };

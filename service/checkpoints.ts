@@ -1,9 +1,10 @@
 /**
  * Signed log heads. One at a time a process: read the head, ask the vault what it signed last, prove that the one
- * extends the other, store what comes back. A crash between signing and storing costs nothing: the next one extends it.
+ * extends the other, have log witnesses cosign it, store what comes back. A crash between signing and storing costs nothing: the next one extends it.
  */
 import { EMPTY_ROOT } from "../receipts/index.ts";
-import type { Eip712Checkpoint, Vault } from "../vault/index.ts";
+import { VaultError, type Eip712Checkpoint, type Vault } from "../vault/index.ts";
+import type { Witnessing } from "./witnessing.ts";
 
 export interface CheckpointStore {
   head(): Promise<{ size: bigint; root: Uint8Array }>;
@@ -18,12 +19,23 @@ export interface StoredCheckpoint {
   note: string;
 }
 
+const PASSED_OVER = new Set<string>([
+  "checkpoint_foreign",
+  "origin_mismatch",
+  "malformed",
+  "request_too_large",
+]);
+
 export class Checkpoints {
   readonly #store: CheckpointStore;
+  readonly #witnessing: Witnessing | undefined;
+  /** Vaults that know what the witnesses hold. */
+  readonly #met = new WeakSet<Vault>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(store: CheckpointStore) {
+  constructor(store: CheckpointStore, witnessing?: Witnessing) {
     this.#store = store;
+    this.#witnessing = witnessing;
   }
 
   /**
@@ -37,12 +49,16 @@ export class Checkpoints {
   }
 
   async #sign(vault: Vault): Promise<StoredCheckpoint> {
+    if (this.#witnessing && !this.#met.has(vault)) await this.#meet(vault, this.#witnessing);
     const last = await vault.lastCheckpoint();
     if (!last) await this.#extend(vault, 0n, { size: 0n, root: EMPTY_ROOT });
     const from = last?.size ?? 0n;
     const head = await this.#store.head();
     const latest = await this.#store.latest();
-    if (latest && last && latest.size === head.size && from === head.size) return latest;
+    if (latest && last && latest.size === head.size && from === head.size) {
+      this.#witnessing?.complete(latest.note);
+      return latest;
+    }
     return await this.#extend(vault, from, head);
   }
 
@@ -54,8 +70,25 @@ export class Checkpoints {
     const proof = from <= head.size ? await this.#store.consistencyProof(from, head.size) : [];
     const { size, root } = head;
     const signed = await vault.signCheckpoint({ size, root, previousSize: from, consistencyProof: proof });
-    await this.#store.put({ size, root, note: signed.note, eip712: signed.eip712 });
-    return { size, note: signed.note };
+    const note = this.#witnessing ? await this.#witnessing.cosign(signed.note) : signed.note;
+    await this.#store.put({ size, root, note, eip712: signed.eip712 });
+    return { size, note };
+  }
+
+  /**
+   * Shows a vault that just started what the witnesses kept of this log: it goes on from the newest. A witness that
+   * holds something else than this log key's notes is passed over; the vault tells.
+   */
+  async #meet(vault: Vault, witnessing: Witnessing): Promise<void> {
+    const latest = await this.#store.latest();
+    for (const note of await witnessing.heads(latest?.note)) {
+      try {
+        await vault.adoptCheckpoint(note);
+      } catch (error) {
+        if (!(error instanceof VaultError) || !PASSED_OVER.has(error.code)) throw error;
+      }
+    }
+    this.#met.add(vault);
   }
 }
 

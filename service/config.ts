@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { witnesses, type WitnessSetting } from "./witness-setting.ts";
 
 export type ConfigErrorCode = "setting_unknown" | "setting_invalid";
 
@@ -169,6 +170,19 @@ const SETTINGS = {
     schema: integer(100, HOUR_MS),
     fallback: "1000",
     meaning: "Least time between two checkpoints of a growing log.",
+  }),
+  witnesses: setting({
+    env: "AFFIDAVIT_WITNESSES",
+    schema: witnesses.optional() as z.ZodType<WitnessSetting[] | undefined, string>,
+    meaning:
+      "Log witnesses to ask for cosignatures: each a verifier key, a space and a URL (c2sp.org/tlog-witness), separated by commas. Unset: none, and that everyone sees one log is the operator's word.",
+  }),
+  witnessTimeoutMs: setting({
+    env: "AFFIDAVIT_WITNESS_TIMEOUT_MS",
+    schema: integer(10, 10_000),
+    fallback: "500",
+    meaning:
+      "How long a new checkpoint waits for cosignatures before it is published. One that did not answer is asked without waiting until it answers again.",
   }),
   maxBodyBytes: setting({
     env: "AFFIDAVIT_MAX_BODY_BYTES",

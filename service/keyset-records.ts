@@ -13,13 +13,13 @@ import {
   type LogProof,
 } from "../receipts/index.ts";
 import {
-  checkpointCovering,
   checkpointsUpTo,
   readDocuments,
   readKeysetStatement,
   type Database,
   type LogTree,
 } from "./db/index.ts";
+import { bestCovering, isComplete } from "./covering.ts";
 import { ServiceError } from "./problem.ts";
 
 const CACHED = 64;
@@ -30,12 +30,15 @@ export class KeysetRecords {
   readonly #database: Database;
   readonly #tree: LogTree;
   readonly #origin: string;
+  readonly #witnesses: number;
   readonly #cache = new Map<string, Promise<KeysetRecord>>();
 
-  constructor(database: Database, tree: LogTree, origin: string) {
+  /** @param witnesses how many log witnesses are asked */
+  constructor(database: Database, tree: LogTree, origin: string, witnesses: number) {
     this.#database = database;
     this.#tree = tree;
     this.#origin = origin;
+    this.#witnesses = witnesses;
   }
 
   /** @throws ServiceError `evidence_unavailable` */
@@ -46,7 +49,11 @@ export class KeysetRecords {
     const record = this.#load(digest);
     if (this.#cache.size >= CACHED) this.#cache.delete(this.#cache.keys().next().value!);
     this.#cache.set(name, record);
-    record.catch(() => this.#cache.delete(name));
+    // Cosignatures that are missing may still come.
+    record.then(
+      ({ keysetLog }) => isComplete(keysetLog.checkpoint, this.#witnesses) || this.#cache.delete(name),
+      () => this.#cache.delete(name),
+    );
     return record;
   }
 
@@ -74,9 +81,9 @@ export class KeysetRecords {
     };
   }
 
-  /** The leaf's place under the first checkpoint that covers it; undefined before there is one. */
+  /** The leaf's place under a checkpoint that covers it; undefined before there is one. */
   async logProof(leafIndex: bigint): Promise<LogProof | undefined> {
-    const checkpoint = await checkpointCovering(this.#database, leafIndex + 1n);
+    const checkpoint = await bestCovering(this.#database, leafIndex + 1n, this.#witnesses);
     if (!checkpoint) return undefined;
     const proof = await this.#tree.inclusionProof(leafIndex, checkpoint.size);
     return { origin: this.#origin, leafIndex, proof, checkpoint: checkpoint.note };

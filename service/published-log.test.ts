@@ -67,7 +67,7 @@ describe("the published log", () => {
     for (const item of items.slice(0, SIGNED)) void appender.append(item);
     await appender.append(items[SIGNED]!).then(() => checkpoints.sign(vault));
     await Promise.all(items.slice(SIGNED + 1).map((item) => appender.append(item)));
-    const published = new PublishedLog({ database, tree, feed, origin: ORIGIN });
+    const published = new PublishedLog({ database, tree, feed, origin: ORIGIN, witnesses: 0 });
     const owner = async () => ({ accountId: "alice", tenantId: "one" });
     const { receipts } = createTestBench().services;
     bench = createTestBench({ services: { transparencyLog: published, receipts: { ...receipts, owner } } });

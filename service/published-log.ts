@@ -5,14 +5,8 @@
 import { concat, fromHex } from "../codec/index.ts";
 import { encodeEntryBundle, tileWidth, type LogProof, type TileId } from "../receipts/index.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
-import {
-  checkpointCovering,
-  findStatement,
-  latestCheckpoint,
-  readCheckpoint,
-  type Database,
-  type LogTree,
-} from "./db/index.ts";
+import { bestCovering } from "./covering.ts";
+import { findStatement, latestCheckpoint, readCheckpoint, type Database, type LogTree } from "./db/index.ts";
 import type { TransparencyLog } from "./services.ts";
 
 export class PublishedLog implements TransparencyLog {
@@ -20,12 +14,21 @@ export class PublishedLog implements TransparencyLog {
   readonly #tree: LogTree;
   readonly #feed: CheckpointFeed;
   readonly #origin: string;
+  readonly #witnesses: number;
 
-  constructor(parts: { database: Database; tree: LogTree; feed: CheckpointFeed; origin: string }) {
+  constructor(parts: {
+    database: Database;
+    tree: LogTree;
+    feed: CheckpointFeed;
+    origin: string;
+    /** How many log witnesses are asked. */
+    witnesses: number;
+  }) {
     this.#database = parts.database;
     this.#tree = parts.tree;
     this.#feed = parts.feed;
     this.#origin = parts.origin;
+    this.#witnesses = parts.witnesses;
   }
 
   async checkpoint(): Promise<string | undefined> {
@@ -54,7 +57,7 @@ export class PublishedLog implements TransparencyLog {
     const { leafIndex } = stored;
     const checkpoint =
       size === undefined
-        ? await checkpointCovering(this.#database, leafIndex + 1n)
+        ? await bestCovering(this.#database, leafIndex + 1n, this.#witnesses)
         : await readCheckpoint(this.#database, size);
     if (!checkpoint || checkpoint.size <= leafIndex) return undefined;
     const proof = await this.#tree.inclusionProof(leafIndex, checkpoint.size);

@@ -122,6 +122,17 @@ export class VaultClient {
   }
 
   /**
+   * Shows the vault a checkpoint that this log key signed before and a log witness kept: where it is newer than the last
+   * one the vault knows of, the vault goes on from there.
+   * @param note the signed note, at most 16,384 bytes
+   * @returns what the vault goes on from
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `origin_mismatch`, `checkpoint_foreign`, `checkpoint_fork`
+   */
+  adoptCheckpoint(note: string): Promise<LastCheckpoint> {
+    return this.#call("adoptCheckpoint", { note });
+  }
+
+  /**
    * Signs a log head that extends the last one signed, which is on disk before this resolves.
    * @throws VaultError `keyset_missing`, `keyset_expired`, `first_checkpoint_must_be_empty`, `checkpoint_rollback`,
    * `checkpoint_fork`, `checkpoint_previous_mismatch`, `origin_mismatch`

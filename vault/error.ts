@@ -51,6 +51,7 @@ const REFUSALS = [
   ["vault_gone", "the vault ended; what was asked may or may not have been done"],
   ["busy", "too many requests wait for the vault"],
   ["start_failed", "the vault did not start"],
+  ["checkpoint_foreign", "the checkpoint to go on from is not one that this log key signed"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -1,5 +1,7 @@
 /** Signed checkpoints, one a tree size. */
 import { desc, eq, gte, lte } from "drizzle-orm";
+import { toHex } from "../../codec/index.ts";
+import { parseNote, type NoteSignature } from "../../receipts/index.ts";
 import type { Database } from "./connect.ts";
 import { guarded } from "./error.ts";
 import { checkpoints } from "./schema.ts";
@@ -23,6 +25,41 @@ export async function putCheckpoint(
     database.orm.insert(checkpoints).values(row).onConflictDoNothing().returning({ size: checkpoints.size }),
   );
   return rows.length === 1;
+}
+
+function signerOf({ keyName, keyId }: NoteSignature): string {
+  return `${keyName} ${toHex(keyId)}`;
+}
+
+/**
+ * Adds signature lines to the note of a size, one a signer.
+ * @param text the note's text, which must be that of the stored one
+ * @param lines signature lines with their newlines
+ */
+export async function addCosignatures(
+  database: Database,
+  size: bigint,
+  text: string,
+  lines: readonly string[],
+): Promise<void> {
+  await guarded(
+    database.orm.transaction(async (transaction) => {
+      const [row] = await transaction
+        .select({ note: checkpoints.note })
+        .from(checkpoints)
+        .where(eq(checkpoints.size, size))
+        .for("update");
+      if (!row?.note.startsWith(`${text}\n`)) return;
+      const signers = new Set(parseNote(row.note).signatures.map(signerOf));
+      const fresh = lines.filter((line) => {
+        const signer = signerOf(parseNote(`${text}\n${line}`).signatures[0]!);
+        return !signers.has(signer) && signers.add(signer);
+      });
+      if (fresh.length === 0) return;
+      const note = row.note + fresh.join("");
+      await transaction.update(checkpoints).set({ note }).where(eq(checkpoints.size, size));
+    }),
+  );
 }
 
 const VIEW = {
@@ -59,6 +96,22 @@ export async function checkpointCovering(
       .limit(1),
   );
   return row;
+}
+
+/** The smallest checkpoints of at least `size` leaves, the smallest first. */
+export async function checkpointsFrom(
+  database: Database,
+  size: bigint,
+  limit: number,
+): Promise<CheckpointRow[]> {
+  return await guarded(
+    database.orm
+      .select(VIEW)
+      .from(checkpoints)
+      .where(gte(checkpoints.size, size))
+      .orderBy(checkpoints.size)
+      .limit(limit),
+  );
 }
 
 /** The newest checkpoints of at most `size` leaves, the largest first. */

@@ -200,3 +200,55 @@ describe("Keysets", () => {
     expect(keysets.current(NOW_MS).isQuoted(digests[69]!)).toBe(false);
   });
 });
+
+/** What the log key signed in another life of the vault. */
+async function noteOf(size: bigint, node = tree, origin = "log.example/1"): Promise<string> {
+  install(origin);
+  const other = start();
+  await other.sign(first);
+  const { note } = size === 0n ? await other.sign(first) : await other.sign(request(0n, size, node));
+  install("log.example/1");
+  saved = [];
+  return note;
+}
+
+describe("a checkpoint that a log witness kept", () => {
+  it("moves the vault forward, on disk, and a database from before it is refused", async () => {
+    const note = await noteOf(9n);
+    const checkpoints = start();
+    await checkpoints.sign(first);
+    await checkpoints.sign(request(0n, 4n));
+    expect(await checkpoints.adopt(note)).toEqual({ size: 9n, root: treeRoot(9n, tree) });
+    expect(saved.at(-1)!.last!.size).toBe(9n);
+    await expect(checkpoints.sign(request(4n, 6n))).rejects.toEqual(refusal("checkpoint_rollback"));
+    await expect(checkpoints.sign(request(9n, 12n, treeOf(1)))).rejects.toEqual(refusal("checkpoint_fork"));
+    await checkpoints.sign(request(9n, 12n));
+  });
+
+  it("never moves it back", async () => {
+    const note = await noteOf(3n);
+    const checkpoints = start();
+    await checkpoints.sign(first);
+    await checkpoints.sign(request(0n, 4n));
+    const before = saved.length;
+    expect((await checkpoints.adopt(note)).size).toBe(4n);
+    expect(saved.length).toBe(before);
+    await checkpoints.sign(request(4n, 5n));
+  });
+
+  it("is refused where it shows a fork, another key or another origin, and where it cannot be saved", async () => {
+    const fork = await noteOf(4n, treeOf(1));
+    const elsewhere = await noteOf(9n, tree, "log.example/2");
+    const note = await noteOf(9n);
+    const checkpoints = start();
+    await checkpoints.sign(first);
+    await checkpoints.sign(request(0n, 4n));
+    await expect(checkpoints.adopt(fork)).rejects.toEqual(refusal("checkpoint_fork"));
+    await expect(checkpoints.adopt(elsewhere)).rejects.toEqual(refusal("origin_mismatch"));
+    for (const foreign of ["", "x", note.replace("\n9\n", "\n8\n"), note.slice(0, -1)])
+      await expect(checkpoints.adopt(foreign)).rejects.toEqual(refusal("checkpoint_foreign"));
+    failSave = true;
+    await expect(checkpoints.adopt(note)).rejects.toThrow("disk full");
+    expect(checkpoints.last()!.size).toBe(4n);
+  });
+});

@@ -8,8 +8,10 @@ import {
   noteKeyId,
   ReceiptError,
   statementDigest,
+  verifyCheckpoint,
   verifyConsistency,
   type CheckpointStatement,
+  type NoteKey,
 } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
 import type { CheckpointRequest, LastCheckpoint, Eip712Checkpoint } from "../wire/operations.ts";
@@ -54,6 +56,32 @@ export class Checkpoints {
     return signed;
   }
 
+  /**
+   * Goes on from a checkpoint of this log key that somebody kept, where it is newer than the last one known here: a key
+   * directory restored from an old backup would else sign another log from there. The key's own signature is all that
+   * is believed, so whoever hands the note over can only move the vault forward, to where the key has been.
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `origin_mismatch`, `checkpoint_foreign`, `checkpoint_fork`
+   */
+  adopt(note: string): Promise<LastCheckpoint> {
+    const adopted = this.#turn.then(() => this.#adoptNext(note));
+    this.#turn = adopted.catch(() => undefined);
+    return adopted;
+  }
+
+  async #adoptNext(note: string): Promise<LastCheckpoint> {
+    const { origin } = this.#parts.keysets.current(this.#parts.nowMs());
+    const originDigest = sha256(utf8(origin));
+    const { size, root } = readOwn(note, { name: origin, publicKey: this.#parts.logKey.publicKey });
+    const last = this.#state.last;
+    if (last && !equal(last.originDigest, originDigest)) throw new VaultError("origin_mismatch");
+    if (last?.size === size && !equal(last.root, root)) throw new VaultError("checkpoint_fork");
+    if (last && last.size >= size) return { size: last.size, root: last.root };
+    const state = { ...this.#state, last: { originDigest, size, root } };
+    await this.#parts.save(state);
+    this.#state = state;
+    return { size, root };
+  }
+
   async #signNext(request: CheckpointRequest): Promise<{ note: string; eip712: Eip712Checkpoint }> {
     const keyset = this.#parts.keysets.current(this.#parts.nowMs());
     const next = { originDigest: sha256(utf8(keyset.origin)), size: request.size, root: request.root };
@@ -77,6 +105,16 @@ export class Checkpoints {
     const digest = statementDigest("Checkpoint", statement);
     const note = signNote(checkpointText(statement), statement.origin, this.#parts.logKey);
     return { note, eip712: { ...statement, digest, signature: this.#parts.signer.sign(digest) } };
+  }
+}
+
+function readOwn(note: string, key: NoteKey): { size: bigint; root: Uint8Array } {
+  try {
+    return verifyCheckpoint(note, key);
+  } catch (error) {
+    if (!(error instanceof ReceiptError)) throw error;
+    const isOther = error.code === "checkpoint_origin_mismatch";
+    throw new VaultError(isOther ? "origin_mismatch" : "checkpoint_foreign");
   }
 }
 

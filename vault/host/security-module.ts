@@ -65,6 +65,7 @@ export async function startSecurityModule(
       idempotencyTag: ({ message }) => secrets.idempotencyTag(message),
       lastCheckpoint: () => checkpoints.last(),
       signCheckpoint: (request) => checkpoints.sign(request),
+      adoptCheckpoint: ({ note }) => checkpoints.adopt(note),
     },
     log,
   );

@@ -24,6 +24,8 @@ export const MAX_DRAW = 1024;
 export const MAX_BATCH = 128;
 /** The longest message of `idempotencyTag`, in bytes: hash a body first. */
 export const MAX_TAG_MESSAGE_BYTES = 64 * 1024;
+/** The longest signed note that the vault reads, in bytes. */
+export const MAX_NOTE_BYTES = 16 * 1024;
 /** Hashes of the longest consistency proof. */
 export const MAX_PROOF_NODES = 64;
 
@@ -232,6 +234,11 @@ export const OPERATIONS = {
     }),
   ),
   lastCheckpoint: operation(11, nothing, nullable(record<LastCheckpoint>({ size: u64, root: bytes32 }))),
+  adoptCheckpoint: operation(
+    12,
+    record<{ note: string }>({ note: text(MAX_NOTE_BYTES) }),
+    record<LastCheckpoint>({ size: u64, root: bytes32 }),
+  ),
 } as const;
 
 export type Operations = typeof OPERATIONS;

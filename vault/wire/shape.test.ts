@@ -73,6 +73,7 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     },
   },
   lastCheckpoint: { request: {}, reply: { size: 1n, root: digest } },
+  adoptCheckpoint: { request: { note: "a note" }, reply: { size: 1n, root: digest } },
 };
 
 const messages = (Object.keys(SAMPLES) as OperationName[]).flatMap((name) =>
