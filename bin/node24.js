@@ -4,19 +4,21 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function findNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > 22 || (major === 22 && minor >= 18)) return process.execPath;
-  const bundled = join(root, "node_modules", `node-${process.platform}-${process.arch}`, "bin", "node");
-  if (existsSync(bundled)) return bundled;
+  const name = `node-${process.platform}-${process.arch}`;
+  // In a clone it lies below the project, in an installed package beside it or further up.
+  for (const folder of createRequire(import.meta.url).resolve.paths(name)) {
+    const installed = join(folder, name, "bin", "node");
+    if (existsSync(installed)) return installed;
+  }
   process.stderr.write(
-    `Node 24 is needed, this is ${process.versions.node}: run npm ci, or install Node 24\n`,
+    `Node 24 is needed, this is ${process.versions.node}: install Node 24, or the package ${name}\n`,
   );
   process.exit(3);
 }
@@ -27,4 +29,9 @@ const child = spawn(node, process.argv.slice(2), {
   env: { ...process.env, PATH: dirname(node) + delimiter + process.env.PATH },
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+// npm tells a signal to its shell, which dies of it and says nothing: without this a stopped `npm start` would serve on.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && child.kill("SIGTERM"), 500).unref();
+}
 child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
