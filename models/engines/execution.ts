@@ -57,8 +57,14 @@ function describeCpu(): CpuDescription {
   return described;
 }
 
-const engineVersion = (createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string })
-  .version;
+let version: string | undefined;
+
+/** Read at the first run: a client that runs no model need not have the engine. */
+function engineVersion(): string {
+  const require = createRequire(import.meta.url);
+  version ??= (require("onnxruntime-node/package.json") as { version: string }).version;
+  return version;
+}
 
 export interface Execution {
   executionText: string;
@@ -72,7 +78,7 @@ export function executionRecord(
   const executionText = jcs({
     formatVersion: 1,
     engine: "onnxruntime-node",
-    version: engineVersion,
+    version: engineVersion(),
     provider: reply.provider,
     /** Whether single operations may have run on the CPU under another provider. */
     cpuOperations: reply.cpuOperations,
