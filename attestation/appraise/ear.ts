@@ -28,7 +28,7 @@ export interface EarClaims {
   readonly submods: Readonly<Record<string, EarSubmodule>>;
 }
 
-export interface EarSubmodule {
+interface EarSubmodule {
   readonly ear_status: EarStatus;
   readonly ear_trustworthiness_vector: TrustworthinessVector;
   readonly ear_appraisal_policy_ids?: readonly string[];

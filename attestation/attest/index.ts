@@ -1,9 +1,8 @@
 /** Attesters: what makes evidence. Node only; verifiers are in `attestation/index.ts`. */
 import type { Json } from "../../codec/index.ts";
+import type { EvidenceType } from "../appraise/appraisal.ts";
 import { AttestationError } from "../error.ts";
 import { createSimulatedAttester } from "./simulated.ts";
-
-export type EvidenceType = "tdx" | "sgx" | "sev-snp" | "nitro";
 
 export interface Attester {
   readonly type: EvidenceType;
@@ -16,9 +15,8 @@ export interface Attester {
   endorsements(now: Date): Promise<Json>;
 }
 
-/** Attesters that can be asked for by name. */
-export const ATTESTER_KINDS = ["simulated"] as const;
-export type AttesterKind = (typeof ATTESTER_KINDS)[number] | "auto";
+/** `auto`, or an attester's name. */
+export type AttesterKind = "auto" | "simulated";
 
 /**
  * The attester of this name, or with `auto` that of the hardware found. A simulated one is only made when asked for.

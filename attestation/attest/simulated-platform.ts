@@ -11,12 +11,12 @@ import { certificate, crl, developmentKey, sgxExtension, sign } from "./simulate
 import type { SgxPlatform } from "./simulated-pki.ts";
 import { encodeFields } from "./simulated-quote.ts";
 
-export const ROOT_KEY = developmentKey("Affidavit Simulated SGX Root CA");
-export const PLATFORM_CA_KEY = developmentKey("Affidavit Simulated PCK Platform CA");
+const ROOT_KEY = developmentKey("Affidavit Simulated SGX Root CA");
+const PLATFORM_CA_KEY = developmentKey("Affidavit Simulated PCK Platform CA");
 export const PCK_KEY = developmentKey("Affidavit Simulated PCK Certificate");
-export const TCB_SIGNING_KEY = developmentKey("Affidavit Simulated TCB Signing");
+const TCB_SIGNING_KEY = developmentKey("Affidavit Simulated TCB Signing");
 
-export const SIMULATED_PLATFORM: SgxPlatform = {
+const SIMULATED_PLATFORM: SgxPlatform = {
   cpuSvn: new Uint8Array([3, 3, 2, 2, 4, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0]),
   pceSvn: 13,
   pceId: fromHex("ffaf"),
@@ -73,7 +73,7 @@ export function simulatedQeReport(reportData: Uint8Array): Uint8Array {
 }
 
 /** The fields of the simulated TD's report, its report data aside. */
-export const SIMULATED_TD = {
+const SIMULATED_TD = {
   teeTcbSvn: TEE_TCB_SVN,
   mrSeam: sha384(utf8("affidavit.simulated.tdx.module")),
   mrSignerSeam: MODULE_SIGNER,
@@ -93,7 +93,7 @@ function components(svns: Uint8Array): Json {
 }
 
 /** TCB info, version 3, for the simulated platform, as the text that is signed. */
-export function simulatedTcbInfo(issueDate: string, nextUpdate: string): string {
+function simulatedTcbInfo(issueDate: string, nextUpdate: string): string {
   const identity = {
     mrsigner: toHex(MODULE_SIGNER).toUpperCase(),
     attributes: "0000000000000000",
@@ -132,7 +132,7 @@ export function simulatedTcbInfo(issueDate: string, nextUpdate: string): string 
 }
 
 /** QE identity, version 2, of the simulated quoting enclave, as the text that is signed. */
-export function simulatedQeIdentity(issueDate: string, nextUpdate: string): string {
+function simulatedQeIdentity(issueDate: string, nextUpdate: string): string {
   return JSON.stringify({
     id: "TD_QE",
     version: 2,

@@ -116,7 +116,7 @@ class Cursor {
 }
 
 /** An SGX enclave report of 384 bytes. */
-export function parseEnclaveReport(bytes: Uint8Array): EnclaveReport {
+function parseEnclaveReport(bytes: Uint8Array): EnclaveReport {
   return {
     kind: "sgx",
     cpuSvn: part(bytes, ENCLAVE.cpuSvn),

@@ -19,13 +19,13 @@ export const TEST_NOW = new Date("2026-06-01T12:00:00Z");
 const ISSUED = new Date("2026-05-20T00:00:00Z");
 const RENEWED = new Date("2026-06-20T00:00:00Z");
 
-export const TEST_PLATFORM: SgxPlatform = {
+const TEST_PLATFORM: SgxPlatform = {
   cpuSvn: new Uint8Array(16).fill(4),
   pceSvn: 11,
   pceId: fromHex("eeee"),
   fmspc: fromHex("eeeeeeeeeeee"),
 };
-export const TEST_TEE_TCB_SVN = new Uint8Array([3, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+const TEST_TEE_TCB_SVN = new Uint8Array([3, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 const QE_SIGNER = new Uint8Array(32).fill(0x51);
 const MODULE_SIGNER = new Uint8Array(48).fill(0x52);
 

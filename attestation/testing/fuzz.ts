@@ -12,7 +12,7 @@ import { testNitroChain, testNitroDocument, TEST_NITRO_TIME } from "./nitro.ts";
 import { testSnpEvidence } from "./sev-snp.ts";
 
 /** No single appraisal may take longer. */
-export const FUZZ_LIMIT_MS = 100;
+const FUZZ_LIMIT_MS = 100;
 
 interface Seed {
   readonly type: EvidenceType;

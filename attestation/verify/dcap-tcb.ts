@@ -91,7 +91,7 @@ function findModuleIdentity(tcbInfo: TcbInfo, major: number): TdxModuleIdentity 
  * That the TD's module is the one that TCB info names, by its signer and attributes.
  * @throws AttestationError `tdx_module_missing`, `tdx_module_mrsigner_mismatch`, `tdx_module_attributes_mismatch`
  */
-export function verifyTdxModule(tcbInfo: TcbInfo, report: TdReport): void {
+function verifyTdxModule(tcbInfo: TcbInfo, report: TdReport): void {
   const major = report.teeTcbSvn[1]!;
   const module: TdxModule | undefined = major > 0 ? findModuleIdentity(tcbInfo, major) : tcbInfo.tdxModule;
   if (module === undefined) throw new AttestationError("tdx_module_missing", "TCB info names no TDX module");
