@@ -3,10 +3,9 @@
  * Fails closed: without a receipt that verifies under the policy there is no answer, only an AffidavitError.
  */
 import { CollateralCache } from "../attestation/index.ts";
-import { CodecError, equal, fromUtf8, toHex, toHex0x } from "../codec/index.ts";
+import { concat, equal, fromUtf8, hmacSha256, sha256, toHex, utf8 } from "../codec/index.ts";
 import {
   encodeInferRequest,
-  ModelError,
   parseCanonicalManifest,
   parseInferResponse,
   type Manifest,
@@ -14,26 +13,29 @@ import {
 } from "../models/client.ts";
 import {
   audienceDigest,
+  canonicalTensors,
   documentDigest,
-  keysetDigest,
-  parseAttestation,
   parseBundle,
   parseReceiptHeader,
-  ReceiptError,
+  statementDigest,
   type AttestationDocument,
   type Body,
   type PrivatePart,
   type ReceiptBundle,
   type Tensor,
 } from "../receipts/index.ts";
+import { Attestations, type Attested } from "./attestations.ts";
 import { AffidavitError } from "./errors.ts";
+import { checkOptions, inferPath, requestHeaders, responseBody } from "./infer-exchange.ts";
 import type { ClientPolicy } from "./policy.ts";
+import { preparing, reading, refuse, rejectRequest } from "./refusals.ts";
 import { Transport } from "./transport.ts";
-import { verifyKeyset, verifyReceipt } from "./verify.ts";
+import { verifyReceipt } from "./verify.ts";
 import type { Verification } from "./verification.ts";
 
-/** How long fresh evidence is believed before it is asked for again. */
-const ATTESTATION_LIFETIME_MS = 10 * 60_000;
+/** As for the texts of a bundle, in UTF-16 units. */
+const MAX_DOCUMENT_LENGTH = 1024 * 1024;
+const MAX_DOCUMENTS = 256;
 
 export interface ClientOptions {
   /** The service, such as `https://inference.example`. */
@@ -54,7 +56,12 @@ export interface InferOptions {
   outputs?: RequestedOutput[];
   /** Sends and asks for tensors in binary form: smaller, faster, and the only form that carries NaN. */
   binary?: boolean;
-  /** 32 bytes; drawn at random where left out. A retry reuses it. */
+  /** SHA-256 of the manifest that the input was prepared for, 32 bytes: an answer of any other model is refused. */
+  modelId?: Uint8Array;
+  /**
+   * 32 bytes. Where left out it is drawn at random, or, with an `idempotencyKey`, made of API key, idempotency key and body,
+   * so that a retry repeats it without anyone else being able to guess it.
+   */
   salt?: Uint8Array;
   /** The contract that the receipt is for. */
   audience?: { chainId: bigint; address: Uint8Array };
@@ -75,6 +82,8 @@ export interface InferResult {
 }
 
 export interface Client {
+  /** The service's base URL, without a slash at its end. */
+  readonly url: string;
   /** Tensors in, verified tensors out. @throws AffidavitError */
   infer(model: string, inputs: Tensor[], options?: InferOptions): Promise<InferResult>;
   /** The same for a body that is an Open Inference request already. @throws AffidavitError */
@@ -93,7 +102,11 @@ export interface Client {
   ): Promise<{ receipt: ReceiptBundle; verification: Verification }>;
 }
 
-/** Reads at first use. @throws TypeError where the URL is none */
+/**
+ * Reads at first use.
+ * @throws TypeError where the URL is not an http or https one without credentials, query and fragment
+ * @throws AffidavitError `unauthorized` where the API key cannot be sent
+ */
 export function createClient(options: ClientOptions): Client {
   return new VerifyingClient(options);
 }
@@ -105,14 +118,6 @@ interface ListedModel {
   manifest: string;
 }
 
-interface Attested {
-  document: AttestationDocument;
-  verification: Verification;
-  nonce: Uint8Array;
-  digest: Uint8Array;
-  untilMs: number;
-}
-
 class VerifyingClient implements Client {
   readonly #transport: Transport;
   readonly #policy: ClientPolicy;
@@ -120,31 +125,48 @@ class VerifyingClient implements Client {
   readonly #randomBytes: (length: number) => Uint8Array;
   readonly #cache = new CollateralCache();
   readonly #documents = new Map<string, string>();
-  #attested: Attested | undefined;
+  readonly #attestations: Attestations;
+  readonly #apiKey: string | undefined;
+  readonly url: string;
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
+    this.url = this.#transport.base;
+    this.#apiKey = options.apiKey;
     this.#policy = options.policy ?? {};
     this.#now = options.now ?? (() => new Date());
     this.#randomBytes = options.randomBytes ?? ((length) => crypto.getRandomValues(new Uint8Array(length)));
+    this.#attestations = new Attestations({
+      transport: this.#transport,
+      policy: this.#policy,
+      now: this.#now,
+      randomBytes: this.#randomBytes,
+      cache: this.#cache,
+    });
   }
 
   async infer(model: string, inputs: Tensor[], options: InferOptions = {}): Promise<InferResult> {
     const { outputs, binary = false } = options;
-    const message = encodeInferRequest({ inputs, outputs, binaryOutput: binary }, { binary });
+    const message = preparing(() => {
+      // Refuses what no encoding of the request could carry, before anything is sent.
+      canonicalTensors(inputs);
+      return encodeInferRequest({ inputs, outputs, binaryOutput: binary }, { binary });
+    });
     const { body: bytes, contentType, headerLength } = message;
     return await this.inferBody(model, { bytes, contentType, headerLength: headerLength ?? null }, options);
   }
 
   async inferBody(model: string, request: Body, options: InferOptions = {}): Promise<InferResult> {
+    checkOptions(options);
+    const { audience, signal, version, idempotencyKey } = options;
     // Before anything is sent: who is it that would read it?
-    await this.#attest(options.signal);
-    const salt = options.salt ?? this.#randomBytes(32);
-    const answer = await this.#transport.send(inferPath(model, options.version), {
+    await this.#attestations.current(signal);
+    const salt = options.salt ?? this.#makeSalt(request, idempotencyKey);
+    const answer = await this.#transport.send(inferPath(model, version), {
       method: "POST",
       headers: requestHeaders(request, salt, options),
       body: request.bytes as Uint8Array<ArrayBuffer>,
-      signal: options.signal,
+      signal,
     });
     const header = answer.headers.get("affidavit-receipt");
     const requester = answer.headers.get("affidavit-requester");
@@ -152,16 +174,17 @@ class VerifyingClient implements Client {
       throw new AffidavitError("receipt_missing", "the answer came without a receipt");
     }
     const privatePart = { salt, requester, request, response: responseBody(answer.headers, answer.body) };
-    const receipt = await this.#assemble(header, options.signal);
-    const { audience } = options;
+    const { receipt, fresh } = await this.#assemble(header, options);
+    const { modelId } = options;
     const verification = verifyReceipt(receipt, {
       now: this.#now(),
       policy: { ...this.#policy, requireInclusion: false },
       privatePart,
-      fresh: this.#fresh(),
+      fresh,
       cache: this.#cache,
       expect: {
-        model: { name: model, version: options.version },
+        model: { name: model, version },
+        ...(modelId === undefined ? {} : { modelId }),
         audience: audience ? audienceDigest(audience.chainId, audience.address) : new Uint8Array(32),
       },
     });
@@ -169,27 +192,21 @@ class VerifyingClient implements Client {
     const { bytes, headerLength } = privatePart.response;
     const { outputs } = parseInferResponse(bytes, headerLength ?? undefined);
     const manifest = JSON.parse(receipt.manifest) as Manifest;
-    const receiptId = answer.headers.get("affidavit-receipt-id") ?? "";
-    return { outputs, manifest, receiptId, receipt, privatePart, verification };
+    return { outputs, manifest, receiptId: receiptIdOf(receipt), receipt, privatePart, verification };
   }
 
   async attestation(
     signal?: AbortSignal,
   ): Promise<{ document: AttestationDocument; verification: Verification }> {
-    this.#attested = undefined;
-    return await this.#attest(signal);
+    return await this.#attestations.ask(signal);
   }
 
   async manifest(model: string, version?: string): Promise<Manifest> {
     const { body } = await this.#transport.send("/v1/models", {});
-    const { models } = reading(() => JSON.parse(fromUtf8(body)) as { models: ListedModel[] });
-    const found = models.find(
+    const found = readModels(reading(() => JSON.parse(fromUtf8(body)))).find(
       (listed) => listed.name === model && (version ?? listed.version) === listed.version,
     );
-    if (!found)
-      throw new AffidavitError("request_rejected", "the server has no such model", {
-        detail: "model_not_found",
-      });
+    if (!found) rejectRequest("the server has no such model", "model_not_found");
     return reading(() => parseCanonicalManifest(found.manifest));
   }
 
@@ -197,8 +214,7 @@ class VerifyingClient implements Client {
     receiptId: string,
     privatePart?: PrivatePart,
   ): Promise<{ receipt: ReceiptBundle; verification: Verification }> {
-    const { body } = await this.#transport.send(`/v1/receipts/${encodeURIComponent(receiptId)}`, {});
-    const receipt = reading(() => parseBundle(fromUtf8(body)));
+    const receipt = await this.#stored(receiptId);
     const verification = verifyReceipt(receipt, {
       now: this.#now(),
       policy: this.#policy,
@@ -209,62 +225,52 @@ class VerifyingClient implements Client {
     return { receipt, verification };
   }
 
-  async #attest(signal: AbortSignal | undefined): Promise<Attested> {
-    const nowMs = this.#now().getTime();
-    if (this.#attested && this.#attested.untilMs > nowMs) return this.#attested;
-    const nonce = this.#randomBytes(32);
-    const { body } = await this.#transport.send(`/v1/attestation?nonce=${toHex(nonce)}`, { signal });
-    const document = reading(() => parseAttestation(fromUtf8(body)));
-    if (document.fresh === null) {
-      throw new AffidavitError("attestation_invalid", "the server sent no evidence over our nonce");
-    }
-    const fresh = { evidence: document.fresh, nonce };
-    const verification = verifyKeyset(document, {
-      now: this.#now(),
-      policy: this.#policy,
-      fresh,
-      cache: this.#cache,
-    });
-    refuse(verification, "attestation_rejected");
-    const untilMs = nowMs + ATTESTATION_LIFETIME_MS;
-    this.#attested = { document, verification, nonce, digest: keysetDigest(document.keyset), untilMs };
-    return this.#attested;
-  }
-
-  #fresh(): { evidence: NonNullable<AttestationDocument["fresh"]>; nonce: Uint8Array } {
-    const { document, nonce } = this.#attested!;
-    return { evidence: document.fresh!, nonce };
+  #makeSalt(request: Body, idempotencyKey: string | undefined): Uint8Array {
+    if (idempotencyKey === undefined || this.#apiKey === undefined) return this.#randomBytes(32);
+    const call = concat(sha256(utf8(idempotencyKey)), sha256(request.bytes));
+    return hmacSha256(utf8(this.#apiKey), concat(utf8("affidavit.v1.retry-salt"), call));
   }
 
   /** The bundle of an answer, put together here: statement from its header, keyset as attested, documents by digest. */
-  async #assemble(header: string, signal: AbortSignal | undefined): Promise<ReceiptBundle> {
+  async #assemble(
+    header: string,
+    { signal, idempotencyKey }: InferOptions,
+  ): Promise<{ receipt: ReceiptBundle; fresh?: Attested["fresh"] }> {
     const signed = reading(() => parseReceiptHeader(header));
     if (signed.type !== "InferenceStatement") {
       throw new AffidavitError("receipt_missing", "the answer's receipt is of another kind");
     }
-    const { statement, signature } = signed;
-    if (!equal(this.#attested!.digest, statement.keysetDigest)) {
-      // Renewed, or restarted, since we last looked.
-      this.#attested = undefined;
-      await this.#attest(signal);
+    const { type, statement, signature } = signed;
+    const attested = await this.#attestations.of(statement.keysetDigest, signal);
+    if (!attested && idempotencyKey !== undefined) {
+      // The answer of an earlier call may be replayed, signed under a keyset that has ended since.
+      return { receipt: await this.#stored(toHex(statementDigest(type, statement)), signal) };
     }
-    const { fresh: _, ...record } = this.#attested!.document;
+    const { document, fresh } = attested ?? (await this.#attestations.current(signal));
+    const { fresh: _, ...record } = document;
     const [manifest, policy, execution] = await Promise.all(
       [statement.modelId, statement.policyDigest, statement.executionDigest].map((digest) =>
         this.#document(digest, signal),
       ),
     );
+    const documents = { manifest: manifest!, policy: policy!, execution: execution! };
     return {
-      type: "InferenceStatement",
-      statement,
-      signature,
-      receipt: header,
-      ...record,
-      manifest: manifest!,
-      policy: policy!,
-      execution: execution!,
-      inclusion: null,
+      receipt: { type, statement, signature, receipt: header, ...record, ...documents, inclusion: null },
+      fresh,
     };
+  }
+
+  async #stored(receiptId: string, signal?: AbortSignal): Promise<ReceiptBundle> {
+    const path = `/v1/receipts/${encodeURIComponent(receiptId)}`;
+    const { body } = await this.#transport.send(path, { signal });
+    const receipt = reading(() => parseBundle(fromUtf8(body)));
+    if (receiptIdOf(receipt) !== receiptId.toLowerCase().replace(/^0x/, "")) {
+      throw new AffidavitError(
+        "server_response_invalid",
+        "the server sent another receipt than the one named",
+      );
+    }
+    return receipt;
   }
 
   async #document(digest: Uint8Array, signal: AbortSignal | undefined): Promise<string> {
@@ -273,75 +279,41 @@ class VerifyingClient implements Client {
     if (known !== undefined) return known;
     const { body } = await this.#transport.send(`/v1/documents/${name}`, { signal });
     const text = reading(() => fromUtf8(body));
+    if (text.length > MAX_DOCUMENT_LENGTH) {
+      throw new AffidavitError("server_response_invalid", "the server sent a document that is too long");
+    }
     if (!equal(documentDigest(text), digest)) {
       throw new AffidavitError(
         "server_response_invalid",
         "the server sent another document than the one named",
       );
     }
-    if (this.#documents.size >= 256) this.#documents.clear();
+    if (this.#documents.size >= MAX_DOCUMENTS) this.#documents.clear();
     this.#documents.set(name, text);
     return text;
   }
 }
 
-function inferPath(model: string, version: string | undefined): string {
-  const named = version === undefined ? "" : `/versions/${encodeURIComponent(version)}`;
-  return `/v2/models/${encodeURIComponent(model)}${named}/infer`;
+/** Statement digest in hex. */
+function receiptIdOf(receipt: ReceiptBundle): string {
+  return toHex(
+    receipt.type === "Aborted"
+      ? statementDigest(receipt.type, receipt.statement)
+      : statementDigest(receipt.type, receipt.statement),
+  );
 }
 
-function requestHeaders(request: Body, salt: Uint8Array, options: InferOptions): Record<string, string> {
-  const headers: Record<string, string> = {
-    "Content-Type": request.contentType,
-    "Affidavit-Salt": toHex(salt),
-  };
-  if (request.headerLength !== null)
-    headers["Inference-Header-Content-Length"] = String(request.headerLength);
-  const { audience, idempotencyKey } = options;
-  if (audience) headers["Affidavit-Audience"] = `${audience.chainId}:${toHex0x(audience.address)}`;
-  if (idempotencyKey !== undefined) headers["Idempotency-Key"] = idempotencyKey;
-  return headers;
-}
-
-function responseBody(headers: Headers, bytes: Uint8Array): Body {
-  const length = headers.get("inference-header-content-length");
-  const headerLength = length !== null && /^\d{1,10}$/.test(length) ? Number(length) : null;
-  return { bytes, contentType: headers.get("content-type") ?? "", headerLength };
-}
-
-/** What the server sent, read; its refusals become ours. */
-function reading<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    if (cause instanceof SyntaxError) {
-      throw new AffidavitError("server_response_invalid", "the server's answer is not JSON", { cause });
-    }
-    if (cause instanceof ReceiptError || cause instanceof CodecError || cause instanceof ModelError) {
-      throw new AffidavitError("server_response_invalid", cause.message, { detail: cause.code, cause });
-    }
-    throw cause;
+/** @throws AffidavitError `server_response_invalid` */
+function readModels(value: unknown): ListedModel[] {
+  const list: unknown =
+    typeof value === "object" && value !== null ? Reflect.get(value, "models") : undefined;
+  if (!Array.isArray(list) || !list.every(isListedModel)) {
+    throw new AffidavitError("server_response_invalid", "the server's list of models is none");
   }
+  return list;
 }
 
-function refuse(verification: Verification, code: "receipt_rejected" | "attestation_rejected"): void {
-  if (verification.verdict === "accepted") return;
-  const { code: detail, message } = verification;
-  throw new AffidavitError(code, message, { detail, ...adviceFor(detail), verification });
-}
-
-function adviceFor(detail: string): { advice?: string } {
-  if (detail === "simulated_refused") {
-    return {
-      advice:
-        "The server runs on a simulated TEE, which proves nothing. To try it out all the same: --allow-simulated.",
-    };
-  }
-  if (detail === "code_identity_unchecked") {
-    return {
-      advice:
-        "The hardware is genuine, but its code was not compared with reference values: give some in the policy, or --allow-unchecked-code.",
-    };
-  }
-  return {};
+function isListedModel(value: unknown): value is ListedModel {
+  if (typeof value !== "object" || value === null) return false;
+  return ["name", "version", "manifest"].every((member) => typeof Reflect.get(value, member) === "string");
 }

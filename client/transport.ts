@@ -21,15 +21,22 @@ export interface Answer {
 }
 
 export class Transport {
-  readonly #base: string;
+  /** Without a slash at its end. */
+  readonly base: string;
   readonly #apiKey: string | undefined;
   readonly #fetch: typeof fetch;
   readonly #timeoutMs: number;
 
+  /** @throws TypeError, AffidavitError as `createClient` says */
   constructor({ url, apiKey, fetch: given, timeoutMs }: ClientOptions) {
-    this.#base = new URL(url).href.replace(/\/$/, "");
+    this.base = baseOf(url);
+    // Said here, since what an HTTP library says of a header that it refuses quotes it.
+    if (apiKey !== undefined && !/^[\x21-\x7e]{1,512}$/.test(apiKey)) {
+      throw new AffidavitError("unauthorized", "the API key is not of visible ASCII characters");
+    }
     this.#apiKey = apiKey;
-    this.#fetch = given ?? fetch;
+    // A browser's `fetch` refuses to be called as another object's method.
+    this.#fetch = given ?? ((input, init) => fetch(input, init));
     this.#timeoutMs = timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
 
@@ -41,10 +48,10 @@ export class Transport {
   async send(path: string, exchange: Exchange): Promise<Answer> {
     const { method = "GET", headers = {}, body, signal, expectedStatus = 200 } = exchange;
     const timeout = AbortSignal.timeout(this.#timeoutMs);
-    const sent = new Headers(headers);
+    const sent = headersOf(headers);
     if (this.#apiKey !== undefined) sent.set("Authorization", `Bearer ${this.#apiKey}`);
     try {
-      const response = await this.#fetch(this.#base + path, {
+      const response = await this.#fetch(this.base + path, {
         method,
         headers: sent,
         body: body ?? null,
@@ -55,8 +62,29 @@ export class Transport {
       if (response.status !== expectedStatus) throw problemOf(response.status, bytes);
       return { status: response.status, headers: response.headers, body: bytes };
     } catch (cause) {
-      throw cause instanceof AffidavitError ? cause : failureOf(cause, { signal, timeout, base: this.#base });
+      throw cause instanceof AffidavitError ? cause : failureOf(cause, { signal, timeout, base: this.base });
     }
+  }
+}
+
+function baseOf(text: string): string {
+  const url = new URL(text);
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    throw new TypeError("the URL is not of http or https");
+  if (url.username || url.password || url.search || url.hash) {
+    throw new TypeError("the URL has credentials, a query or a fragment");
+  }
+  return url.href.replace(/\/+$/, "");
+}
+
+/** @throws AffidavitError `request_rejected` */
+function headersOf(headers: Record<string, string>): Headers {
+  try {
+    return new Headers(headers);
+  } catch {
+    throw new AffidavitError("request_rejected", "a header of the request cannot be sent", {
+      detail: "header_invalid",
+    });
   }
 }
 
@@ -64,9 +92,13 @@ async function readBounded(response: Response): Promise<Uint8Array> {
   if (!response.body) return new Uint8Array(0);
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value: part } = await reader.read();
+    if (done) break;
     length += part.length;
     if (length > MAX_ANSWER_BYTES) {
+      await reader.cancel();
       throw new AffidavitError(
         "server_response_invalid",
         `the answer is longer than ${MAX_ANSWER_BYTES} bytes`,

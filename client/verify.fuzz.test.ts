@@ -75,7 +75,7 @@ describe("whatever bytes change", () => {
         const bundle = parsed(edited(bundleBytes, edits), parseBundle);
         if (bundle && accepted(bundle, receipt.privatePart)) expect(bundle).toEqual(receipt.bundle);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1500 },
     );
   });
 

@@ -75,6 +75,7 @@ export interface IssuerOptions {
 }
 
 export interface Call {
+  salt?: Uint8Array;
   request?: PrivatePart["request"];
   response?: PrivatePart["response"];
   manifest?: string;
@@ -268,12 +269,12 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
 function privatePartOf(call: Call): PrivatePart {
   const request = call.request ?? requestBody();
   const response = call.response ?? responseBody();
-  return { salt: SALT, requester: REQUESTER, request, response };
+  return { salt: call.salt ?? SALT, requester: REQUESTER, request, response };
 }
 
 function honestStatement(
   digest: Uint8Array,
-  { request, response }: PrivatePart,
+  { salt, request, response }: PrivatePart,
   call: Call,
 ): InferenceStatement {
   const manifest = call.manifest ?? MANIFEST_TEXT;
@@ -284,15 +285,15 @@ function honestStatement(
   return {
     requestId: sha256(utf8("request")),
     modelId: documentDigest(manifest),
-    inputCommitment: inputCommitment(SALT, canonicalTensors(inputs)),
-    outputDigest: outputDigest(SALT, encodeOutput(kind, outputs)),
-    requestDigest: requestDigest(SALT, request.bytes),
-    responseDigest: responseDigest(SALT, response.bytes),
+    inputCommitment: inputCommitment(salt, canonicalTensors(inputs)),
+    outputDigest: outputDigest(salt, encodeOutput(kind, outputs)),
+    requestDigest: requestDigest(salt, request.bytes),
+    responseDigest: responseDigest(salt, response.bytes),
     circuitInput: none,
     executionDigest: documentDigest(call.execution ?? EXECUTION_TEXT),
     keysetDigest: digest,
     policyDigest: documentDigest(call.policy ?? POLICY_TEXT),
-    requester: requesterDigest(SALT, REQUESTER),
+    requester: requesterDigest(salt, REQUESTER),
     audience: none,
     settlement: none,
     promised: 0,

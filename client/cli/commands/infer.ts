@@ -1,8 +1,10 @@
 /** `affidavit infer MODEL`: asks, verifies, shows, saves. */
-import { writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import {
   encodeInferRequest,
   formatDisplay,
+  manifestText,
+  modelId,
   ModelError,
   OipError,
   parseRaw,
@@ -12,7 +14,7 @@ import {
   type Manifest,
 } from "../../../models/client.ts";
 import { serializeBundle, serializePrivatePart, type Body, type Tensor } from "../../../receipts/index.ts";
-import { createClient, type Client, type InferResult } from "../../client.ts";
+import { createClient, type Client, type ClientOptions, type InferResult } from "../../client.ts";
 import { flags, onlyPositional, printJson, readInput, UsageError, type Command } from "../command.ts";
 import { apiKeyFor, DEFAULT_URL } from "../credentials.ts";
 import { paint, printable } from "../output.ts";
@@ -56,18 +58,21 @@ async function run(words: string[]): Promise<number> {
   const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
   if ((values.input === undefined) === (values.raw === undefined))
     throw new UsageError("give either --input or --raw");
-  const client = createClient({
+  const client = clientOf({
     url,
     apiKey: await apiKeyFor(url, values.key),
     policy: await policyFrom(values),
   });
   const version = values["model-version"];
-  const body = values.input
-    ? await requestFromFile(values.input)
-    : await requestFromRaw(client, url, model, version, values.raw!);
+  const prepared: Prepared =
+    values.input === undefined
+      ? await requestFromRaw(client, url, model, version, values.raw!)
+      : { body: await requestFromFile(values.input) };
+  const { body, ...expected } = prepared;
   const idempotencyKey = values["idempotency-key"];
   const result = await client.inferBody(model, body, {
     version,
+    ...expected,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   });
   if (values.save !== undefined) await save(values.save, result);
@@ -76,26 +81,45 @@ async function run(words: string[]): Promise<number> {
   return 0;
 }
 
+function clientOf(options: ClientOptions): Client {
+  try {
+    return createClient(options);
+  } catch (error) {
+    if (error instanceof TypeError)
+      throw new UsageError(`--url is not the URL of a service: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A request, and for a raw input the model it was prepared for. */
+interface Prepared {
+  body: Body;
+  modelId?: Uint8Array;
+}
+
 async function requestFromFile(path: string): Promise<Body> {
   const bytes = await readInput(path, MAX_INPUT_BYTES);
   return { bytes, contentType: "application/json", headerLength: null };
 }
 
-/** The raw input, prepared as the model's manifest says; the manifest is checked later, against the receipt. */
+/** The raw input, prepared as the manifest says that the server tells; the receipt must be of that very manifest. */
 async function requestFromRaw(
   client: Client,
   url: string,
   model: string,
   version: string | undefined,
   path: string,
-): Promise<Body> {
+): Promise<Prepared> {
   const manifest = await client.manifest(model, version);
   const bytes = await readInput(path, MAX_INPUT_BYTES);
   try {
     const inputs = preprocess(manifest.processing, parseRaw(manifest.processing, bytes));
     const message = encodeInferRequest({ inputs }, { binary: true });
     const { body, contentType, headerLength } = message;
-    return { bytes: body, contentType, headerLength: headerLength ?? null };
+    return {
+      body: { bytes: body, contentType, headerLength: headerLength ?? null },
+      modelId: modelId(manifestText(manifest)),
+    };
   } catch (error) {
     if (error instanceof ProcessingError || error instanceof OipError || error instanceof ModelError) {
       throw new UsageError(`${path}: ${error.message} (${url}, ${model})`, "file_unreadable");
@@ -106,10 +130,22 @@ async function requestFromRaw(
 
 async function save(path: string, { receipt, privatePart }: InferResult): Promise<void> {
   try {
-    await writeFile(path, serializeBundle(receipt));
-    await writeFile(`${path}.private`, serializePrivatePart(privatePart), { mode: 0o600 });
+    await replaceFile(`${path}.private`, serializePrivatePart(privatePart), 0o600);
+    await replaceFile(path, serializeBundle(receipt), 0o644);
   } catch (cause) {
     throw new UsageError(`cannot write ${path}: ${(cause as Error).message}`, "file_unreadable");
+  }
+}
+
+/** A new file in place of any older one, whose mode or link would otherwise stay. */
+async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`;
+  try {
+    await writeFile(partial, text, { mode, flag: "wx" });
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
   }
 }
 
@@ -135,10 +171,23 @@ function asJson(result: InferResult, shown: string | undefined): unknown {
     receiptId,
     simulated: verification.simulated,
     ...(shown === undefined ? {} : { display: shown }),
-    outputs: isJson ? (JSON.parse(response) as { outputs: unknown }).outputs : result.outputs.map(summary),
+    outputs: isJson ? outputsOf(response) : result.outputs.map(summary),
     claims: verification.claims,
     steps: verification.steps,
   };
+}
+
+/** A response's outputs with each number as it was written: JSON.parse alone rounds 64-bit integers. */
+function outputsOf(response: string): unknown {
+  const parsed = JSON.parse(response, (_, value: unknown, context?: { source?: string }) =>
+    typeof value === "number" && context?.source !== undefined ? rawNumber(context.source) : value,
+  ) as { outputs: unknown };
+  return parsed.outputs;
+}
+
+function rawNumber(source: string): unknown {
+  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+  return rawJSON(source);
 }
 
 function summary({ name, datatype, shape, data }: Tensor): unknown {
@@ -162,5 +211,5 @@ async function asText(result: InferResult, saved: string | undefined): Promise<s
 }
 
 function outputLine({ name, datatype, shape }: Manifest["outputs"][number] | Tensor): string {
-  return `${name} ${datatype}[${shape.join(",")}]`;
+  return `${printable(name)} ${datatype}[${shape.join(",")}]`;
 }

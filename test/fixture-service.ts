@@ -1,0 +1,108 @@
+/** A service on paper as a `fetch`: answers by the receipt fixture's issuer, each of which a test may change on its way. */
+import { fromHex, toHex } from "../codec/index.ts";
+import { attestationToJson, documentDigest, serializeBundle, statementDigest } from "../receipts/index.ts";
+import type { ReceiptBundle } from "../receipts/index.ts";
+import { EXECUTION_TEXT, MANIFEST_TEXT, POLICY_TEXT } from "./model-fixture.ts";
+import { createIssuer, REQUESTER, type Call, type Issuer } from "./receipt-fixture.ts";
+
+export interface Heard {
+  path: string;
+  headers: Headers;
+  body: Uint8Array;
+}
+
+export interface FixtureService {
+  fetch: typeof fetch;
+  /** Every request, in order. */
+  heard: Heard[];
+  /** Signs from now on; the service attests it from now on. */
+  issuer: Issuer;
+  /** What an inference answers with instead of the fixture's own. */
+  call: Call;
+  /** A man in the middle. */
+  tamper: (path: string, answer: Response) => Response | Promise<Response>;
+}
+
+const DOCUMENTS = new Map(
+  [MANIFEST_TEXT, POLICY_TEXT, EXECUTION_TEXT].map((text) => [toHex(documentDigest(text)), text]),
+);
+
+export async function createFixtureService(): Promise<FixtureService> {
+  const stored = new Map<string, ReceiptBundle>();
+
+  async function answer({ path, headers, body }: Heard): Promise<Response> {
+    const url = new URL(path, "http://fixture.test");
+    if (url.pathname === "/v1/attestation") {
+      const nonce = fromHex(url.searchParams.get("nonce")!, 32);
+      return Response.json(attestationToJson(await service.issuer.attestation(nonce)));
+    }
+    if (url.pathname === "/v1/models") {
+      return Response.json({ models: [{ name: "fixture", version: "1.0.0", manifest: MANIFEST_TEXT }] });
+    }
+    const name = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+    if (url.pathname.startsWith("/v1/documents/")) {
+      const text = DOCUMENTS.get(name);
+      return text === undefined
+        ? Response.json({ code: "document_not_found" }, { status: 404 })
+        : new Response(text);
+    }
+    if (url.pathname.startsWith("/v1/receipts/")) {
+      const bundle = stored.get(name);
+      return bundle === undefined
+        ? Response.json({ code: "receipt_not_found" }, { status: 404 })
+        : new Response(serializeBundle(bundle));
+    }
+    const length = headers.get("inference-header-content-length");
+    const request = {
+      bytes: body,
+      contentType: headers.get("content-type")!,
+      headerLength: length === null ? null : Number(length),
+    };
+    const salt = fromHex(headers.get("affidavit-salt")!, 32);
+    const { bundle, privatePart } = service.issuer.issue({}, { request, salt, ...service.call });
+    const id = toHex(statementDigest("InferenceStatement", bundle.statement));
+    stored.set(id, bundle);
+    const { response } = privatePart;
+    return new Response(response.bytes as Uint8Array<ArrayBuffer>, {
+      headers: {
+        "Content-Type": response.contentType,
+        "Affidavit-Receipt": bundle.receipt,
+        "Affidavit-Receipt-Id": id,
+        "Affidavit-Requester": REQUESTER,
+        ...(response.headerLength === null
+          ? {}
+          : { "Inference-Header-Content-Length": String(response.headerLength) }),
+      },
+    });
+  }
+
+  const service: FixtureService = {
+    issuer: await createIssuer(),
+    heard: [],
+    call: {},
+    tamper: (_, given) => given,
+    fetch: async (input, init) => {
+      init?.signal?.throwIfAborted();
+      const { pathname, search } = new URL(String(input));
+      const body = new Uint8Array((init?.body as Uint8Array<ArrayBuffer> | null) ?? new Uint8Array(0));
+      const heard = { path: pathname + search, headers: new Headers(init?.headers), body };
+      service.heard.push(heard);
+      return await service.tamper(pathname, await answer(heard));
+    },
+  };
+  return service;
+}
+
+/** The same answer with another body or other headers. */
+export async function changed(
+  given: Response,
+  change: { body?: (text: string) => string; headers?: Record<string, string | null>; status?: number },
+): Promise<Response> {
+  const text = await given.text();
+  const headers = new Headers(given.headers);
+  for (const [name, value] of Object.entries(change.headers ?? {})) {
+    if (value === null) headers.delete(name);
+    else headers.set(name, value);
+  }
+  return new Response(change.body ? change.body(text) : text, { status: change.status ?? 200, headers });
+}
