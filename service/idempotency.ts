@@ -71,8 +71,8 @@ export class Idempotency {
     }
     const context = recordContext(call, keyHash, tag);
     if (found.state === "done") {
-      const recordKey = await vault.recordKey(context);
-      return { replay: openRecord(recordKey, context, found.ciphertext) };
+      const answer = openRecord(await vault.recordKey(context), context, found.ciphertext);
+      return { replay: { ...answer, headers: { ...answer.headers, "Idempotency-Replayed": "true" } } };
     }
     const { lease } = found;
     return {

@@ -12,7 +12,7 @@ import {
   type Call,
 } from "./service-load.ts";
 import { startService, type RunningService } from "./service-process.ts";
-import { auditLog, openStore } from "./service-store.ts";
+import { appendWaits, auditLog, holdLog, openStore } from "./service-store.ts";
 import { findRole } from "./service-tree.ts";
 
 let service: RunningService;
@@ -131,21 +131,12 @@ test("before its body has come whole: nothing was begun", async () => {
 
 test("after it was signed: the answer is kept, and the key replays it", async () => {
   const call = keyed();
-  const holder = await store.connect();
-  await holder.query("BEGIN");
-  await holder.query("SELECT 1 FROM log_head FOR UPDATE");
+  const log = await holdLog(store);
   const { leave } = begin(call);
-  const waits = async () => {
-    const { rows } = await store.query(
-      "SELECT 1 FROM pg_stat_activity WHERE application_name = 'affidavit-append' AND wait_event_type = 'Lock'",
-    );
-    return rows.length;
-  };
-  await expect.poll(waits, { interval: 10 }).toBe(1);
+  await expect.poll(() => appendWaits(store), { interval: 10 }).toBe(true);
   await leave();
   expect(await stateOf(call)).toBe("reserved");
-  await holder.query("COMMIT");
-  holder.release();
+  await log.release();
   await expect.poll(() => stateOf(call)).toBe("done");
   const stored = await statementsFor(call);
   expect(stored).toHaveLength(1);

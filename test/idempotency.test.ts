@@ -18,7 +18,7 @@ import {
   type Call,
   type Target,
 } from "./service-load.ts";
-import { auditLog, openStore } from "./service-store.ts";
+import { appendWaits, auditLog, holdLog, openStore } from "./service-store.ts";
 import { findRole } from "./service-tree.ts";
 
 /** A lease lasts as long as these together, so that a dead holder's ends while a test waits. */
@@ -92,7 +92,12 @@ test("a repetition gets the same bytes and the same receipt, and nothing runs ag
   const call = keyed();
   const first = await infer(caller, call);
   expect(first.status).toBe(200);
-  for (let times = 0; times < 3; times++) expect(essence(await infer(caller, call))).toEqual(essence(first));
+  expect(first.headers.get("idempotency-replayed")).toBeNull();
+  for (let times = 0; times < 3; times++) {
+    const again = await infer(caller, call);
+    expect(essence(again)).toEqual(essence(first));
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+  }
   expect(await statementsFor(call)).toEqual([receiptIdOf(first)]);
   expect(await checkReceipt(caller, call, first)).toBeUndefined();
 });
@@ -193,22 +198,15 @@ test("whoever holds the database can neither open a kept answer nor hand it to a
   expect(await infer(caller, call)).toMatchObject({ status: 500, code: "replay_unreadable" });
 });
 
-test("a kept answer outlives a restart", async () => {
-  const call = keyed("digits");
-  const first = await infer(caller, call);
-  await service.stop();
-  await start();
-  expect(essence(await infer(caller, call))).toEqual(essence(first));
-  expect(await checkReceipt(caller, call, first)).toBeUndefined();
-});
-
 async function kill(): Promise<void> {
   const exited = new Promise((done) => service.child.once("exit", done));
   service.child.kill("SIGKILL");
   await exited;
 }
 
-test("a service killed during the run holds the key until its lease ends, and no longer", async () => {
+test("a service killed during the run holds the key until its lease ends, and no longer; kept answers stay", async () => {
+  const earlier = keyed("digits");
+  const kept = await infer(caller, earlier);
   const call = keyed();
   process.kill(findRole(service.child.pid!, "host"), "SIGSTOP");
   const lost = infer(caller, call).catch(() => "no answer");
@@ -216,6 +214,13 @@ test("a service killed during the run holds the key until its lease ends, and no
   await kill();
   expect(await lost).toBe("no answer");
   await start();
+  expect(essence(await infer(caller, earlier))).toEqual(essence(kept));
+  expect(await checkReceipt(caller, earlier, kept)).toBeUndefined();
+  // However long the start took, the rest of the lease is ahead.
+  await store.query(
+    "UPDATE idempotency SET lease_expires_at = now() + interval '1500 ms' WHERE key_hash = $1",
+    [keyHashOf(call.idempotencyKey)],
+  );
   expect(await infer(caller, call)).toMatchObject({ status: 409, code: "idempotency_in_progress" });
   expect(await infer(caller, { ...call, body: keyed().body })).toMatchObject({ status: 422 });
   await expect
@@ -226,20 +231,11 @@ test("a service killed during the run holds the key until its lease ends, and no
 
 test("a service killed between the commit and the answer has completed the key", async () => {
   const call = keyed();
-  const holder = await store.connect();
-  await holder.query("BEGIN");
-  await holder.query("SELECT 1 FROM log_head FOR UPDATE");
+  const log = await holdLog(store);
   const lost = infer(caller, call).catch(() => "no answer");
-  const waits = async () => {
-    const { rows } = await store.query(
-      "SELECT 1 FROM pg_stat_activity WHERE application_name = 'affidavit-append' AND wait_event_type = 'Lock'",
-    );
-    return rows.length;
-  };
-  await expect.poll(waits, { interval: 10 }).toBe(1);
+  await expect.poll(() => appendWaits(store), { interval: 10 }).toBe(true);
   await kill();
-  await holder.query("COMMIT");
-  holder.release();
+  await log.release();
   expect(await lost).toBe("no answer");
   await expect.poll(() => reservedRow(call)).toBe(false);
   const [receiptId] = await statementsFor(call);

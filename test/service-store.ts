@@ -35,6 +35,27 @@ export function openStore(directory: string): Pool {
   return pool;
 }
 
+/** Locks the log's head: every append waits until it is released. */
+export async function holdLog(pool: Pool): Promise<{ release(): Promise<void> }> {
+  const client = await pool.connect();
+  await client.query("BEGIN");
+  await client.query("SELECT 1 FROM log_head FOR UPDATE");
+  return {
+    async release() {
+      await client.query("COMMIT");
+      client.release();
+    },
+  };
+}
+
+/** Whether an append waits for the lock: its statement is signed and not yet stored. */
+export async function appendWaits(pool: Pool): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    "SELECT 1 FROM pg_stat_activity WHERE application_name = 'affidavit-append' AND wait_event_type = 'Lock'",
+  );
+  return rowCount === 1;
+}
+
 /** The tree's root by the definition of RFC 9162 section 2.1.1, with nothing of the log's own machinery. */
 export function naiveRoot(leaves: readonly Uint8Array[]): Uint8Array {
   if (leaves.length === 0) return EMPTY_ROOT;

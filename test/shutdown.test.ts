@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { utf8 } from "../codec/index.ts";
 import { temporaryDirectory } from "./folder.ts";
-import { checkReceipt, infer, smallCall, type Target } from "./service-load.ts";
+import { checkReceipt, infer, requestDigestOf, smallCall, type Target } from "./service-load.ts";
 import { spawnService, startService, type RunningService } from "./service-process.ts";
-import { auditLog, openStore } from "./service-store.ts";
+import { appendWaits, auditLog, holdLog, openStore } from "./service-store.ts";
 import { findRole, processTree, stillRunning, type ProcessEntry } from "./service-tree.ts";
 
 const folder = temporaryDirectory();
@@ -106,6 +106,31 @@ test("a second start on the same data is refused by name, and harms nothing", as
   expect((await infer(service, smallCall("breast-cancer"))).status).toBe(200);
 });
 
+test("what was signed for a caller who has gone is stored before the end", async () => {
+  const store = openStore(folder.path);
+  const holder = await holdLog(store);
+  const call = smallCall("digits");
+  const caller = new AbortController();
+  const gone = infer(service, call, caller.signal).catch(() => "gone");
+  await expect.poll(() => appendWaits(store), { interval: 10 }).toBe(true);
+  caller.abort();
+  expect(await gone).toBe("gone");
+  service.child.kill("SIGTERM");
+  await sleep(300);
+  expect(service.child.exitCode).toBeNull();
+  await holder.release();
+  expect(await exitOf(service)).toEqual([0, null]);
+  await store.end();
+  service = await start();
+  const reopened = openStore(folder.path);
+  const { inferences } = await auditLog(reopened);
+  await reopened.end();
+  const stored = [...inferences.values()].filter(
+    ({ requestDigest }) => requestDigest === requestDigestOf(call),
+  );
+  expect(stored).toHaveLength(1);
+});
+
 test("a connection that says nothing does not hold the end up", async () => {
   const idle = new Agent({ keepAlive: true });
   expect((await get(`${service.url}/livez`, idle)).status).toBe(200);
@@ -127,6 +152,7 @@ test.each(["postgres", "vault"] as const)(
   "asked to stop while it starts, when its %s has just begun, it leaves no process",
   async (role) => {
     const child = spawnService(folder.path, environment);
+    onTestFinished(() => void child.kill("SIGKILL"));
     child.stdout!.resume();
     child.stderr!.resume();
     const seen = new Map<number, ProcessEntry>();
@@ -135,7 +161,7 @@ test.each(["postgres", "vault"] as const)(
       for (const entry of tree) seen.set(entry.pid, entry);
       return tree.some((entry) => entry.role === role);
     };
-    await expect.poll(look, { interval: 2, timeout: 10_000 }).toBe(true);
+    await expect.poll(look, { interval: 2, timeout: 25_000 }).toBe(true);
     child.kill("SIGTERM");
     while (child.exitCode === null && child.signalCode === null) {
       look();
@@ -144,6 +170,7 @@ test.each(["postgres", "vault"] as const)(
     expect([child.exitCode, child.signalCode]).toEqual([0, null]);
     expect(stillRunning([...seen.values()])).toEqual([]);
   },
+  60_000,
 );
 
 test("and what it left works at once", async () => {

@@ -1,4 +1,4 @@
-/** What expires is erased once an hour. */
+/** What expires is erased at the start and once an hour: a service that is started often must not keep it for ever. */
 import type { Logger } from "pino";
 import { expireReservations, removeExpiredLinks, type Database } from "../db/index.ts";
 
@@ -6,7 +6,7 @@ const INTERVAL_MS = 3_600_000;
 
 /** @returns how to stop it */
 export function startHousekeeping(database: Database, log: Logger): () => Promise<void> {
-  let running: Promise<void> = Promise.resolve();
+  let running = sweep(database, log);
   const timer = setInterval(() => (running = sweep(database, log)), INTERVAL_MS);
   return async () => {
     clearInterval(timer);
