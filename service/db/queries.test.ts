@@ -4,7 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sha256, utf8 } from "../../codec/index.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
 import { ACCOUNT, OTHER_ACCOUNT, appendItem, statementRow } from "./arbitrary.test-support.ts";
-import { ApiKeyFinder, createApiKey, listApiKeys, revokeApiKey } from "./api-keys.ts";
+import {
+  ApiKeyFinder,
+  countLiveApiKeys,
+  createApiKey,
+  hasAccount,
+  listApiKeys,
+  revokeApiKey,
+} from "./api-keys.ts";
 import { createAppender, type Appender } from "./append.ts";
 import { checkpointCovering, latestCheckpoint, putCheckpoint, readCheckpoint } from "./checkpoints.ts";
 import { openDatabase } from "./connect.ts";
@@ -19,7 +26,7 @@ import {
   removeExpiredLinks,
 } from "./receipts.ts";
 import { checkServer } from "./safety.ts";
-import { DEFAULT_TENANT } from "./schema.ts";
+import { DEFAULT_TENANT, SYSTEM_TENANT } from "./schema.ts";
 
 let database: TestDatabase;
 let appender: Appender;
@@ -119,6 +126,19 @@ describe("API keys", () => {
     expect(await finder.find(randomBytes(32))).toBeUndefined();
     expect(await revokeApiKey(database, row.id, "99999999-9999-4999-8999-999999999999")).toBe(false);
     expect((await listApiKeys(database)).map(({ id }) => id)).toContain(row.id);
+  });
+
+  test("live keys are counted by tenant, and listed before revoked ones; accounts are known by their keys", async () => {
+    const before = await countLiveApiKeys(database, DEFAULT_TENANT);
+    const { row: kept } = await createApiKey(database, { label: "kept", scopes: [] });
+    const { row: gone } = await createApiKey(database, { label: "gone", scopes: [] });
+    await revokeApiKey(database, gone.id);
+    expect(await countLiveApiKeys(database, DEFAULT_TENANT)).toBe(before + 1);
+    expect(await countLiveApiKeys(database, SYSTEM_TENANT)).toBe(0);
+    const listed = (await listApiKeys(database)).map(({ id }) => id);
+    expect(listed.indexOf(gone.id)).toBeGreaterThan(listed.indexOf(kept.id));
+    expect(await hasAccount(database, DEFAULT_TENANT, gone.accountId)).toBe(true);
+    expect(await hasAccount(database, SYSTEM_TENANT, gone.accountId)).toBe(false);
   });
 
   test("a refused statement shows no parameters", async () => {
