@@ -4,7 +4,6 @@ export * from "./connect.ts";
 export * from "./embedded/index.ts";
 export * from "./append.ts";
 export type { AppendItem, Completion, DocumentKind, DocumentRow, StatementRow } from "./append-statement.ts";
-export { TILE_HASHES, TILE_HEIGHT } from "./edge.ts";
 export * from "./tree.ts";
 export * from "./checkpoints.ts";
 export * from "./api-keys.ts";
