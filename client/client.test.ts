@@ -2,8 +2,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { toHex } from "../codec/index.ts";
 import { statementDigest } from "../receipts/index.ts";
 import { changed, createFixtureService, type FixtureService } from "../test/fixture-service.ts";
-import { fixtureManifest, floats, requestBody, responseBody } from "../test/model-fixture.ts";
+import { fixtureManifest, requestBody, responseBody } from "../test/model-fixture.ts";
 import { createIssuer, NOW, NOW_MS, type Receipt } from "../test/receipt-fixture.ts";
+import { floats } from "../test/tensors.ts";
 import { createClient, type Client, type ClientOptions } from "./client.ts";
 import { AffidavitError } from "./errors.ts";
 import { manifestText, modelId } from "../models/client.ts";
@@ -45,6 +46,15 @@ async function refusal(run: () => Promise<unknown>): Promise<string> {
   }
 }
 
+function attestationPaths(): string[] {
+  return service.heard.map(({ path }) => path).filter((path) => path.startsWith("/v1/attestation"));
+}
+
+/** Changes every answer to these paths on its way. */
+function between(path: RegExp, change: Parameters<typeof changed>[1]): void {
+  service.tamper = (at, given) => (path.test(at) ? changed(given, change) : given);
+}
+
 const infer = () => client.infer("fixture", [INPUT]);
 
 describe("a client", () => {
@@ -81,11 +91,10 @@ describe("a client", () => {
     let nowMs = NOW_MS;
     client = clientOf({ now: () => new Date(nowMs) });
     await Promise.all(Array.from({ length: 20 }, infer));
-    const attested = () => service.heard.filter(({ path }) => path.startsWith("/v1/attestation"));
-    expect(attested()).toHaveLength(1);
+    expect(attestationPaths()).toHaveLength(1);
     nowMs += 11 * 60_000;
     await infer();
-    expect(new Set(attested().map(({ path }) => path)).size).toBe(2);
+    expect(new Set(attestationPaths()).size).toBe(2);
   });
 
   it("attests anew when the keyset changes, with calls in flight on both sides of the change", async () => {
@@ -161,17 +170,13 @@ describe("a client", () => {
 });
 
 describe("a man in the middle is found who", () => {
-  const between = (path: RegExp, change: Parameters<typeof changed>[1]): void => {
-    service.tamper = (at, given) => (path.test(at) ? changed(given, change) : given);
-  };
   const INFER = /\/infer$/;
 
   it("changes, strips or swaps what an answer says", async () => {
     const stranger = (await createIssuer({ seed: 9 })).issue();
     const aborted = service.issuer.abort();
-    const flipped = (text: string) => text.replace("-1.25", "-1.26");
     const cases: [string, Parameters<typeof changed>[1]][] = [
-      ["receipt_rejected response_digest_mismatch", { body: flipped }],
+      ["receipt_rejected response_digest_mismatch", { body: (text) => text.replace("-1.25", "-1.26") }],
       ["receipt_rejected response_digest_mismatch", { body: (text) => `${text} ` }],
       ["receipt_rejected response_digest_mismatch", { body: () => "" }],
       ["receipt_rejected response_invalid", { headers: { "Inference-Header-Content-Length": "10" } }],

@@ -95,7 +95,7 @@ describe("verifiedFetch", () => {
       { "Affidavit-Audience": "1:0x11" },
       { "Affidavit-Other": "1" },
       { "Inference-Header-Content-Length": "abc" },
-    ]) {
+    ] as Record<string, string>[]) {
       expect(await detail(INFER, { ...post, headers })).toBe("header_invalid");
     }
     expect(await detail(INFER, { ...post, signal: AbortSignal.abort() })).toBe("cancelled");

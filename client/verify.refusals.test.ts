@@ -8,8 +8,9 @@ import {
   type PrivatePart,
   type ReceiptBundle,
 } from "../receipts/index.ts";
-import { fixtureManifest, floats, requestBody, responseBody } from "../test/model-fixture.ts";
+import { fixtureManifest, requestBody, responseBody } from "../test/model-fixture.ts";
 import { createIssuer, NOW, NOW_MS, type Issuer, type IssuerOptions } from "../test/receipt-fixture.ts";
+import { floats } from "../test/tensors.ts";
 import type { ClientPolicy } from "./policy.ts";
 import { verifyKeyset, verifyReceipt, type VerifyOptions } from "./verify.ts";
 

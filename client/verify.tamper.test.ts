@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { fromBase64Url, jcs, toBase64Url, toHex0x } from "../codec/index.ts";
 import { parseBundle, serializeBundle, serializePrivatePart, STATEMENT_FIELDS } from "../receipts/index.ts";
-import { fixtureManifest, floats, requestBody, responseBody } from "../test/model-fixture.ts";
+import { fixtureManifest, requestBody, responseBody } from "../test/model-fixture.ts";
 import { createIssuer, NOW_MS } from "../test/receipt-fixture.ts";
+import { floats } from "../test/tensors.ts";
 import type { Issuer, Receipt } from "../test/receipt-fixture.ts";
 import {
   FIELD_CODES,

@@ -9,13 +9,7 @@ import {
   type Manifest,
 } from "../models/client.ts";
 import type { PrivatePart, Tensor } from "../receipts/index.ts";
-
-export function floats(name: string, values: number[]): Tensor {
-  const data = new Uint8Array(4 * values.length);
-  const view = new DataView(data.buffer);
-  values.forEach((value, i) => view.setFloat32(4 * i, value, true));
-  return { name, datatype: "FP32", shape: [1, values.length], data };
-}
+import { floats } from "./tensors.ts";
 
 /** A manifest of two outputs, made of one of the zoo's; `name` tells two such models apart. */
 export function fixtureManifest(name = "fixture"): Manifest {
