@@ -15,6 +15,15 @@ export interface ClientPolicy {
   appraisal?: AppraisalPolicyInput;
   /** Refuses receipts whose statement is not yet shown to be in the log. */
   requireInclusion?: boolean;
+  /** Refuses what too few log witnesses cosigned, and what is not shown to be in the log unless `requireInclusion` is false. */
+  witnesses?: WitnessPolicy;
+}
+
+export interface WitnessPolicy {
+  /** `<name>+<key id>+<base64>`, c2sp.org/tlog-cosignature. */
+  verifierKeys: string[];
+  /** How many of them must have cosigned each log head that a proof leads to. */
+  require: number;
 }
 
 /** @throws AttestationError `policy_malformed` */

@@ -35,7 +35,8 @@ export type VerificationCode =
   | "input_invalid"
   | "output_invalid"
   | "inclusion_invalid"
-  | "inclusion_missing";
+  | "inclusion_missing"
+  | "cosignatures_missing";
 
 /** One code a signed field. */
 export type FieldCode =

@@ -18,12 +18,14 @@ import type { Context, Expectations, KeysetContext, Step } from "./steps/context
 import { audience, execution, model, policy } from "./steps/documents.ts";
 import { evidence, freshness, inclusion, keyset, keysetLog, keysetStatement } from "./steps/keyset.ts";
 import { CLOCK_SKEW_MS, complete, fields, signature, signer, time } from "./steps/statement.ts";
+import { inclusionWitnesses, keysetWitnesses, requiredWitnesses } from "./steps/witnesses.ts";
 import { StepFailure, type StepResult, type Verification } from "./verification.ts";
 
 const KEYSET_STEPS: readonly Step<KeysetContext>[] = [
   keyset,
   keysetStatement,
   keysetLog,
+  keysetWitnesses,
   evidence,
   freshness,
 ];
@@ -36,6 +38,7 @@ const RECEIPT_STEPS: readonly Step[] = [
   time,
   keysetStatement,
   keysetLog,
+  keysetWitnesses,
   evidence,
   freshness,
   complete,
@@ -45,6 +48,7 @@ const RECEIPT_STEPS: readonly Step[] = [
   audience,
   bodies,
   inclusion,
+  inclusionWitnesses,
 ];
 
 interface CommonOptions {
@@ -75,7 +79,7 @@ export function verifyReceipt(bundle: ReceiptBundle, options: VerifyOptions): Ve
     bundle,
     privatePart: options.privatePart,
     expect: options.expect ?? {},
-    requireInclusion: options.policy?.requireInclusion ?? false,
+    requireInclusion: options.policy?.requireInclusion ?? options.policy?.witnesses !== undefined,
   };
   return runSteps(RECEIPT_STEPS, context);
 }
@@ -101,6 +105,7 @@ function keysetContext(
     atMs,
     clockSkewMs: CLOCK_SKEW_MS,
     policy: appraisalPolicy(wanted ?? {}),
+    witnesses: requiredWitnesses(wanted?.witnesses),
     now,
     fresh,
     cache,

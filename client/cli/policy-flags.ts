@@ -2,6 +2,7 @@
 import { AttestationError, parsePolicy } from "../../attestation/index.ts";
 import { fromUtf8 } from "../../codec/index.ts";
 import type { ClientPolicy } from "../policy.ts";
+import { requiredWitnesses } from "../steps/witnesses.ts";
 import { readInput, UsageError } from "./command.ts";
 
 const MAX_POLICY_BYTES = 1024 * 1024;
@@ -10,21 +11,28 @@ export const policyFlags = {
   "allow-simulated": { type: "boolean" },
   "allow-unchecked-code": { type: "boolean" },
   policy: { type: "string" },
+  witness: { type: "string", multiple: true },
+  "require-witnesses": { type: "string" },
 } as const;
 
 export const POLICY_FLAGS_HELP = `
   --allow-simulated       accepts the simulated TEE, which proves nothing, and under it alone unchecked code
   --allow-unchecked-code  accepts hardware whose code was not compared with reference values
-  --policy FILE           an appraisal policy (JSON, docs/spec/appraisal.md) instead of the default`;
+  --policy FILE           an appraisal policy (JSON, docs/spec/appraisal.md) instead of the default
+  --witness KEY           verifier key of a log witness that counts; may be given again
+  --require-witnesses K   refuses what fewer of them cosigned (all of them)`;
 
 export async function policyFrom(values: {
   "allow-simulated"?: boolean;
   "allow-unchecked-code"?: boolean;
   policy?: string;
+  witness?: string[];
+  "require-witnesses"?: string;
 }): Promise<ClientPolicy> {
   const policy: ClientPolicy = {
     allowSimulated: values["allow-simulated"] ?? false,
     allowUncheckedCode: values["allow-unchecked-code"] ?? false,
+    ...witnessesFrom(values),
   };
   if (values.policy === undefined) return policy;
   try {
@@ -38,4 +46,21 @@ export async function policyFrom(values: {
     }
     throw error;
   }
+}
+
+/** @throws UsageError */
+export function witnessesFrom(values: {
+  witness?: string[];
+  "require-witnesses"?: string;
+}): Pick<ClientPolicy, "witnesses"> {
+  const { witness: verifierKeys = [], "require-witnesses": wanted } = values;
+  if (verifierKeys.length === 0 && wanted === undefined) return {};
+  const witnesses = { verifierKeys, require: Number(wanted ?? verifierKeys.length) };
+  try {
+    requiredWitnesses(witnesses);
+  } catch (error) {
+    if (error instanceof AttestationError) throw new UsageError(error.message);
+    throw error;
+  }
+  return { witnesses };
 }

@@ -9,6 +9,7 @@ import type {
   ReceiptBundle,
 } from "../../receipts/index.ts";
 import type { Claim } from "../verification.ts";
+import type { RequiredWitnesses } from "./witnesses.ts";
 
 /** What the verifier knows from elsewhere and wants the receipt to say. Each left out is not compared. */
 export interface Expectations {
@@ -29,6 +30,7 @@ export interface KeysetContext {
   /** How far `atMs` may be before the keyset's own start, where two clocks are compared. */
   readonly clockSkewMs: number;
   readonly policy: AppraisalPolicy;
+  readonly witnesses: RequiredWitnesses | undefined;
   readonly now: Date;
   /** Evidence, and the verifier's own 32-byte nonce that it must be over. */
   readonly fresh: { evidence: NoncedEvidence; nonce: Uint8Array } | undefined;

@@ -3,11 +3,15 @@ import type { Command } from "../command.ts";
 import { infer } from "./infer.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { modelsAdd, modelsList } from "./models.ts";
+import { monitor } from "./monitor.ts";
 import { verify } from "./verify.ts";
+import { witnessServe } from "./witness.ts";
 
 export const COMMANDS: Record<string, Command> = {
   infer,
   verify,
+  monitor,
+  "witness serve": witnessServe,
   "keys create": keysCreate,
   "keys list": keysList,
   "keys revoke": keysRevoke,

@@ -38,7 +38,8 @@ async function run(words: string[]): Promise<number> {
     ...policyFlags,
   });
   const path = onlyPositional(positionals, "receipt");
-  const policy = { ...(await policyFrom(values)), requireInclusion: values["require-inclusion"] ?? false };
+  const policy = await policyFrom(values);
+  if (values["require-inclusion"]) policy.requireInclusion = true;
   const now = parseNow(values.now);
   const text = await readText(path, MAX_RECEIPT_BYTES);
   const privatePath = values.private ?? (existsSync(`${path}.private`) ? `${path}.private` : undefined);
