@@ -74,10 +74,14 @@ async function openStore(
   return { database, appender, tree: new LogTree(database.pool) };
 }
 
+function isLoopback({ host }: Config): boolean {
+  return ["127.0.0.1", "::1", "localhost"].includes(host);
+}
+
 /** `auto` without hardware is the simulated TEE, on a loopback address alone: nobody else can take it for more. */
 function chooseAttestation(config: Config): string {
   if (config.attestation !== "auto") return config.attestation;
-  if (["127.0.0.1", "::1", "localhost"].includes(config.host)) return "simulated";
+  if (isLoopback(config)) return "simulated";
   throw new ConfigError(
     "setting_invalid",
     ["AFFIDAVIT_ATTESTATION"],
@@ -175,7 +179,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const url = await serve(config, services, cleanup);
   const { simulated } = keeper.holder.current().vault.info.attester;
   const keyFile =
-    simulated && chooseAttestation({ ...config, attestation: "auto" }) === "simulated"
+    simulated && isLoopback(config)
       ? await provideFirstKey({ database, keys, configDirectory: config.configDirectory, url })
       : undefined;
   const components = await services.health.components();
