@@ -25,7 +25,11 @@ afterEach(async () => {
 type Append = ReturnType<typeof createAppender>["append"];
 
 /** A keeper whose appends pass through `around`, and what happened in which order. */
-async function setUp(options: { lifetimeMs: number; around?: (append: Append) => Append }) {
+async function setUp(options: {
+  lifetimeMs: number;
+  silenceMs?: number;
+  around?: (append: Append) => Append;
+}) {
   const folder = temporaryDirectory();
   undo.push(() => rmSync(folder.path, { recursive: true, force: true }));
   const database = await createTestDatabase();
@@ -53,6 +57,7 @@ async function setUp(options: { lifetimeMs: number; around?: (append: Append) =>
       },
     },
     nowMs: Date.now,
+    ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
     onLine: () => {},
     onEvent: (event) => events.push(event),
   });
@@ -84,7 +89,7 @@ function load({ keeper }: SetUp, callers: number) {
     while (!over.signal.aborted) {
       try {
         const session = keeper.holder.current();
-        const statement = await session.sign(inference(await session.ticket()));
+        const statement = await session.sign(inference((await session.ticket()).requestId));
         const issuedAtMs = Number(Buffer.from(statement.words).readBigUInt64BE(15 * 32 + 24));
         signed.push({ keysetDigest: toHex(statement.keysetDigest), issuedAtMs });
       } catch (error) {
@@ -162,7 +167,7 @@ test("where no keyset is left that the log holds, nothing is signed until one is
   const parts = await setUp({ lifetimeMs: 2000, around: failing });
   away = true;
   const { signed, refused, stop } = load(parts, 8);
-  await expect.poll(() => refused.get("session_unavailable") ?? 0, { timeout: 10_000 }).toBeGreaterThan(10);
+  await expect.poll(() => refused.get("session_unavailable") ?? 0, { timeout: 20_000 }).toBeGreaterThan(10);
   const then = signed.length;
   await sleep(300);
   expect(signed.length).toBe(then);
@@ -179,14 +184,14 @@ test("a vault that dies is replaced; in between callers are told, and the new ke
   const { signed, refused, stop } = load(parts, 8);
   for (let round = 1; round <= 2; round++) {
     const { vault } = keeper.holder.current();
-    await expect.poll(() => signed.length).toBeGreaterThan(20 * round);
+    await expect.poll(() => signed.length, { timeout: 10_000 }).toBeGreaterThan(20 * round);
     process.kill(vault.pid, "SIGKILL");
     await vault.exited;
-    await expect.poll(() => keeper.holder.peek()).toBeUndefined();
+    await expect.poll(() => keeper.holder.peek(), { interval: 5 }).toBeUndefined();
     expect(() => keeper.holder.current()).toThrow(ServiceError);
     await expect.poll(() => keeper.holder.peek() !== undefined, { timeout: 20_000 }).toBe(true);
     const then = signed.length;
-    await expect.poll(() => signed.length).toBeGreaterThan(then);
+    await expect.poll(() => signed.length, { timeout: 10_000 }).toBeGreaterThan(then);
   }
   await stop();
   expectAllLogged(signed, parts.logged);
@@ -200,6 +205,20 @@ test("a vault that dies is replaced; in between callers are told, and the new ke
   ]);
   expect(["vault_gone", "session_unavailable"]).toEqual(expect.arrayContaining([...refused.keys()]));
   expect((await auditLog(parts.database.pool)).keysets).toBe(3);
+});
+
+test("a vault that hangs is replaced, and what waited for it is told", async () => {
+  const { keeper, events } = await setUp({ lifetimeMs: 60_000, silenceMs: 1500 });
+  const session = keeper.holder.current();
+  process.kill(session.vault.pid, "SIGSTOP");
+  await expect(session.sign(inference(new Uint8Array(32)))).rejects.toMatchObject({ code: "vault_gone" });
+  await expect
+    .poll(() => events.at(-1)?.kind === "session" && events.length > 1, { timeout: 20_000 })
+    .toBe(true);
+  const next = keeper.holder.current();
+  expect(next).not.toBe(session);
+  await next.sign(inference((await next.ticket()).requestId));
+  expect(events.map(({ kind }) => kind)).toEqual(["session", "vault_silent", "vault_died", "session"]);
 });
 
 test("stopped while it starts a vault again, it leaves none behind", async () => {

@@ -12,6 +12,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   /** Which attester the vault opens. */
   attestation: string;
   nowMs: () => number;
+  /** A vault that answers nothing for so long is ended and replaced (15,000). */
+  silenceMs?: number;
   onLine: (line: string) => void;
   onEvent: (event: KeeperEvent) => void;
 }
@@ -19,6 +21,7 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
 export type KeeperEvent =
   | { kind: "session"; session: Session }
   | { kind: "renewed"; session: Session }
+  | { kind: "vault_silent" }
   | { kind: "vault_died" }
   | { kind: "failed"; error: unknown };
 
@@ -26,6 +29,7 @@ export type KeeperEvent =
 const RENEW_AFTER = 0.8;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
+const DEFAULT_SILENCE_MS = 15_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Keeper {
@@ -71,6 +75,7 @@ export class Keeper {
       this.#stopping.signal.throwIfAborted();
       this.holder.replace(session);
       void vault.exited.then(() => this.#died(session));
+      void this.#watch(session);
       this.#scheduleRenewal(session);
       this.#options.onEvent({ kind: "session", session });
     } catch (error) {
@@ -88,6 +93,24 @@ export class Keeper {
     this.holder.replace(undefined);
     this.#options.onEvent({ kind: "vault_died" });
     this.#work = this.#beginAgain();
+  }
+
+  /** A process that hangs never exits by itself: every call to it would wait for ever, and a shutdown with them. */
+  async #watch(session: Session): Promise<void> {
+    const silenceMs = this.#options.silenceMs ?? DEFAULT_SILENCE_MS;
+    for (;;) {
+      await sleep(silenceMs / 3, undefined, { ref: false });
+      if (!this.holder.isCurrent(session)) return;
+      // A refusal is an answer too; a vault that is gone ends the session by itself.
+      const asked = session.vault.describe().then(
+        () => "answered",
+        () => "answered",
+      );
+      const silent = sleep(silenceMs, "silent", { ref: false });
+      if ((await Promise.race([asked, silent])) === "answered") continue;
+      this.#options.onEvent({ kind: "vault_silent" });
+      return await session.vault.close();
+    }
   }
 
   #scheduleRenewal(session: Session): void {
