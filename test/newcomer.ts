@@ -19,6 +19,9 @@ export interface Service {
   stop(): Promise<Finished>;
 }
 
+/** What a child of the child holds open is let go of then. */
+const STOP_LIMIT_MS = 60_000;
+
 export class Newcomer {
   readonly directory: string;
   readonly #environment: NodeJS.ProcessEnv;
@@ -61,7 +64,11 @@ export class Newcomer {
     }
     const stop = async (): Promise<Finished> => {
       child.kill("SIGTERM");
-      return await finished;
+      const late = setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, STOP_LIMIT_MS);
+      return await finished.finally(() => clearTimeout(late));
     };
     return { url: `http://localhost:${port}`, output, stop };
   }
