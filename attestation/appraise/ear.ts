@@ -3,6 +3,7 @@
  * (draft-ietf-rats-ar4si), for relying parties that speak RATS.
  */
 import { SignJWT, type CryptoKey, type JWK, type KeyObject } from "jose";
+import { toHex } from "../../codec/index.ts";
 import type { Appraisal, EvidenceType } from "./appraisal.ts";
 
 export const EAR_PROFILE = "tag:ietf.org,2026:rats/ear#04";
@@ -42,6 +43,8 @@ export interface EarOptions {
   readonly verifier: { readonly developer: string; readonly build: string };
   /** Digests or addresses of the policies applied. */
   readonly policyIds?: readonly string[];
+  /** SHA-256 of the evidence, 32 bytes: which evidence this is about. */
+  readonly evidenceDigest?: Uint8Array;
   /** The relying party's own, of 8 to 88 characters. */
   readonly nonce?: string;
 }
@@ -103,13 +106,14 @@ function statusOf(appraisal: Appraisal, vector: TrustworthinessVector): EarStatu
 export function earClaims(appraisal: Appraisal, options: EarOptions): EarClaims {
   const vector = vectorOf(appraisal);
   const status = statusOf(appraisal, vector);
-  const { type, policyIds, nonce } = options;
+  const { type, policyIds, evidenceDigest, nonce } = options;
   const { verdict, code, tcbStatus, advisoryIds, simulated, codeIdentity, claims, transcript } = appraisal;
   const submodule: EarSubmodule = {
     ear_status: status,
     ear_trustworthiness_vector: vector,
     ...(policyIds !== undefined && { ear_appraisal_policy_ids: policyIds }),
     affidavit: {
+      ...(evidenceDigest !== undefined && { evidenceDigest: `sha256:${toHex(evidenceDigest)}` }),
       verdict,
       code,
       ...(tcbStatus !== undefined && { tcbStatus }),

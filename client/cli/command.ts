@@ -1,7 +1,9 @@
 /** What every command shares: flags, files, one-line JSON, exit codes. */
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { AffidavitError } from "../errors.ts";
+import { printable } from "./output.ts";
 
 export interface Command {
   summary: string;
@@ -47,26 +49,26 @@ export function onlyPositional(positionals: string[], what: string): string {
   return first;
 }
 
-/** @throws UsageError `file_unreadable`, `file_too_large` */
+/**
+ * A file, or standard input for `-`; never more than a part beyond the limit is held.
+ * @throws UsageError `file_unreadable`, `file_too_large`
+ */
 export async function readInput(path: string, maxBytes: number): Promise<Uint8Array> {
-  let bytes: Uint8Array;
+  const stream = path === "-" ? process.stdin : createReadStream(path, { end: maxBytes });
   try {
-    bytes = path === "-" ? await readStandardInput(maxBytes) : await readFile(path);
+    return await readBounded(stream, path, maxBytes);
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
     throw new UsageError(`cannot read ${path}: ${(cause as Error).message}`, "file_unreadable");
   }
-  if (bytes.length > maxBytes)
-    throw new UsageError(`${path} is larger than ${maxBytes} bytes`, "file_too_large");
-  return bytes;
 }
 
-async function readStandardInput(maxBytes: number): Promise<Uint8Array> {
+async function readBounded(stream: Readable, path: string, maxBytes: number): Promise<Uint8Array> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of process.stdin) {
+  for await (const part of stream) {
     length += (part as Buffer).length;
-    if (length > maxBytes) throw new UsageError(`input is larger than ${maxBytes} bytes`, "file_too_large");
+    if (length > maxBytes) throw new UsageError(`${path} is larger than ${maxBytes} bytes`, "file_too_large");
     parts.push(part as Buffer);
   }
   return Buffer.concat(parts);
@@ -83,7 +85,8 @@ export function printJson(value: unknown): void {
 export function failure(error: unknown, json: boolean): number {
   const status = exitStatus(error);
   const code = codeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
+  // A server's words may be in it.
+  const message = printable(error instanceof Error ? error.message : String(error), 1000);
   const advice = error instanceof AffidavitError ? error.advice : undefined;
   if (json) printJson({ ok: false, code, message, ...(advice ? { advice } : {}), ...detailsOf(error) });
   else process.stderr.write(`affidavit: ${message} [${code}]\n${advice ? `  ${advice}\n` : ""}`);

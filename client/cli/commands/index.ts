@@ -1,5 +1,6 @@
 /** The commands, by name. */
 import type { Command } from "../command.ts";
+import { appraise } from "./appraise.ts";
 import { infer } from "./infer.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { modelsAdd, modelsList } from "./models.ts";
@@ -10,6 +11,7 @@ import { witnessServe } from "./witness.ts";
 export const COMMANDS: Record<string, Command> = {
   infer,
   verify,
+  appraise,
   monitor,
   "witness serve": witnessServe,
   "keys create": keysCreate,

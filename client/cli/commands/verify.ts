@@ -5,6 +5,7 @@ import { parseBundle, parsePrivatePart, ReceiptError, type PrivatePart } from ".
 import { verifyReceipt } from "../../verify.ts";
 import type { Verification } from "../../verification.ts";
 import { flags, onlyPositional, printJson, readInput, UsageError, type Command } from "../command.ts";
+import { parseNow } from "../now.ts";
 import { paint } from "../output.ts";
 import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
 import { claimLines, headline, simulatedWarning, stepLines } from "../show-verification.ts";
@@ -80,14 +81,6 @@ function check(
     const steps = [{ step: "parse", status: "fail" as const, detail: message }];
     return { verdict: "rejected", code, message, simulated: false, steps, claims: [] };
   }
-}
-
-/** @throws UsageError */
-export function parseNow(given: string | undefined): Date {
-  if (given === undefined) return new Date();
-  const now = /^\d{1,12}$/.test(given) ? new Date(Number(given) * 1000) : new Date(given);
-  if (Number.isNaN(now.getTime())) throw new UsageError("--now takes Unix seconds or an ISO 8601 time");
-  return now;
 }
 
 const ADVICE: Record<string, string> = {
