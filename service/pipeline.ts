@@ -22,7 +22,7 @@ import {
   SaltedDigests,
   type Tensor,
 } from "../receipts/index.ts";
-import type { SignedStatement, Vault } from "../vault/index.ts";
+import type { SignedStatement } from "../vault/index.ts";
 import type { Idempotency, SealedReplay } from "./idempotency.ts";
 import { POLICY_TEE } from "./policy.ts";
 import { ServiceError } from "./problem.ts";
@@ -88,10 +88,11 @@ async function run(
   selectOutputs(model.manifest.outputs, request);
 
   const session = parts.session();
-  const requestId = await session.ticket();
-  const [result, { salt, digests, committed }] = await Promise.all([
+  const { requestId, defaultSalt } = await session.ticket();
+  const digests = new SaltedDigests(call.salt ?? defaultSalt);
+  const [result, committed] = await Promise.all([
     parts.engine.run(model, request.inputs, { signal: call.signal, timeoutMs: parts.inferenceTimeoutMs }),
-    commitWhileItRuns(session.vault, requestId, call, request),
+    commitWhileItRuns(digests, call, request),
   ]);
 
   const response = encodeResponse(model.manifest, request, result.outputs);
@@ -113,7 +114,7 @@ async function run(
     promiseDeadlineMs: 0n,
   });
 
-  const answer = answerWith(response, statement, account, call.salt ? undefined : salt);
+  const answer = answerWith(response, statement, account, call.salt ? undefined : defaultSalt);
   const { executionText, executionDigest } = result;
   const replay = seal ? await seal(answer) : undefined;
   const signedMs = performance.now();
@@ -133,24 +134,16 @@ async function run(
 
 /** What binds the input needs no output, so it is hashed on this thread while the engine works on another. */
 async function commitWhileItRuns(
-  vault: Vault,
-  requestId: Uint8Array,
+  digests: SaltedDigests,
   call: InferCall,
   request: InferRequest,
-): Promise<{
-  salt: Uint8Array;
-  digests: SaltedDigests;
-  committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array };
-}> {
-  const salt = call.salt ?? (await vault.defaultSalt(requestId));
-  // A large body first lets its frames leave for the engine.
-  if (call.body.length > 65_536) await new Promise((next) => setImmediate(next));
-  const digests = new SaltedDigests(salt);
-  const committed = {
+): Promise<{ inputCommitment: Uint8Array; requestDigest: Uint8Array }> {
+  // First the frames leave for the engine.
+  await new Promise((next) => setImmediate(next));
+  return {
     inputCommitment: digests.inputCommitment(canonicalTensors(request.inputs)),
     requestDigest: digests.requestDigest(call.body),
   };
-  return { salt, digests, committed };
 }
 
 function encodeResponse(manifest: Manifest, request: InferRequest, outputs: Tensor[]): EncodedMessage {

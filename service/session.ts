@@ -1,6 +1,6 @@
 /** A session: one vault and its keyset, which is attested and logged before its first use and renewed before it ends. */
 import { equal, type Json } from "../codec/index.ts";
-import type { KeysetParameters, SignedStatement, Vault } from "../vault/index.ts";
+import type { KeysetParameters, SignedStatement, Ticket, Vault } from "../vault/index.ts";
 import { ServiceError } from "./problem.ts";
 
 const DRAW = 256;
@@ -33,7 +33,7 @@ export class Session {
   #signing = 0;
   #renewal: Promise<unknown> | undefined;
   #idle: (() => void) | undefined;
-  #tickets: { id: Uint8Array; drawnAtMs: number }[] = [];
+  #tickets: { ticket: Ticket; drawnAtMs: number }[] = [];
   #drawing: Promise<void> | undefined;
 
   constructor(vault: Vault, keyset: AttestedKeyset, nowMs: () => number) {
@@ -94,23 +94,23 @@ export class Session {
     }
   }
 
-  /** A requestId that the vault will sign for once. @throws VaultError */
-  async ticket(): Promise<Uint8Array> {
+  /** What the vault will sign for once. @throws VaultError */
+  async ticket(): Promise<Ticket> {
     for (;;) {
-      const ticket = this.#tickets.pop();
+      const held = this.#tickets.pop();
       if (this.#tickets.length < LOW) this.#draw();
-      if (ticket && this.#nowMs() - ticket.drawnAtMs < TICKET_LIFETIME_MS) return ticket.id;
-      if (!ticket) await this.#drawing;
+      if (held && this.#nowMs() - held.drawnAtMs < TICKET_LIFETIME_MS) return held.ticket;
+      if (!held) await this.#drawing;
     }
   }
 
   #draw(): void {
     if (this.#drawing) return;
     const drawnAtMs = this.#nowMs();
-    this.#drawing = this.vault.drawTickets(DRAW).then((ids) => {
+    this.#drawing = this.vault.drawTickets(DRAW).then((drawn) => {
       // The oldest wait at the end, so that fresh ones are popped first and stale ones are dropped in one sweep.
       this.#tickets = this.#tickets.filter((kept) => drawnAtMs - kept.drawnAtMs < TICKET_LIFETIME_MS);
-      this.#tickets.push(...ids.map((id) => ({ id, drawnAtMs })));
+      this.#tickets.push(...drawn.map((ticket) => ({ ticket, drawnAtMs })));
       this.#drawing = undefined;
     });
     // A failed draw is told to whoever waits for it; the next caller tries again.

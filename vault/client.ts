@@ -25,6 +25,7 @@ import {
   type RequestOf,
   type Eip712Checkpoint,
   type SignedWords,
+  type Ticket,
   type UnsignedStatement,
   type VaultInfo,
 } from "./wire/operations.ts";
@@ -58,8 +59,8 @@ export class VaultClient {
     return this.#call("describe", {});
   }
 
-  /** Draws 1 to 1,024 request ids, each good for one signature within ten minutes. */
-  async drawTickets(count: number): Promise<Uint8Array[]> {
+  /** Draws 1 to 1,024 request ids with their default salts, each good for one signature within ten minutes. */
+  async drawTickets(count: number): Promise<Ticket[]> {
     return [...(await this.#call("drawTickets", { count }))];
   }
 

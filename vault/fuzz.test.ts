@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { connect } from "../ipc/index.ts";
 import { VaultClient } from "./client.ts";
-import { inference, install, spawnBare, start } from "./vault.test-support.ts";
+import { draw, inference, install, spawnBare, start } from "./vault.test-support.ts";
 import { MAX_FRAME_BYTES, OPERATIONS, REFUSED_KIND, type OperationName } from "./wire/operations.ts";
 import { encode, type Shape } from "./wire/shape.ts";
 
@@ -29,7 +29,7 @@ describe("a live vault", () => {
       }),
       { numRuns: 500 },
     );
-    const [ticket] = await client.drawTickets(1);
+    const [ticket] = await draw(client, 1);
     await install(client);
     await client.signInference(inference(ticket!));
   });

@@ -8,6 +8,7 @@ export type {
   KeysetParameters,
   LastCheckpoint,
   ServiceTlsKey,
+  Ticket,
   Eip712Checkpoint,
   VaultInfo,
 } from "./wire/operations.ts";

@@ -11,7 +11,15 @@ import { EMPTY_ROOT, leafHash } from "../receipts/index.ts";
 import { VaultClient } from "./client.ts";
 import { parseClusterKeys } from "./host/cluster-keys.ts";
 import { DEFAULT_VAULT_ID, startVault } from "./start.ts";
-import { inference, install, newKeyDirectory, signOne, spawnBare, start } from "./vault.test-support.ts";
+import {
+  draw,
+  inference,
+  install,
+  newKeyDirectory,
+  signOne,
+  spawnBare,
+  start,
+} from "./vault.test-support.ts";
 import { MAX_FRAME_BYTES } from "./wire/operations.ts";
 
 const refusal = (code: string) => expect.objectContaining({ name: "VaultError", code });
@@ -28,7 +36,7 @@ describe("a vault that ends", () => {
     await client.signCheckpoint({ size: 0n, root: EMPTY_ROOT, consistencyProof: [] });
     const root = leafHash(new Uint8Array(1));
     await client.signCheckpoint({ size: 1n, root, consistencyProof: [] });
-    const [ticket] = await client.drawTickets(1);
+    const [ticket] = await draw(client, 1);
     before.child.kill("SIGKILL");
     await once(before.child, "exit");
 
@@ -48,7 +56,7 @@ describe("a vault that ends", () => {
   it("tells who waits, and whoever asks later, that it is gone", async () => {
     const vault = await start();
     await install(vault);
-    const tickets = await vault.drawTickets(500);
+    const tickets = await draw(vault, 500);
     const waiting = Promise.allSettled(tickets.map((ticket) => vault.signInference(inference(ticket))));
     await vault.close();
     for (const result of await waiting) {
@@ -168,7 +176,7 @@ describe("the vault's keys", () => {
     await client.describe();
     await install(client);
     await client.quote(null);
-    const [ticket] = await client.drawTickets(1);
+    const [ticket] = await draw(client, 1);
     await client.signInference(inference(ticket!));
     await client.defaultSalt(ticket!);
     await client.recordKey(ticket!);

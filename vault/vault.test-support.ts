@@ -78,6 +78,11 @@ export function aborted(requestId: Uint8Array): Parameters<Vault["signAborted"]>
 }
 
 export async function signOne(vault: Vault): Promise<SignedStatement> {
-  const [ticket] = await vault.drawTickets(1);
+  const [ticket] = await draw(vault, 1);
   return vault.signInference(inference(ticket!));
+}
+
+/** Tickets' request ids alone. */
+export async function draw(vault: Pick<Vault, "drawTickets">, count: number): Promise<Uint8Array[]> {
+  return (await vault.drawTickets(count)).map(({ requestId }) => requestId);
 }

@@ -15,7 +15,7 @@ import {
   verifyCheckpoint,
   wordsDigest,
 } from "../receipts/index.ts";
-import { aborted, inference, inOneHour, install, signOne, start } from "./vault.test-support.ts";
+import { aborted, draw, inference, inOneHour, install, signOne, start } from "./vault.test-support.ts";
 
 const refusal = (code: string) => expect.objectContaining({ name: "VaultError", code });
 const digest = (byte: number) => new Uint8Array(32).fill(byte);
@@ -36,7 +36,7 @@ describe("a running vault", () => {
     const vault = await start();
     const { digest: installed } = await install(vault);
     const before = BigInt(Date.now());
-    const [ticket] = await vault.drawTickets(1);
+    const [ticket] = await draw(vault, 1);
     const signed = await vault.signInference({ ...inference(ticket!), promised: 3, promiseDeadlineMs: 5n });
     expect(recoverSigner(signed.digest, signed.signature)).toEqual(vault.info.receiptAddress);
     expect(wordsDigest(signed.type, signed.words)).toEqual(signed.digest);
@@ -51,7 +51,7 @@ describe("a running vault", () => {
   it("overrides what a caller slips in for the vault's own fields", async () => {
     const vault = await start();
     const { digest: installed } = await install(vault);
-    const [ticket] = await vault.drawTickets(1);
+    const [ticket] = await draw(vault, 1);
     const forged = { ...inference(ticket!), keysetDigest: digest(66), sequence: 99n, issuedAtMs: 5n };
     const fields = decodeStatement("InferenceStatement", (await vault.signInference(forged)).words);
     expect([fields.sequence, equal(fields.keysetDigest, installed)]).toEqual([1n, true]);
@@ -60,7 +60,7 @@ describe("a running vault", () => {
   it("signs once a ticket, whatever races for it", async () => {
     const vault = await start();
     await install(vault);
-    const [ticket] = await vault.drawTickets(1);
+    const [ticket] = await draw(vault, 1);
     const racers = Array.from({ length: 300 }, (_, i) =>
       i % 2 === 0 ? vault.signInference(inference(ticket!)) : vault.signAborted(aborted(ticket!)),
     );
@@ -74,7 +74,7 @@ describe("a running vault", () => {
   it("gives every statement of a mixed batch its own result and rising sequences", async () => {
     const vault = await start();
     await install(vault);
-    const tickets = await vault.drawTickets(200);
+    const tickets = await draw(vault, 200);
     const results = await Promise.allSettled(
       tickets.map((ticket, i) => {
         if (i % 5 === 0) return vault.signInference(inference(digest(1)));
@@ -168,6 +168,14 @@ describe("a running vault", () => {
     await signOne(vault);
   });
 
+  it("tells each ticket's default salt with it", async () => {
+    const vault = await start();
+    const tickets = await vault.drawTickets(3);
+    for (const { requestId, defaultSalt } of tickets)
+      expect(defaultSalt).toEqual(await vault.defaultSalt(requestId));
+    expect(new Set(tickets.map(({ defaultSalt }) => toHex(defaultSalt))).size).toBe(3);
+  });
+
   it("derives salts, record keys and tags that are its storage key's", async () => {
     const [one, two] = [await start(), await start()];
     const ask = (vault: typeof one) =>
@@ -211,7 +219,7 @@ describe("a running vault", () => {
   it("signs thousands of statements a second in batches", async () => {
     const vault = await start();
     await install(vault);
-    const draws = await Promise.all(Array.from({ length: 4 }, () => vault.drawTickets(1000)));
+    const draws = await Promise.all(Array.from({ length: 4 }, () => draw(vault, 1000)));
     const startMs = performance.now();
     const signed = await Promise.all(draws.flat().map((ticket) => vault.signInference(inference(ticket))));
     const seconds = (performance.now() - startMs) / 1000;
@@ -228,7 +236,7 @@ describe("a running vault", () => {
     const lines: string[] = [];
     const vault = await start(undefined, lines);
     await install(vault);
-    const [ticket] = await vault.drawTickets(1);
+    const [ticket] = await draw(vault, 1);
     await vault.signInference(inference(ticket!));
     await vault.close();
     expect(lines).toEqual([]);

@@ -55,7 +55,10 @@ export async function startSecurityModule(
   return serveHandlers(
     {
       describe: () => info,
-      drawTickets: ({ count }) => tickets.draw(requireCount(count)),
+      drawTickets: ({ count }) =>
+        tickets
+          .draw(requireCount(count))
+          .map((requestId) => ({ requestId, defaultSalt: secrets.defaultSalt(requestId) })),
       installKeyset: (parameters) => keysets.install(parameters, nowMs()),
       quote: ({ nonce }) => quotes.quote(nonce),
       signKeyset: (fields) => statements.signKeyset(fields),

@@ -95,6 +95,14 @@ export interface UnsignedStatement {
   words: Uint8Array;
 }
 
+/** What one answer is signed for. */
+export interface Ticket {
+  /** 32 bytes. */
+  requestId: Uint8Array;
+  /** What `defaultSalt` says of it, told along so that a request need not ask: 32 bytes. */
+  defaultSalt: Uint8Array;
+}
+
 export interface SignedWords {
   words: Uint8Array;
   digest: Uint8Array;
@@ -174,7 +182,11 @@ export const OPERATIONS = {
       attester: record<VaultInfo["attester"]>({ type: text(64), name: text(256), simulated: flag }),
     }),
   ),
-  drawTickets: operation(2, record<{ count: number }>({ count: u16 }), list(bytes32, MAX_DRAW)),
+  drawTickets: operation(
+    2,
+    record<{ count: number }>({ count: u16 }),
+    list(record<Ticket>({ requestId: bytes32, defaultSalt: bytes32 }), MAX_DRAW),
+  ),
   installKeyset: operation(
     3,
     record<KeysetParameters>({

@@ -29,7 +29,13 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
       attester: { type: "tdx", name: "simulated", simulated: true },
     },
   },
-  drawTickets: { request: { count: 1024 }, reply: [digest, digest] },
+  drawTickets: {
+    request: { count: 1024 },
+    reply: [
+      { requestId: digest, defaultSalt: digest },
+      { requestId: digest, defaultSalt: new Uint8Array(32).fill(9) },
+    ],
+  },
   installKeyset: {
     request: {
       subject: "Ünïcode",
