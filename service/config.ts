@@ -147,6 +147,15 @@ const SETTINGS = {
     meaning:
       "auto (the TEE found on this machine, else the simulated one on a loopback address), simulated, or a TEE's name such as tdx.",
   }),
+  adminKeyDigest: setting({
+    env: "AFFIDAVIT_ADMIN_KEY_SHA256",
+    schema: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits")
+      .optional() as z.ZodType<string | undefined, string>,
+    meaning:
+      "SHA-256 of an API key of your own making, 256 random bits as text: it may do everything. The default service leaves one in the configuration folder by itself; one in a TEE, or for other machines, does not.",
+  }),
   subject: setting({
     env: "AFFIDAVIT_SUBJECT",
     schema: origin,

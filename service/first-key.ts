@@ -1,10 +1,15 @@
-/** On a loopback address with a simulated TEE, the start leaves an API key where this user's command line finds it. */
+/**
+ * The key that makes all others. On a loopback address with a simulated TEE the start leaves one where this user's command
+ * line finds it; elsewhere the operator makes it.
+ */
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { sha256, toHex, utf8 } from "../codec/index.ts";
+import { fromHex, sha256, toHex, utf8 } from "../codec/index.ts";
 import { ConfigError } from "./config.ts";
-import { createApiKey, type ApiKeyFinder, type Database } from "./db/index.ts";
+import { adoptApiKey, createApiKey, type ApiKeyFinder, type Database } from "./db/index.ts";
+
+const FIRST_SCOPES = ["infer", "admin"];
 
 export const CREDENTIALS_FILE = "credentials.json";
 
@@ -22,10 +27,18 @@ export async function provideFirstKey(options: {
   const known = await readCredentials(file);
   const key = known[options.url];
   if (key !== undefined && (await options.keys.find(sha256(utf8(key))))) return file;
-  const made = await createApiKey(options.database, { label: "first key", scopes: ["infer", "admin"] });
+  const made = await createApiKey(options.database, { label: "first key", scopes: FIRST_SCOPES });
   await mkdir(options.configDirectory, { recursive: true, mode: 0o700 });
   await writeWhole(file, JSON.stringify({ ...known, [options.url]: made.key }, null, 2) + "\n");
   return file;
+}
+
+/** The key that the operator made; the service learns its SHA-256 alone. @param digest hex */
+export async function adoptOperatorKey(database: Database, digest: string): Promise<void> {
+  await adoptApiKey(database, fromHex(digest, 32), {
+    label: "AFFIDAVIT_ADMIN_KEY_SHA256",
+    scopes: FIRST_SCOPES,
+  });
 }
 
 /** Only a file that is not there counts as empty: writing over one that cannot be read would lose other services' keys. */

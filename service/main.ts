@@ -26,7 +26,7 @@ import {
   type Database,
   type EmbeddedServer,
 } from "./db/index.ts";
-import { provideFirstKey } from "./first-key.ts";
+import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper } from "./keeper.ts";
 import { listen } from "./listen.ts";
@@ -121,6 +121,7 @@ async function preload(engine: EnginePool, models: ModelRegistry, log: Logger): 
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
   const attestation = chooseAttestation(config);
   const { database, appender, tree } = await openStore(config, log, cleanup);
+  if (config.adminKeyDigest !== undefined) await adoptOperatorKey(database, config.adminKeyDigest);
   const models = await openModels(config, database);
   const engine = new EnginePool({
     hosts: config.engineHosts,

@@ -64,6 +64,30 @@ export async function createApiKey(
   return { key, row: row! };
 }
 
+/**
+ * Takes in a key that was made elsewhere. One that is known stays as it is: a revoked one too.
+ * @param digest SHA-256 of the key's text, 32 bytes
+ */
+export async function adoptApiKey(
+  database: Database,
+  digest: Uint8Array,
+  { label, scopes }: { label: string; scopes: string[] },
+): Promise<void> {
+  const row = {
+    id: randomUUID(),
+    tenantId: DEFAULT_TENANT,
+    accountId: randomUUID(),
+    keyHash: digest,
+    prefix: "",
+  };
+  await guarded(
+    database.orm
+      .insert(apiKeys)
+      .values({ ...row, label, scopes })
+      .onConflictDoNothing({ target: apiKeys.keyHash }),
+  );
+}
+
 const VIEW = {
   id: apiKeys.id,
   tenantId: apiKeys.tenantId,

@@ -5,6 +5,7 @@ import { sha256, utf8 } from "../../codec/index.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
 import { ACCOUNT, OTHER_ACCOUNT, appendItem, statementRow } from "./arbitrary.test-support.ts";
 import {
+  adoptApiKey,
   ApiKeyFinder,
   countLiveApiKeys,
   createApiKey,
@@ -126,6 +127,17 @@ describe("API keys", () => {
     expect(await finder.find(randomBytes(32))).toBeUndefined();
     expect(await revokeApiKey(database, row.id, "99999999-9999-4999-8999-999999999999")).toBe(false);
     expect((await listApiKeys(database)).map(({ id }) => id)).toContain(row.id);
+  });
+
+  test("a key made elsewhere is taken in once, and stays revoked where it was", async () => {
+    const digest = new Uint8Array(randomBytes(32));
+    const adopt = () => adoptApiKey(database, digest, { label: "operator", scopes: ["admin"] });
+    await Promise.all([adopt(), adopt()]);
+    const holder = await new ApiKeyFinder(database).find(digest);
+    expect(holder?.scopes).toEqual(["admin"]);
+    await revokeApiKey(database, holder!.account.keyId);
+    await adopt();
+    expect(await new ApiKeyFinder(database).find(digest)).toBeUndefined();
   });
 
   test("live keys are counted by tenant, and listed before revoked ones; accounts are known by their keys", async () => {
