@@ -80,7 +80,7 @@ interface Signed {
   issuedAtMs: number;
 }
 
-/** Callers who sign without a pause until told to stop; what they were refused, by code. */
+/** Callers who sign again and again until told to stop; what they were refused, by code. */
 function load({ keeper }: SetUp, callers: number) {
   const signed: Signed[] = [];
   const refused = new Map<string, number>();
@@ -92,6 +92,7 @@ function load({ keeper }: SetUp, callers: number) {
         const statement = await session.sign(inference((await session.ticket()).requestId));
         const issuedAtMs = Number(Buffer.from(statement.words).readBigUInt64BE(15 * 32 + 24));
         signed.push({ keysetDigest: toHex(statement.keysetDigest), issuedAtMs });
+        await sleep(2);
       } catch (error) {
         const { code } = error as { code: string };
         refused.set(code, (refused.get(code) ?? 0) + 1);
@@ -208,7 +209,7 @@ test("a vault that dies is replaced; in between callers are told, and the new ke
 });
 
 test("a vault that hangs is replaced, and what waited for it is told", async () => {
-  const { keeper, events } = await setUp({ lifetimeMs: 60_000, silenceMs: 1500 });
+  const { keeper, events } = await setUp({ lifetimeMs: 60_000, silenceMs: 900 });
   const session = keeper.holder.current();
   process.kill(session.vault.pid, "SIGSTOP");
   await expect(session.sign(inference(new Uint8Array(32)))).rejects.toMatchObject({ code: "vault_gone" });
