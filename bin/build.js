@@ -21,8 +21,10 @@ const EXPORTS = {
   "./attestation": "attestation/index",
   "./codec": "codec/index",
   "./models": "models/client",
+  "./monitor": "client/monitor/index",
   "./receipts": "receipts/index",
   "./service": "service/app",
+  "./witness": "client/witness/index",
 };
 /** From where the client's code is reached. */
 const CLIENT_ENTRIES = ["client/index.js", "client/cli/main.js"];

@@ -35,6 +35,8 @@ function naiveRoot(hashes: Uint8Array[]): Uint8Array {
   return nodeHash(naiveRoot(hashes.slice(0, split)), naiveRoot(hashes.slice(split)));
 }
 
+const owner = async () => ({ accountId: "alice", tenantId: "one" });
+
 describe("the published log", () => {
   const folder = mkdtempSync(join(tmpdir(), "affidavit-log-"));
   const feed = new CheckpointFeed();
@@ -68,7 +70,6 @@ describe("the published log", () => {
     await appender.append(items[SIGNED]!).then(() => checkpoints.sign(vault));
     await Promise.all(items.slice(SIGNED + 1).map((item) => appender.append(item)));
     const published = new PublishedLog({ database, tree, feed, origin: ORIGIN, witnesses: 0 });
-    const owner = async () => ({ accountId: "alice", tenantId: "one" });
     const { receipts } = createTestBench().services;
     bench = createTestBench({ services: { transparencyLog: published, receipts: { ...receipts, owner } } });
   }, 60_000);

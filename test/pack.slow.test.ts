@@ -7,7 +7,17 @@ import { Newcomer, type Finished } from "./newcomer.ts";
 
 const PROJECT = resolve(import.meta.dirname, "..");
 const TSC = join(PROJECT, "node_modules/typescript/bin/tsc");
-const MODULES = ["", "/attestation", "/client", "/codec", "/models", "/receipts", "/service"];
+const MODULES = [
+  "",
+  "/attestation",
+  "/client",
+  "/codec",
+  "/models",
+  "/monitor",
+  "/receipts",
+  "/service",
+  "/witness",
+];
 /** Its install script downloads what a CPU does not need. */
 const NO_DOWNLOAD = { ONNXRUNTIME_NODE_INSTALL: "skip" };
 
