@@ -178,7 +178,7 @@ function created(view: ApiKey, key: string): string {
 function listed(views: ApiKey[]): string {
   const rows = views.map((view) => [
     view.id,
-    `${view.prefix}…`,
+    view.prefix && `${view.prefix}…`,
     view.label,
     view.scopes.join(","),
     view.accountId,
