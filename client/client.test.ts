@@ -4,9 +4,9 @@ import { statementDigest } from "../receipts/index.ts";
 import { changed, createFixtureService, type FixtureService } from "../test/fixture-service.ts";
 import { fixtureManifest, requestBody, responseBody } from "../test/model-fixture.ts";
 import { createIssuer, NOW, NOW_MS, type Receipt } from "../test/receipt-fixture.ts";
+import { refusal } from "../test/refusal.ts";
 import { floats } from "../test/tensors.ts";
 import { createClient, type Client, type ClientOptions } from "./client.ts";
-import { AffidavitError } from "./errors.ts";
 import { manifestText, modelId } from "../models/client.ts";
 
 const INPUT = floats(
@@ -33,18 +33,6 @@ beforeEach(async () => {
   service = await createFixtureService();
   client = clientOf();
 });
-
-/** Code and the code below it; every error of the client says what to do. */
-async function refusal(run: () => Promise<unknown>): Promise<string> {
-  try {
-    await run();
-    return "none";
-  } catch (error) {
-    if (!(error instanceof AffidavitError)) throw error;
-    expect(error.advice.length).toBeGreaterThan(10);
-    return error.detail === undefined ? error.code : `${error.code} ${error.detail}`;
-  }
-}
 
 function attestationPaths(): string[] {
   return service.heard.map(({ path }) => path).filter((path) => path.startsWith("/v1/attestation"));

@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { AffidavitError, createClient, verifiedFetch, type Client } from "../client/index.ts";
+import { createClient, verifiedFetch, type Client } from "../client/index.ts";
 import type { ClientOptions } from "../client/index.ts";
 import { parseInferRequest } from "../models/client.ts";
 import { changed } from "./fixture-service.ts";
 import { startMiddleman, type Middleman } from "./middleman.ts";
+import { refusal } from "./refusal.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
 const ZOO = ["breast-cancer", "digits", "vad", "ocr"];
@@ -42,17 +43,6 @@ beforeEach(() => {
 function clientOf(options: Partial<ClientOptions> = {}): Client {
   const { url, apiKey } = service;
   return createClient({ url, apiKey, policy: { allowSimulated: true }, ...options });
-}
-
-async function refusal(run: () => Promise<unknown>): Promise<string> {
-  try {
-    await run();
-    return "none";
-  } catch (error) {
-    if (!(error instanceof AffidavitError)) throw error;
-    expect(error.advice.length).toBeGreaterThan(10);
-    return error.detail === undefined ? error.code : `${error.code} ${error.detail}`;
-  }
 }
 
 function ask(client: Client, signal?: AbortSignal) {
