@@ -71,6 +71,8 @@ function userConfigDirectory(environment: Environment): string {
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const MIB = 1024 * 1024;
+/** A request id must still be good when its answer is signed: see the session's tickets. */
+const LONGEST_REQUEST_MS = 5 * MINUTE_MS;
 
 const SETTINGS = {
   host: setting({
@@ -201,7 +203,7 @@ const SETTINGS = {
   }),
   requestTimeoutMs: setting({
     env: "AFFIDAVIT_REQUEST_TIMEOUT_MS",
-    schema: integer(100, HOUR_MS),
+    schema: integer(100, LONGEST_REQUEST_MS),
     fallback: "60000",
     meaning: "Longest time for a whole request, from its first byte to the answer.",
   }),
@@ -250,7 +252,7 @@ const SETTINGS = {
   }),
   inferenceTimeoutMs: setting({
     env: "AFFIDAVIT_INFERENCE_TIMEOUT_MS",
-    schema: integer(10, HOUR_MS),
+    schema: integer(10, LONGEST_REQUEST_MS),
     fallback: "30000",
     meaning: "Longest run of a model; after it the engine process is killed and replaced.",
   }),
@@ -258,13 +260,8 @@ const SETTINGS = {
     env: "AFFIDAVIT_EXECUTION_PROVIDERS",
     schema: words,
     fallback: "cpu",
-    meaning: "ONNX Runtime execution providers in order of preference, separated by commas.",
-  }),
-  executionFallback: setting({
-    env: "AFFIDAVIT_EXECUTION_FALLBACK",
-    schema: flag,
-    fallback: "false",
-    meaning: "Whether a provider that is missing may be passed over for the next one.",
+    meaning:
+      "ONNX Runtime execution providers in order of preference, separated by commas; each after the first is a fallback that you chose.",
   }),
   appendQueue: setting({
     env: "AFFIDAVIT_APPEND_QUEUE",

@@ -59,7 +59,9 @@ export class Idempotency {
       throw new ServiceError("idempotency_conflict", "this key was used for another request");
     }
     if (found.state === "busy") {
-      throw new ServiceError("idempotency_in_progress", "the first request with this key is still running");
+      throw new ServiceError("idempotency_in_progress", "the first request with this key is still running", {
+        headers: { "retry-after": "1" },
+      });
     }
     if (found.state === "gone") {
       const receiptId = toHex(found.receiptDigest);
