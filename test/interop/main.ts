@@ -1,20 +1,38 @@
-/** Clients that are not ours, against a running service. */
+/** Clients and verifiers that are not ours, against a running service. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { startService } from "../service-process.ts";
+import { logInterop } from "./log.ts";
 import { pythonWith } from "./python.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 const python = pythonWith(here("requirements.txt"));
 const service = await startService();
-let status = 1;
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+
+function count(outcome: "passed" | "failed" | { skipped: string }, what: string): void {
+  if (outcome === "passed") passed++;
+  else if (outcome === "failed") failed++;
+  else {
+    skipped++;
+    process.stdout.write(`${what}: skipped, ${outcome.skipped}\n`);
+  }
+}
+
 try {
   const args = [here("triton.py"), new URL(service.url).host, service.apiKey, here("../../models/zoo")];
-  status = spawnSync(python, args, { stdio: "inherit", timeout: 120_000 }).status ?? 1;
+  const { status } = spawnSync(python, args, { stdio: "inherit", timeout: 120_000 });
+  count(status === 0 ? "passed" : "failed", "tritonclient");
+  count(await logInterop(service), "log");
+} catch (error) {
+  failed++;
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
 } finally {
   await service.stop();
 }
-if (status !== 0) process.stderr.write(service.output());
-process.stdout.write(status === 0 ? "1 passed, 0 failed\n" : "0 passed, 1 failed\n");
-process.exitCode = status;
+if (failed > 0) process.stderr.write(service.output());
+process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}\n`);
+process.exitCode = failed === 0 ? 0 : 1;
