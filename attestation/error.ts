@@ -1,6 +1,8 @@
 /** The one error family of attestation: every refusal has a stable code. */
 import type { AppraisalErrorCode } from "./appraise/codes.ts";
 import type { DcapErrorCode } from "./parse/dcap-codes.ts";
+import type { DstackErrorCode } from "./parse/dstack-codes.ts";
+import type { EventLogErrorCode } from "./parse/event-log-codes.ts";
 import type { NitroErrorCode } from "./parse/nitro-codes.ts";
 import type { SnpErrorCode } from "./parse/sev-snp-codes.ts";
 import type { X509ErrorCode } from "./verify/x509.ts";
@@ -20,6 +22,8 @@ export type AttestationErrorCode =
   | DcapErrorCode
   | SnpErrorCode
   | NitroErrorCode
+  | EventLogErrorCode
+  | DstackErrorCode
   | X509ErrorCode;
 
 export class AttestationError extends Error {

@@ -5,12 +5,22 @@ import { AttestationError } from "../error.ts";
 import type { Checks, Transcript } from "../transcript.ts";
 import type { AppraisalPolicy } from "./policy.ts";
 
-export type EvidenceType = "tdx" | "sgx" | "sev-snp" | "nitro";
+export type EvidenceType =
+  | "tdx"
+  | "sgx"
+  | "sev-snp"
+  | "nitro"
+  | "dstack"
+  | "azure-vtpm"
+  | "nvidia-gpu"
+  | "nvidia-switch";
 
 export interface Evidence {
   readonly type: EvidenceType;
   /** The raw quote, report or document. */
   readonly quote: Uint8Array;
+  /** TDX: the guest's event log, CCEL or JSON, to be replayed against RTMR0 to RTMR3. */
+  readonly eventLog?: Uint8Array | undefined;
 }
 
 export interface AppraisalOptions {
@@ -18,6 +28,8 @@ export interface AppraisalOptions {
   readonly policy: AppraisalPolicy;
   /** 64 bytes that the evidence must carry; unchecked, and said to be, where absent. */
   readonly expectedReportData?: Uint8Array | undefined;
+  /** The verifier's own nonce, where evidence carries one beside its report data (NVIDIA: 32 bytes; TPM: up to 64). */
+  readonly expectedNonce?: Uint8Array | undefined;
   /** Verified collateral of earlier appraisals, to be used again. */
   readonly cache?: CollateralCache | undefined;
 }
@@ -56,6 +68,7 @@ export interface AppraisalContext {
   readonly nowSeconds: number;
   readonly policy: AppraisalPolicy;
   readonly expectedReportData: Uint8Array | undefined;
+  readonly expectedNonce: Uint8Array | undefined;
   readonly cache: CollateralCache | undefined;
   readonly checks: Checks;
   readonly findings: Findings;

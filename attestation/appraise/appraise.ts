@@ -7,6 +7,7 @@ import { X509Error } from "../verify/x509.ts";
 import type { Appraisal, AppraisalContext, AppraisalOptions, Appraiser } from "./appraisal.ts";
 import type { Evidence, EvidenceType, Findings } from "./appraisal.ts";
 import { appraiseDcap } from "./dcap.ts";
+import { appraiseDstack } from "./dstack.ts";
 import { appraiseNitro } from "./nitro.ts";
 import { appraiseSnp } from "./sev-snp.ts";
 
@@ -15,6 +16,7 @@ const APPRAISERS: ReadonlyMap<EvidenceType, Appraiser> = new Map([
   ["sgx", appraiseDcap],
   ["sev-snp", appraiseSnp],
   ["nitro", appraiseNitro],
+  ["dstack", appraiseDstack],
 ]);
 
 function codeOf(error: unknown): string {
@@ -38,8 +40,16 @@ export function appraise(evidence: Evidence, endorsements: unknown, options: App
     reportData: new Uint8Array(0),
     claims: {},
   };
-  const { policy, expectedReportData, cache } = options;
-  const context: AppraisalContext = { nowSeconds, policy, expectedReportData, cache, checks, findings };
+  const { policy, expectedReportData, expectedNonce, cache } = options;
+  const context: AppraisalContext = {
+    nowSeconds,
+    policy,
+    expectedReportData,
+    expectedNonce,
+    cache,
+    checks,
+    findings,
+  };
   let code = "ok";
   let message = "";
   try {

@@ -11,6 +11,7 @@ import { checkTdAttributes } from "./dcap-attributes.ts";
 import { dcapClaims } from "./dcap-claims.ts";
 import { checkTcb } from "./dcap-tcb.ts";
 import { checkDebug } from "./debug.ts";
+import { checkEventLog, eventLogClaims } from "./event-log.ts";
 import type { AppraisalPolicy } from "./policy.ts";
 import type { SgxMeasurement, TdxMeasurement } from "./policy-values.ts";
 import type { ReferenceValueSet } from "./reference-values.ts";
@@ -78,6 +79,8 @@ export function appraiseDcap(evidence: Evidence, endorsements: unknown, context:
     }
     return parsed;
   });
+  const log =
+    quote.body.kind === "sgx" ? undefined : checkEventLog(evidence.eventLog, quote.body.rtmr, checks);
   const collateral = checks.run("endorsements_format", "collateral is complete", () =>
     parseCollateral(endorsements),
   );
@@ -87,6 +90,7 @@ export function appraiseDcap(evidence: Evidence, endorsements: unknown, context:
   findings.tcbStatus = verified.tcb.status;
   findings.advisoryIds = verified.tcb.advisoryIds;
   findings.claims = dcapClaims(verified);
+  if (log !== undefined) findings.claims["eventLog"] = eventLogClaims(log);
   checkRoot(verified.root, context);
   checkDebug(isDebug(quote.body), context);
   if (quote.body.kind !== "sgx") checkTdAttributes(quote.body, context);

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { AttestationError } from "../error.ts";
 import { TCB_STATUSES, type TcbStatus } from "../parse/dcap-collateral.ts";
+import { dstackPolicy } from "./dstack-policy.ts";
 import { nitroPolicy } from "./nitro-policy.ts";
 import { signedReferenceValues } from "./reference-values.ts";
 import { snpPolicy } from "./sev-snp-policy.ts";
@@ -57,6 +58,7 @@ export const appraisalPolicySchema = z.strictObject({
   sgx: sgx.default(() => sgx.parse({})),
   sevSnp: snpPolicy.default(() => snpPolicy.parse({})),
   nitro: nitroPolicy.default(() => nitroPolicy.parse({})),
+  dstack: dstackPolicy.default(() => dstackPolicy.parse({})),
   /** Who may sign reference values: SubjectPublicKeyInfo (DER, base64) of P-256 keys. */
   referenceValueSigners: z.array(base64(256)).max(16).default([]),
   referenceValues: z.array(signedReferenceValues).max(64).default([]),
