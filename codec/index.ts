@@ -1,6 +1,9 @@
 /** Bytes, hashes and canonical JSON: the one folder that every other may import. */
 export * from "./bytes.ts";
 export * from "./jcs.ts";
+export { CborError, CborTagged, decodeCbor } from "./cbor.ts";
+export type { CborErrorCode, CborLimits, CborMap, CborValue } from "./cbor.ts";
+export { encodeCbor } from "./cbor-write.ts";
 export {
   hkdfExpandSha256,
   hkdfExtractSha256,

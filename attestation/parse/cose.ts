@@ -3,8 +3,7 @@
  * protected header, nothing in the unprotected one, tagged 18 or untagged. Parsing proves nothing: the signature is
  * checked by `verify/nitro.ts`.
  */
-import { concat, utf8 } from "../../codec/index.ts";
-import { cborBytesHead, CborError, CborTagged, decodeCbor, type CborValue } from "./cbor.ts";
+import { CborError, CborTagged, decodeCbor, encodeCbor, type CborValue } from "../../codec/index.ts";
 
 export interface CoseSign1 {
   readonly tagged: boolean;
@@ -57,14 +56,5 @@ function requireEs384(protectedHeader: Uint8Array): void {
 
 /** What the signature covers: Sig_structure (RFC 9052 section 4.4) with empty external data. */
 export function signedBytes(cose: Pick<CoseSign1, "protectedHeader" | "payload">): Uint8Array {
-  const context = utf8("Signature1");
-  return concat(
-    Uint8Array.of(0x84, 0x60 | context.length),
-    context,
-    cborBytesHead(cose.protectedHeader.length),
-    cose.protectedHeader,
-    Uint8Array.of(0x40),
-    cborBytesHead(cose.payload.length),
-    cose.payload,
-  );
+  return encodeCbor(["Signature1", cose.protectedHeader, new Uint8Array(0), cose.payload]);
 }

@@ -6,12 +6,19 @@
  * field that was not asked for: null there means absent. It bounds user_data and nonce by 1024 bytes in one section
  * and by 512 in another: 1024 is what is enforced.
  */
-import { CodecError, fromHex, fromUtf8 } from "../../codec/index.ts";
+import {
+  CborError,
+  CodecError,
+  decodeCbor,
+  fromHex,
+  fromUtf8,
+  type CborMap,
+  type CborValue,
+} from "../../codec/index.ts";
 import { AttestationError } from "../error.ts";
 import { DerError, DerReader, TAG } from "../verify/der.ts";
 import { parsePem } from "../verify/pem.ts";
 import { parseCertificate, X509Error } from "../verify/x509.ts";
-import { CborError, decodeCbor, type CborMap, type CborValue } from "./cbor.ts";
 import { parseCoseSign1, type CoseSign1 } from "./cose.ts";
 
 export interface NitroDocument {

@@ -1,9 +1,9 @@
 /**
  * A strict, bounded reader of CBOR (RFC 8949): definite lengths, every head in its shortest form, map keys that are
  * integers or text and occur once, no floats, no bytes after the value. Map keys need not be sorted: signers whose
- * documents are read here do not sort them. Byte strings are views of the input, not copies.
+ * documents are read here do not sort them; compare with `encodeCbor` where they must be. Byte strings are views of the input, not copies.
  */
-import { CodecError, fromUtf8 } from "../../codec/index.ts";
+import { CodecError, fromUtf8 } from "./bytes.ts";
 
 export type CborErrorCode = "cbor_truncated" | "cbor_malformed" | "cbor_not_strict" | "cbor_limit";
 
@@ -17,7 +17,7 @@ export class CborError extends Error {
 }
 
 /** Integers beyond 2^53 are bigints, all others numbers. */
-type CborKey = number | bigint | string;
+export type CborKey = number | bigint | string;
 export type CborValue = CborKey | boolean | null | Uint8Array | CborValue[] | CborMap | CborTagged;
 export type CborMap = Map<CborKey, CborValue>;
 
@@ -153,20 +153,4 @@ export function decodeCbor(bytes: Uint8Array, limits: CborLimits = DEFAULT_LIMIT
   const value = reader.value(0);
   reader.finish();
   return value;
-}
-
-/** A head of the given major type in its shortest form. */
-function head(major: number, argument: number | bigint): Uint8Array {
-  const value = BigInt(argument);
-  if (value < 24n) return Uint8Array.of((major << 5) | Number(value));
-  const exponent = value < 0x100n ? 0 : value < 0x1_0000n ? 1 : value < 0x1_0000_0000n ? 2 : 3;
-  const bytes = new Uint8Array(1 + (1 << exponent));
-  bytes[0] = (major << 5) | (24 + exponent);
-  for (let i = bytes.length - 1, rest = value; i > 0; i--, rest >>= 8n) bytes[i] = Number(rest & 0xffn);
-  return bytes;
-}
-
-/** The head of a byte string of this length; the bytes follow it. */
-export function cborBytesHead(length: number): Uint8Array {
-  return head(2, length);
 }

@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromHex } from "../../codec/index.ts";
-import { encodeCbor, type TestCbor } from "../testing/nitro.ts";
-import { CborError, CborTagged, decodeCbor, type CborErrorCode } from "./cbor.ts";
+import { fromHex, toHex } from "./bytes.ts";
+import { encodeCbor } from "./cbor-write.ts";
+import { CborError, CborTagged, decodeCbor, type CborErrorCode, type CborValue } from "./cbor.ts";
 
 function decode(hex: string) {
   return decodeCbor(fromHex(hex));
@@ -109,7 +109,7 @@ const leaf = fc.oneof(
   fc.uint8Array({ maxLength: 300 }),
   fc.constant(null),
 );
-const { tree } = fc.letrec<{ tree: TestCbor }>((tie) => ({
+const { tree } = fc.letrec<{ tree: CborValue }>((tie) => ({
   tree: fc.oneof(
     { maxDepth: 4 },
     leaf,
@@ -122,6 +122,19 @@ const { tree } = fc.letrec<{ tree: TestCbor }>((tie) => ({
       .map((entries) => new Map(entries)),
   ),
 }));
+
+test("maps are written in the order of their encoded keys", () => {
+  const keys = [10, 100, -1, "z", "aa", 265, -65537];
+  const map = new Map<number | string, CborValue>(keys.map((key) => [key, null]));
+  expect(toHex(encodeCbor(map))).toBe("a70af61864f6190109f620f63a00010000f6617af6626161f6");
+  expect(encodeCbor(new Map([...map].toReversed()))).toEqual(encodeCbor(map));
+});
+
+test("what CBOR has no head for is refused", () => {
+  for (const value of [1n << 64n, -(1n << 64n) - 1n, 0.5, Number.NaN]) {
+    expect(() => encodeCbor(value)).toThrow(RangeError);
+  }
+});
 
 test("decoding undoes encoding", () => {
   fc.assert(
