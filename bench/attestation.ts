@@ -92,7 +92,7 @@ async function startRust({ quotePath, collateralPath, root, nowSeconds }: Subjec
   const setup = { quote: quotePath, collateral: collateralPath, root: toHex(root), now: nowSeconds };
   child.stdin.write(`${JSON.stringify(setup)}\n`);
   await once(child, "spawn");
-  const time: Contender = async (calls) => {
+  const ask: Contender = async (calls) => {
     child.stdin.write(`${calls}\n`);
     const { value, done } = await answers.next();
     if (done === true) throw new Error("the Rust verifier ended");
@@ -100,7 +100,7 @@ async function startRust({ quotePath, collateralPath, root, nowSeconds }: Subjec
     if (status !== "UpToDate") throw new Error(`Rust: ${status}`);
     return ms;
   };
-  return { time, stop: () => child.stdin.end() };
+  return { time: ask, stop: () => child.stdin.end() };
 }
 
 type Samples = Record<Name, number[]>;
@@ -119,15 +119,16 @@ async function rounds(contenders: Record<Name, Contender>): Promise<Samples> {
   return samples;
 }
 
+function ratio(name: string, over: number[], under: number[], aim: number): Figure {
+  const ratios = over.map((ms, i) => ms / under[i]!);
+  return figure(name, ratios, { unit: "ratio", better: "lower", aim });
+}
+
+function time(name: string, samples: number[]): Figure {
+  return figure(name, samples, { unit: "ms", better: "lower" });
+}
+
 function figuresOf({ cold, warm, rust, npm: npmTimes }: Samples): Figure[] {
-  const ratio = (name: string, over: number[], under: number[], aim: number): Figure =>
-    figure(
-      name,
-      over.map((ms, i) => ms / under[i]!),
-      { unit: "ratio", better: "lower", aim },
-    );
-  const time = (name: string, samples: number[]): Figure =>
-    figure(name, samples, { unit: "ms", better: "lower" });
   return [
     ratio("tdx.cold_vs_rust", cold, rust, 1.5),
     ratio("tdx.warm_vs_rust", warm, rust, 1),

@@ -1,43 +1,16 @@
 /** The SDK as a browser has it: bundled without anything of Node, and of one mind with Node about every tampered receipt. */
-import { existsSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { chromium, type Browser, type Page as Tab } from "playwright-core";
+import type { Browser, Page as Tab } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serializeBundle, serializePrivatePart } from "../receipts/index.ts";
+import { bundle, hasChromium, launchChromium, WITHOUT_CHROMIUM } from "./browser.ts";
 import type { Asked, Page } from "./browser-page.ts";
 import { createFixtureService, type FixtureService } from "./fixture-service.ts";
 import { responseBody } from "./model-fixture.ts";
 import { createIssuer, NOW_MS } from "./receipt-fixture.ts";
 import { fieldCases, memberCases, privateCases } from "./tamper-cases.ts";
 import { verdictOf, type VerdictCase } from "./verdict.ts";
-
-const CHROMIUM = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-async function bundle(entry: string): Promise<{ text: string; inputs: string[] }> {
-  const { outputFiles, metafile } = await build({
-    entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    conditions: ["browser"],
-    write: false,
-    metafile: true,
-    logLevel: "silent",
-  });
-  return { text: outputFiles[0]!.text, inputs: Object.keys(metafile.inputs) };
-}
 
 describe("the SDK's bundle", () => {
   it("builds for browsers with nothing of Node in it", async () => {
@@ -52,7 +25,7 @@ describe("the SDK's bundle", () => {
   });
 });
 
-describe.skipIf(!existsSync(CHROMIUM))(`a browser (skipped without Chromium at ${CHROMIUM})`, () => {
+describe.skipIf(!hasChromium)(`a browser${WITHOUT_CHROMIUM}`, () => {
   let browser: Browser;
   let server: Server;
   let service: FixtureService;
@@ -83,7 +56,7 @@ describe.skipIf(!existsSync(CHROMIUM))(`a browser (skipped without Chromium at $
       });
     });
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    browser = await launchChromium();
     tab = await browser.newPage();
     await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
     await tab.waitForFunction(() => "page" in globalThis);
