@@ -43,4 +43,3 @@ export const nitroPolicy = z.strictObject({
     .max(2 ** 31)
     .optional(),
 });
-
