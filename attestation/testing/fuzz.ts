@@ -4,7 +4,7 @@
  */
 import { deepStrictEqual } from "node:assert/strict";
 import * as fc from "fast-check";
-import { toBase64 } from "../../codec/index.ts";
+import { concat, toBase64 } from "../../codec/index.ts";
 import { appraise, CollateralCache, parsePolicy, type EvidenceType } from "../index.ts";
 import { testCertificates } from "./appraise.ts";
 import { QUOTE_KINDS, rootCertificate, testCollateral, testPki, testQuote, TEST_NOW } from "./dcap.ts";
@@ -12,7 +12,7 @@ import { testNitroChain, testNitroDocument, TEST_NITRO_TIME } from "./nitro.ts";
 import { testSnpEvidence } from "./sev-snp.ts";
 
 /** No single appraisal may take longer. */
-const FUZZ_LIMIT_MS = 100;
+export const FUZZ_LIMIT_MS = 100;
 
 interface Seed {
   readonly type: EvidenceType;
@@ -50,16 +50,16 @@ function seeds(): Seed[] {
   return [...dcap, ...snp, nitro];
 }
 
-interface Edit {
+export interface Edit {
   readonly kind: "flip" | "set" | "insert" | "remove" | "repeat" | "truncate";
   readonly at: number;
   readonly bytes: Uint8Array;
 }
 
-function applyEdit(input: Uint8Array, { kind, at: anywhere, bytes }: Edit): Uint8Array {
+export function applyEdit(input: Uint8Array, { kind, at: anywhere, bytes }: Edit): Uint8Array {
   const at = input.length === 0 ? 0 : anywhere % input.length;
   const replaceWith = (middle: Uint8Array, removed: number) =>
-    Uint8Array.of(...input.subarray(0, at), ...middle, ...input.subarray(at + removed));
+    concat(input.subarray(0, at), middle, input.subarray(at + removed));
   if (kind === "flip") return input.map((byte, i) => (i === at ? byte ^ (1 << (bytes.length & 7)) : byte));
   if (kind === "set") return replaceWith(bytes, bytes.length);
   if (kind === "insert") return replaceWith(bytes, 0);
@@ -68,7 +68,7 @@ function applyEdit(input: Uint8Array, { kind, at: anywhere, bytes }: Edit): Uint
   return input.slice(0, at);
 }
 
-const edit: fc.Arbitrary<Edit> = fc.record({
+export const edit: fc.Arbitrary<Edit> = fc.record({
   kind: fc.constantFrom("flip", "set", "insert", "remove", "repeat", "truncate"),
   at: fc.nat({ max: 1 << 20 }),
   bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }),
@@ -93,7 +93,7 @@ function changeAt(value: unknown, [first, ...rest]: Path, change: (old: unknown)
 
 function editText(text: unknown, edits: readonly Edit[]): string {
   const bytes = Uint8Array.from(String(text), (character) => character.charCodeAt(0) & 0xff);
-  return String.fromCharCode(...edits.reduce(applyEdit, bytes));
+  return Buffer.from(edits.reduce(applyEdit, bytes)).toString("latin1");
 }
 
 export type FuzzCase = {
@@ -154,7 +154,7 @@ function editEndorsements(seed: Prepared, change: FuzzCase["endorsements"]): unk
 }
 
 /** Processor time of a call in milliseconds, at best of three: a busy machine and the collector delay one, not all. */
-function processorMs(call: () => void): number {
+export function processorMs(call: () => void): number {
   let fastest = Infinity;
   for (let attempt = 0; attempt < 3 && fastest > FUZZ_LIMIT_MS; attempt++) {
     const before = process.cpuUsage();
