@@ -34,5 +34,7 @@ export type { AttestationDocument, KeysetRecord, LogProof, NoncedEvidence } from
 export * from "./private-part.ts";
 export * from "./tiles.ts";
 export * from "./tlog-proof.ts";
+export * from "./revocation.ts";
 export * from "./verifier-key.ts";
 export * from "./add-checkpoint.ts";
+export * from "./projections/index.ts";

@@ -8,6 +8,7 @@ import { flags, onlyPositional, printJson, readInput, UsageError, type Command }
 import { parseNow } from "../now.ts";
 import { paint } from "../output.ts";
 import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
+import { airFlags, refuseAirFlags, runAir } from "../verify-air.ts";
 import { claimLines, headline, simulatedWarning, stepLines } from "../show-verification.ts";
 
 const MAX_RECEIPT_BYTES = 4 * 1024 * 1024;
@@ -15,6 +16,7 @@ const MAX_PRIVATE_BYTES = 192 * 1024 * 1024;
 
 const HELP = `
 affidavit verify FILE [flags]
+affidavit verify FILE --format air --key HEX [flags]
 
 Verifies a saved receipt offline. Where FILE.private stands beside it, salt and bodies are compared too; else the result
 says "bodies: unchecked".
@@ -24,6 +26,17 @@ says "bodies: unchecked".
   --require-inclusion     refuses a receipt without its own inclusion proof
 ${POLICY_FLAGS_HELP}
   --json                  one line for machines
+
+With --format air the file is an AIR v1 receipt (CBOR) of any issuer. What is checked is what AIR calls AIR-local: that
+the key signed these claims. Of the flags above --now, --allow-simulated (accepts receipts of an evaluation) and --json
+count, and
+
+  --key HEX               the issuer's Ed25519 key
+  --nonce HEX             the eat_nonce that you chose
+  --model-hash HEX        the model_hash that you expect
+  --platform NAME         tdx-mrtd-rtmr or nitro-pcr
+  --max-age SECONDS       refuses an older receipt
+  --now document          judges the receipt by its own time
 
 Exits 0 where it is accepted, 1 where it is rejected, 2 where a file cannot be read.
 `;
@@ -37,8 +50,11 @@ async function run(words: string[]): Promise<number> {
     "require-inclusion": { type: "boolean" },
     json: { type: "boolean" },
     ...policyFlags,
+    ...airFlags,
   });
   const path = onlyPositional(positionals, "receipt");
+  if (values.format === "air") return await runAir(path, values);
+  refuseAirFlags(values);
   const policy = await policyFrom(values);
   if (values["require-inclusion"]) policy.requireInclusion = true;
   const now = parseNow(values.now);
