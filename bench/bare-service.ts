@@ -88,6 +88,7 @@ const services: Services = {
   attestation: { document: absent },
   receipts: { owner: absent, bundle: absent, addLink: absent, findLink: absent },
   documents: { get: absent },
+  revocations: { add: absent, list: absent },
   transparencyLog: { checkpoint: absent, tile: absent, inclusion: absent, covered: absent },
   health: { components: async () => [] },
 };

@@ -36,7 +36,9 @@ export type VerificationCode =
   | "output_invalid"
   | "inclusion_invalid"
   | "inclusion_missing"
-  | "cosignatures_missing";
+  | "cosignatures_missing"
+  | "revocation_invalid"
+  | "revoked";
 
 /** One code a signed field. */
 export type FieldCode =

@@ -11,6 +11,7 @@ import {
   type NoncedEvidence,
   type PrivatePart,
   type ReceiptBundle,
+  type Revocation,
 } from "../receipts/index.ts";
 import { appraisalPolicy, type ClientPolicy } from "./policy.ts";
 import { bodies } from "./steps/bodies.ts";
@@ -18,6 +19,7 @@ import type { Context, Expectations, KeysetContext, Step } from "./steps/context
 import { audience, execution, model, policy } from "./steps/documents.ts";
 import { evidence, freshness, inclusion, keyset, keysetLog, keysetStatement } from "./steps/keyset.ts";
 import { CLOCK_SKEW_MS, complete, fields, signature, signer, time } from "./steps/statement.ts";
+import { keysetRevocation, revocation } from "./steps/revocation.ts";
 import { inclusionWitnesses, keysetWitnesses, requiredWitnesses } from "./steps/witnesses.ts";
 import { StepFailure, type StepResult, type Verification } from "./verification.ts";
 
@@ -26,6 +28,7 @@ const KEYSET_STEPS: readonly Step<KeysetContext>[] = [
   keysetStatement,
   keysetLog,
   keysetWitnesses,
+  keysetRevocation,
   evidence,
   freshness,
 ];
@@ -49,6 +52,7 @@ const RECEIPT_STEPS: readonly Step[] = [
   bodies,
   inclusion,
   inclusionWitnesses,
+  revocation,
 ];
 
 interface CommonOptions {
@@ -59,6 +63,8 @@ interface CommonOptions {
   fresh?: { evidence: NoncedEvidence; nonce: Uint8Array } | undefined;
   /** Verified collateral of earlier calls, to be used again. */
   cache?: CollateralCache | undefined;
+  /** The service's list (`GET /v1/revocations`), against which to check; without it the result says `unchecked`. */
+  revocations?: readonly Revocation[] | undefined;
 }
 
 export interface VerifyOptions extends CommonOptions {
@@ -97,7 +103,7 @@ function keysetContext(
   record: KeysetRecord,
   keysetDigest: Uint8Array,
   atMs: number,
-  { now, policy: wanted, fresh, cache }: CommonOptions,
+  { now, policy: wanted, fresh, cache, revocations }: CommonOptions,
 ): KeysetContext {
   return {
     record,
@@ -106,6 +112,7 @@ function keysetContext(
     clockSkewMs: CLOCK_SKEW_MS,
     policy: appraisalPolicy(wanted ?? {}),
     witnesses: requiredWitnesses(wanted?.witnesses),
+    revocations,
     now,
     fresh,
     cache,

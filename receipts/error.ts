@@ -37,7 +37,8 @@ export type ReceiptErrorCode =
   | "bundle_limit"
   | "bundle_invalid"
   | "format_version_unknown"
-  | "private_part_invalid";
+  | "private_part_invalid"
+  | "revocation_invalid";
 
 export class ReceiptError extends Error {
   override readonly name = "ReceiptError";

@@ -28,6 +28,7 @@ import { receiptInclusion } from "./routes/receipt-inclusion.ts";
 import { receiptLink } from "./routes/receipt-link.ts";
 import { receipt } from "./routes/receipt.ts";
 import { repositoryIndex } from "./routes/repository-index.ts";
+import { revocations } from "./routes/revocations.ts";
 import { serverMetadata } from "./routes/server-metadata.ts";
 import type { Services } from "./services.ts";
 
@@ -87,6 +88,7 @@ function registerRoutes(app: App, services: Services): void {
   apiKeys(app, services, authenticator);
   models(app, services);
   checkpoint(app, services);
+  revocations(app, services, authenticator);
   logCheckpoint(app, services);
   logTile(app, services);
 }

@@ -40,6 +40,7 @@ import {
   type Receipts,
   type Services,
 } from "./services.ts";
+import { LoggedRevocations } from "./revocations.ts";
 import type { SessionHolder } from "./session.ts";
 
 export interface Parts {
@@ -97,6 +98,13 @@ export function assemble(parts: Parts): Services {
         return body && { mediaType: "application/octet-stream", body };
       },
     },
+    revocations: new LoggedRevocations({
+      database,
+      tree: parts.tree,
+      appender: parts.appender,
+      sessions,
+      keysets,
+    }),
     transparencyLog: new PublishedLog({
       database,
       tree: parts.tree,

@@ -36,6 +36,7 @@ type ServiceErrorCode =
   | "checkpoint_not_found"
   | "tile_not_found"
   | "inclusion_pending"
+  | "revocation_limit"
   | "evidence_unavailable"
   | "idempotency_conflict"
   | "idempotency_in_progress"
@@ -100,6 +101,7 @@ const SERVICE = {
   document_not_found: [404, "No document has this digest"],
   checkpoint_not_found: [404, "The log has no checkpoint yet"],
   tile_not_found: [404, "No signed checkpoint covers this part of the log"],
+  revocation_limit: [409, "The log has as many revocations as it may"],
   inclusion_pending: [404, "No signed checkpoint covers this statement yet"],
   evidence_unavailable: [503, "Evidence cannot be made right now"],
   idempotency_conflict: [422, "The idempotency key was used with another request"],
@@ -200,6 +202,7 @@ const RECEIPT = {
   bundle_invalid: [400, "The receipt is malformed"],
   format_version_unknown: [400, "The receipt's format version is not known"],
   private_part_invalid: [400, "The receipt's private part is malformed"],
+  revocation_invalid: [400, "The list of revocations is malformed"],
 } as const satisfies Record<ReceiptErrorCode, ProblemRow>;
 
 const DATABASE = {

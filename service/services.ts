@@ -1,7 +1,7 @@
 /** What the HTTP side needs from the rest of the service: handed to `createApp`, never imported by a route. */
 import type { Logger } from "pino";
 import type { Manifest } from "../models/client.ts";
-import type { LogProof, TileId } from "../receipts/index.ts";
+import type { LogProof, RevocationKind, TileId } from "../receipts/index.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -161,6 +161,24 @@ export interface TransparencyLog {
   covered(receiptId: string, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
 }
 
+export interface NewRevocation {
+  kind: RevocationKind;
+  /** 32 bytes. */
+  subject: Uint8Array;
+  /** The leaf from which it holds; undefined for the next one. */
+  fromIndex: bigint | undefined;
+}
+
+export interface Revocations {
+  /** @throws ServiceError `scope_missing`, `request_invalid`, `revocation_limit` */
+  add(
+    account: Account,
+    revocation: NewRevocation,
+  ): Promise<{ receiptId: string; leafIndex: bigint; fromIndex: bigint }>;
+  /** JSON text of all that a checkpoint covers. */
+  list(): Promise<string>;
+}
+
 /** One part of the service as `/readyz` shows it. */
 export interface Component {
   name: string;
@@ -214,5 +232,6 @@ export interface Services {
   receipts: Receipts;
   documents: Documents;
   transparencyLog: TransparencyLog;
+  revocations: Revocations;
   health: Health;
 }

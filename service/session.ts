@@ -1,6 +1,6 @@
 /** A session: one vault and its keyset, which is attested and logged before its first use and renewed before it ends. */
 import { equal, type Json } from "../codec/index.ts";
-import type { KeysetParameters, SignedStatement, Ticket, Vault } from "../vault/index.ts";
+import type { RevocationFields, KeysetParameters, SignedStatement, Ticket, Vault } from "../vault/index.ts";
 import { ServiceError } from "./problem.ts";
 
 const DRAW = 256;
@@ -50,12 +50,21 @@ export class Session {
    * Signs under the keyset in use; waits while that changes.
    * @throws ServiceError `session_unavailable` where the vault has no keyset that the log holds; VaultError
    */
-  async sign(fields: Parameters<Vault["signInference"]>[0]): Promise<SignedStatement> {
+  sign(fields: Parameters<Vault["signInference"]>[0]): Promise<SignedStatement> {
+    return this.#sign(() => this.vault.signInference(fields));
+  }
+
+  /** As `sign`: a revocation too must not stand before its keyset in the log. */
+  revoke(fields: RevocationFields): Promise<SignedStatement> {
+    return this.#sign(() => this.vault.signRevocation(fields));
+  }
+
+  async #sign(ask: () => Promise<SignedStatement>): Promise<SignedStatement> {
     while (this.#renewal) await this.#renewal;
     if (!this.#usable) throw unlogged();
     this.#signing++;
     try {
-      const signed = await this.vault.signInference(fields);
+      const signed = await ask();
       if (!equal(signed.keysetDigest, this.#keyset.digest)) throw unlogged();
       return signed;
     } finally {

@@ -22,6 +22,7 @@ import {
   type Operation,
   type OperationName,
   type ReplyOf,
+  type RevocationFields,
   type RequestOf,
   type Eip712Checkpoint,
   type SignedWords,
@@ -87,6 +88,14 @@ export class VaultClient {
    */
   async signKeyset(fields: KeysetFields): Promise<SignedStatement> {
     return { type: "Keyset", ...(await this.#call("signKeyset", fields)) };
+  }
+
+  /**
+   * Signs that something no longer holds, from a leaf index on. The vault sets the time.
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`
+   */
+  async signRevocation(fields: RevocationFields): Promise<SignedStatement> {
+    return { type: "Revocation", ...(await this.#call("signRevocation", fields)) };
   }
 
   /**

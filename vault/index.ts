@@ -7,6 +7,7 @@ export type {
   KeysetFields,
   KeysetParameters,
   LastCheckpoint,
+  RevocationFields,
   ServiceTlsKey,
   Ticket,
   Eip712Checkpoint,

@@ -7,6 +7,7 @@ import type {
   NoncedEvidence,
   PrivatePart,
   ReceiptBundle,
+  Revocation,
 } from "../../receipts/index.ts";
 import type { Claim } from "../verification.ts";
 import type { RequiredWitnesses } from "./witnesses.ts";
@@ -31,6 +32,8 @@ export interface KeysetContext {
   readonly clockSkewMs: number;
   readonly policy: AppraisalPolicy;
   readonly witnesses: RequiredWitnesses | undefined;
+  /** What is known to be revoked; undefined where nobody was asked. Each is verified where it applies. */
+  readonly revocations: readonly Revocation[] | undefined;
   readonly now: Date;
   /** Evidence, and the verifier's own 32-byte nonce that it must be over. */
   readonly fresh: { evidence: NoncedEvidence; nonce: Uint8Array } | undefined;

@@ -1,5 +1,5 @@
 /** Stored statements: who may read one, and the links that let others. */
-import { and, desc, eq, lt, or } from "drizzle-orm";
+import { and, desc, eq, lt, or, sql } from "drizzle-orm";
 import { LEAF_TYPES, type LoggedType } from "../../receipts/index.ts";
 import type { Database } from "./connect.ts";
 import { guarded } from "./error.ts";
@@ -72,6 +72,20 @@ export async function readKeysetStatement(
       .limit(1),
   );
   return rows[0] && view(rows[0]);
+}
+
+/** Revocations, the oldest first: public. */
+export async function listRevocations(database: Database, limit: number): Promise<StoredStatement[]> {
+  const rows = await guarded(
+    database.orm
+      .select()
+      .from(statements)
+      // Spelled out, so that the planner sees the partial index's own condition.
+      .where(sql`${statements.type} = 12`)
+      .orderBy(statements.leafIndex)
+      .limit(limit),
+  );
+  return rows.map(view);
 }
 
 export interface ReceiptLink {

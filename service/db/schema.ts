@@ -93,6 +93,9 @@ export const statements = pgTable(
       .on(table.requestId)
       .where(sql`request_id IS NOT NULL`),
     index("statements_account").on(table.tenantId, table.accountId, table.leafIndex),
+    index("statements_revocation")
+      .on(table.leafIndex)
+      .where(sql`type = 12`),
     index("statements_keyset")
       .on(table.keysetDigest)
       .where(sql`type = 2`),

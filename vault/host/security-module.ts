@@ -62,6 +62,7 @@ export async function startSecurityModule(
       installKeyset: (parameters) => keysets.install(parameters, nowMs()),
       quote: ({ nonce }) => quotes.quote(nonce),
       signKeyset: (fields) => statements.signKeyset(fields),
+      signRevocation: (fields) => statements.signRevocation(fields),
       sign: (batch) => batch.map((unsigned) => settle(() => statements.signTicketed(unsigned))),
       defaultSalt: ({ requestId }) => secrets.defaultSalt(requestId),
       recordKey: ({ context }) => secrets.recordKey(context),

@@ -3,13 +3,15 @@ import {
   decodeStatement,
   encodeStatement,
   LEAF_TYPES,
+  MAX_TREE_SIZE,
   ReceiptError,
+  REVOCATION_KINDS,
   wordsDigest,
   type StatementOf,
   type StatementType,
 } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
-import type { KeysetFields, SignedWords, UnsignedStatement } from "../wire/operations.ts";
+import type { KeysetFields, RevocationFields, SignedWords, UnsignedStatement } from "../wire/operations.ts";
 import type { Keysets } from "./keysets.ts";
 import type { Signer } from "./signer.ts";
 import { checkTicketed, type TicketedType } from "./statement-rules.ts";
@@ -49,7 +51,8 @@ export class Statements {
     const keysetDigest = this.#parts.keysets.current(nowMs).digest;
     this.#parts.tickets.consume(fields.requestId);
     const sequence = ++this.#lastSequence;
-    return this.#sign(type, { ...fields, keysetDigest, issuedAtMs: BigInt(nowMs), sequence }, sequence);
+    const filled = { ...fields, keysetDigest, issuedAtMs: BigInt(nowMs), sequence };
+    return this.#sign(type, filled, sequence, keysetDigest);
   }
 
   /**
@@ -62,18 +65,34 @@ export class Statements {
       throw new VaultError("statement_invalid");
     }
     if (!keyset.isQuoted(fields.evidenceDigest)) throw new VaultError("evidence_unknown");
-    return this.#sign("Keyset", { ...fields, keysetDigest: keyset.digest }, 0n);
+    return this.#sign("Keyset", { ...fields, keysetDigest: keyset.digest }, 0n, keyset.digest);
   }
 
-  #sign<T extends StatementType & ("Keyset" | TicketedType)>(
+  /**
+   * Signs that something is revoked. Who may say so is the service's to decide: a revocation can refuse what was
+   * good, and never accept what was not.
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`
+   */
+  signRevocation({ kind, subject, fromIndex }: RevocationFields): SignedWords {
+    const nowMs = this.#parts.nowMs();
+    const keysetDigest = this.#parts.keysets.current(nowMs).digest;
+    const isKnown = (Object.values(REVOCATION_KINDS) as number[]).includes(kind);
+    if (!isKnown || subject.every((byte) => byte === 0) || fromIndex > MAX_TREE_SIZE)
+      throw new VaultError("statement_invalid");
+    const fields = { kind, subject, fromIndex, issuedAtMs: BigInt(nowMs) };
+    return this.#sign("Revocation", fields, 0n, keysetDigest);
+  }
+
+  #sign<T extends StatementType & ("Keyset" | "Revocation" | TicketedType)>(
     type: T,
-    fields: StatementOf<T> & { keysetDigest: Uint8Array },
+    fields: StatementOf<T>,
     sequence: bigint,
+    keysetDigest: Uint8Array,
   ): SignedWords {
     const words = encodeStatement(type, fields);
     const digest = wordsDigest(type, words);
     const signature = this.#parts.signer.sign(digest);
-    return { words, digest, signature, sequence, keysetDigest: fields.keysetDigest };
+    return { words, digest, signature, sequence, keysetDigest };
   }
 }
 

@@ -141,6 +141,15 @@ export interface KeysetFields {
   notAfterMs: bigint;
 }
 
+export interface RevocationFields {
+  /** 1 keyset, 2 model, 3 circuit, 4 policy. */
+  kind: number;
+  /** 32 bytes: the digest of what is revoked. */
+  subject: Uint8Array;
+  /** The leaf index from which the revocation holds. */
+  fromIndex: bigint;
+}
+
 const bytes32 = bytes(32);
 
 const signer: Shape<VaultInfo["signer"]> = {
@@ -246,6 +255,11 @@ export const OPERATIONS = {
     }),
   ),
   lastCheckpoint: operation(11, nothing, nullable(record<LastCheckpoint>({ size: u64, root: bytes32 }))),
+  signRevocation: operation(
+    13,
+    record<RevocationFields>({ kind: u8, subject: bytes32, fromIndex: u64 }),
+    signedWords,
+  ),
   adoptCheckpoint: operation(
     12,
     record<{ note: string }>({ note: text(MAX_NOTE_BYTES) }),

@@ -79,6 +79,7 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     },
   },
   lastCheckpoint: { request: {}, reply: { size: 1n, root: digest } },
+  signRevocation: { request: { kind: 2, subject: digest, fromIndex: 7n }, reply: signed },
   adoptCheckpoint: { request: { note: "a note" }, reply: { size: 1n, root: digest } },
 };
 

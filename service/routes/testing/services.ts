@@ -82,6 +82,10 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     attestation: { document: async (nonce) => ({ evidence: { nonce: nonce && toHex(nonce) } }) },
     receipts: memoryReceipts(),
     documents: memoryDocuments(["a document"]),
+    revocations: {
+      add: async () => ({ receiptId: "r1", leafIndex: 7n, fromIndex: 7n }),
+      list: async () => '{"formatVersion":1,"revocations":[]}',
+    },
     transparencyLog: {
       checkpoint: async () => undefined,
       tile: async () => undefined,

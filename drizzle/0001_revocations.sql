@@ -1,0 +1,1 @@
+CREATE INDEX "statements_revocation" ON "statements" USING btree ("leaf_index") WHERE type = 12;
