@@ -3,6 +3,7 @@ import { print, type Report } from "./report.ts";
 
 const BENCHES: Record<string, () => Promise<{ run(): Promise<Report> }>> = {
   overhead: () => import("./overhead.ts"),
+  log: () => import("./log.ts"),
   attestation: () => import("./attestation.ts"),
 };
 

@@ -9,6 +9,8 @@ interface Waiter {
 }
 
 export class CheckpointFeed {
+  /** Called when somebody begins to wait. */
+  onWaiting: (() => void) | undefined;
   #size = -1n;
   readonly #waiting = new Set<Waiter>();
 
@@ -42,6 +44,7 @@ export class CheckpointFeed {
     const timer = setTimeout(giveUp, timeoutMs);
     signal.addEventListener("abort", giveUp, { once: true });
     this.#waiting.add(waiter);
+    this.onWaiting?.();
     try {
       return await promise;
     } finally {

@@ -159,6 +159,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     intervalMs: config.checkpointIntervalMs,
     onError: (error) => log.warn({ err: error }, "no checkpoint this time"),
   });
+  feed.onWaiting = () => job.hasten();
   cleanup("checkpoints", () => job.stop());
   cleanup("housekeeping", startHousekeeping(database, log));
 
