@@ -336,7 +336,18 @@ function type3(byteLength = 404): Uint8Array {
   return evidence.testQuote("tdx4", { certificationType: 3, certification: new Uint8Array(byteLength) });
 }
 
+const withChain = (chain: string) => codeOf({ ...collateral, pck_certificate_chain: chain });
+
 describe("the PCK chain", () => {
+  test("of the collateral must hold and agree where the quote brings one too", () => {
+    expect(withChain(evidence.pckChainPem(pki))).toBe("ok");
+    expect(withChain("")).toBe("pck_chain_length");
+    expect(withChain("no PEM")).toBe("certificate_malformed");
+    expect(withChain(evidence.pckChainPem(evidence.testPki("two")))).toBe("certificate_untrusted_root");
+    const otherPlatform = { ...evidence.TEST_PLATFORM, pceSvn: 10 };
+    expect(withChain(evidence.pckChainPem(pki, otherPlatform))).toBe("pck_chain_mismatch");
+  });
+
   test("comes with the collateral where the quote has none", () => {
     const chain = evidence.pckChainPem(pki);
     expect(codeOf({ ...collateral, pck_certificate_chain: chain }, evidence.TEST_NOW, type3())).toBe("ok");

@@ -24,6 +24,7 @@ export type CollateralErrorCode =
   | "tcb_info_chain_length"
   | "qe_identity_chain_length"
   | "pck_chain_length"
+  | "pck_chain_mismatch"
   | "crl_chain_length";
 
 /** The parts are well formed, but a signature, a date or an identity does not hold. */

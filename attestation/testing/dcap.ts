@@ -19,7 +19,7 @@ export const TEST_NOW = new Date("2026-06-01T12:00:00Z");
 const ISSUED = new Date("2026-05-20T00:00:00Z");
 const RENEWED = new Date("2026-06-20T00:00:00Z");
 
-const TEST_PLATFORM: SgxPlatform = {
+export const TEST_PLATFORM: SgxPlatform = {
   cpuSvn: new Uint8Array(16).fill(4),
   pceSvn: 11,
   pceId: fromHex("eeee"),

@@ -36,13 +36,20 @@ export interface VerifiedQuote {
 
 const latin1 = new TextDecoder("latin1");
 
-function pckChain(quote: Quote, collateral: DcapCollateral, store: CertificateStore): readonly Certificate[] {
-  if (quote.certificationType === CERTIFICATION.pckChain)
-    return store.chain(latin1.decode(quote.certification));
-  if (collateral.pck_certificate_chain === undefined) {
+/** The quote's chain and the collateral's, or the one that there is. */
+function pckChains(
+  quote: Quote,
+  collateral: DcapCollateral,
+  store: CertificateStore,
+): readonly (readonly Certificate[])[] {
+  const texts = [
+    ...(quote.certificationType === CERTIFICATION.pckChain ? [latin1.decode(quote.certification)] : []),
+    ...(collateral.pck_certificate_chain === undefined ? [] : [collateral.pck_certificate_chain]),
+  ];
+  if (texts.length === 0) {
     throw new AttestationError("pck_chain_missing", "neither quote nor collateral has the PCK chain");
   }
-  return store.chain(collateral.pck_certificate_chain);
+  return texts.map((text) => store.chain(text));
 }
 
 /** Every certificate below the root must be covered by one of the two CRLs, by name and key of its issuer. */
@@ -66,15 +73,12 @@ function checkRevocation(path: readonly Certificate[], collateral: VerifiedColla
   }
 }
 
-function verifyPck(
-  quote: Quote,
-  collateral: DcapCollateral,
+function verifyPckChain(
+  chain: readonly Certificate[],
   verified: VerifiedCollateral,
+  store: CertificateStore,
   nowSeconds: number,
 ): Certificate {
-  // Copied, since the collateral may be shared and what this quote brings must not add up in it.
-  const store = verified.store.copy();
-  const chain = pckChain(quote, collateral, store);
   if (chain.length < 2) {
     throw new AttestationError(
       "pck_chain_length",
@@ -87,6 +91,24 @@ function verifyPck(
   checkSigner(pck, verified.root, "pck");
   checkRevocation(path, verified);
   return pck;
+}
+
+function verifyPck(
+  quote: Quote,
+  collateral: DcapCollateral,
+  verified: VerifiedCollateral,
+  nowSeconds: number,
+): Certificate {
+  // Copied, since the collateral may be shared and what this quote brings must not add up in it.
+  const store = verified.store.copy();
+  const [pck, ...others] = pckChains(quote, collateral, store).map((chain) =>
+    verifyPckChain(chain, verified, store, nowSeconds),
+  );
+  // A second chain is no reason to trust more, but a reason to trust less where it says something else.
+  if (others.some((other) => !equalBytes(other.der, pck!.der))) {
+    throw new AttestationError("pck_chain_mismatch", "quote and collateral bring different PCK certificates");
+  }
+  return pck!;
 }
 
 function verifyQeReport(quote: Quote, pck: Certificate): void {
