@@ -37,14 +37,12 @@ async function policyFrom(path: string): Promise<AppraisalPolicy> {
   }
 }
 
+/** The self-issued certificates of a file: authorities that stand beside them are not trusted for it. */
 async function rootsFrom(path: string): Promise<AppraisalPolicy["roots"]> {
-  const ders = await readDerValues(path, "CERTIFICATE");
-  if (ders.length > MAX_ROOTS) throw new UsageError(`${path} holds too many roots`, "file_too_large");
-  return ders.map((certificate) => {
-    if (!isRoot(certificate))
-      throw new UsageError(`${path} holds a certificate that is no root`, "file_unreadable");
-    return { certificate };
-  });
+  const roots = (await readDerValues(path, "CERTIFICATE")).filter(isRoot);
+  if (roots.length === 0) throw new UsageError(`${path} holds no root certificate`, "file_unreadable");
+  if (roots.length > MAX_ROOTS) throw new UsageError(`${path} holds too many roots`, "file_too_large");
+  return roots.map((certificate) => ({ certificate }));
 }
 
 function isRoot(der: Uint8Array): boolean {

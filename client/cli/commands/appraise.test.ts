@@ -158,7 +158,14 @@ describe("tdx", () => {
   });
 
   test("times are Unix seconds or ISO 8601", async () => {
-    for (const now of ["2026-06-01T12:00:00Z", "2026-06-01", "2026-06-01T12:00", "2026-06-01T14:00:00+02:00"])
+    for (const now of [
+      "2026-06-01T12:00:00Z",
+      "2026-06-01 12:00:00",
+      "1780315200.5",
+      "2026-06-01",
+      "2026-06-01T12:00",
+      "2026-06-01T14:00:00+02:00",
+    ])
       expect(await at(now), now).toMatchObject({ status: 0 });
     expect(await at("2026-07-01")).toMatchObject({ status: 1 });
     for (const now of ["document", "tomorrow", "1 June 2026", "-1", "2026-13-01"])
