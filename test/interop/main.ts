@@ -1,7 +1,8 @@
-/** Clients and verifiers that are not ours, against a running service. */
+/** Clients and verifiers that are not ours, against a running service, and beside our verifiers. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { startService } from "../service-process.ts";
+import { dcapInterop } from "./dcap.ts";
 import { logInterop } from "./log.ts";
 import { pythonWith } from "./python.ts";
 
@@ -27,6 +28,7 @@ try {
   const { status } = spawnSync(python, args, { stdio: "inherit", timeout: 120_000 });
   count(status === 0 ? "passed" : "failed", "tritonclient");
   count(await logInterop(service), "log");
+  count(dcapInterop(), "dcap-qvl");
 } catch (error) {
   failed++;
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
