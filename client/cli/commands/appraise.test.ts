@@ -62,6 +62,10 @@ const cases = vectorCases();
 const why = cases.length === 0 ? " (skipped: the folder of vectors is not there)" : "";
 
 describe.skipIf(cases.length === 0)(`real evidence through the command${why}`, () => {
+  test("is of every type", () => {
+    expect(new Set(cases.map(({ type }) => type))).toEqual(new Set(["tdx", "sgx", "sev-snp", "nitro"]));
+  });
+
   test.each(cases.map((vector) => [vector.name, vector] as const))("%s", (_, vector) => {
     const result = spawned(...argumentsOf(vector));
     const { verdict, code, tcbStatus, advisoryIds } = vector;
