@@ -1,13 +1,15 @@
 /**
- * Synchronous hashes, in Node: OpenSSL's, but for short messages and for Keccak, which are WebAssembly. Same exports as
+ * Synchronous hashes, in Node: OpenSSL's, but for short messages and for Keccak, which are hash-wasm's. Same exports as
  * `hash.browser.ts`.
  */
 import { createHash, createHmac, hash } from "node:crypto";
 import { concat } from "./bytes.ts";
-import { keccak256 } from "./keccak.node.ts";
-import { SHORT_BYTES, shortHmacSha256, shortSha256 } from "./sha256.node.ts";
+import { shortHmacSha256, shortSha256 } from "./short-hash.node.ts";
 
-export { keccak256 };
+export { keccak256 } from "./short-hash.node.ts";
+
+/** Up to here the set-up of OpenSSL costs more than its speed gains. */
+const SHORT_BYTES = 512;
 
 /** From here on one more context costs less than joining the parts. */
 const JOIN_BELOW_BYTES = 16 * 1024;
@@ -47,7 +49,7 @@ export function sha512(...parts: Uint8Array[]): Uint8Array {
 /** HMAC-SHA-256 (RFC 2104): 32 bytes. */
 export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
   if (key.length <= LONGEST_SHORT_KEY_BYTES && message.length <= SHORT_BYTES)
-    return shortHmacSha256(key, [message]);
+    return shortHmacSha256(key, message);
   return new Uint8Array(createHmac("sha256", key).update(message).digest());
 }
 
