@@ -9,7 +9,6 @@ import { toHex, toHex0x } from "../codec/index.ts";
 import { checkInputs, type Engine, type LoadedModel, type Manifest } from "../models/index.ts";
 import {
   encodeInferResponse,
-  parseInferRequest,
   selectOutputs,
   type EncodedMessage,
   type InferRequest,
@@ -26,6 +25,7 @@ import type { SignedStatement } from "../vault/index.ts";
 import type { Idempotency, SealedReplay } from "./idempotency.ts";
 import { POLICY_TEE } from "./policy.ts";
 import { ServiceError } from "./problem.ts";
+import { RequestParser } from "./request-parser.ts";
 import type { InferAnswer, InferCall, Pipeline } from "./services.ts";
 import type { Session } from "./session.ts";
 
@@ -56,10 +56,13 @@ export interface AppendEntry {
 }
 
 export function createPipeline(parts: PipelineParts): Pipeline {
-  return { infer: (call) => infer(parts, call) };
+  const running = { ...parts, parser: new RequestParser() };
+  return { infer: (call) => infer(running, call) };
 }
 
-async function infer(parts: PipelineParts, call: InferCall): Promise<InferAnswer> {
+type RunningParts = PipelineParts & { parser: RequestParser };
+
+async function infer(parts: RunningParts, call: InferCall): Promise<InferAnswer> {
   const model = parts.models.get(call.modelName, call.modelVersion);
   if (!model) throw new ServiceError("model_not_found", "no such model or version");
   if (call.idempotencyKey === undefined) return await run(parts, call, model);
@@ -78,12 +81,12 @@ async function infer(parts: PipelineParts, call: InferCall): Promise<InferAnswer
 type SealReplay = (answer: InferAnswer) => Promise<SealedReplay>;
 
 async function run(
-  parts: PipelineParts,
+  parts: RunningParts,
   call: InferCall,
   model: LoadedModel,
   seal?: SealReplay,
 ): Promise<InferAnswer> {
-  const request = parseInferRequest(call.body, call.headerLength);
+  const request = await parts.parser.parse(call);
   checkInputs(model.manifest, request.inputs);
   selectOutputs(model.manifest.outputs, request);
 

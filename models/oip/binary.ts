@@ -28,11 +28,22 @@ export function splitBytes(where: string, data: Uint8Array): Uint8Array[] {
   for (let offset = 0; offset < data.length;) {
     const start = offset + 4;
     const end = start <= data.length ? start + view.getUint32(offset, true) : Infinity;
-    if (end > data.length) throw new OipError("oip_binary_invalid", `${where}: a BYTES element is cut short`);
+    if (end > data.length) throw cutShort(where);
     elements.push(data.subarray(start, end));
     offset = end;
   }
   return elements;
+}
+
+/** How many elements BYTES data holds, without a view of each: there may be millions. */
+function countBytes(where: string, data: Uint8Array): number {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let count = 0;
+  for (let offset = 0; offset < data.length; count++) {
+    offset = offset + 4 <= data.length ? offset + 4 + view.getUint32(offset, true) : Infinity;
+    if (offset > data.length) throw cutShort(where);
+  }
+  return count;
 }
 
 /**
@@ -41,7 +52,7 @@ export function splitBytes(where: string, data: Uint8Array): Uint8Array[] {
  */
 export function checkBinaryData(where: string, datatype: Datatype, count: number, data: Uint8Array): void {
   if (datatype === "BYTES") {
-    const found = splitBytes(where, data).length;
+    const found = countBytes(where, data);
     if (found !== count) throw mismatch(where, `${found} elements`, `${count}`);
     return;
   }
@@ -51,6 +62,10 @@ export function checkBinaryData(where: string, datatype: Datatype, count: number
   if (datatype === "BOOL" && data.some((byte) => byte > 1)) {
     throw new OipError("oip_binary_invalid", `${where}: a BOOL is neither 0 nor 1`);
   }
+}
+
+function cutShort(where: string): OipError {
+  return new OipError("oip_binary_invalid", `${where}: a BYTES element is cut short`);
 }
 
 function mismatch(where: string, found: string, wanted: string): OipError {

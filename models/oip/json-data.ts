@@ -1,7 +1,7 @@
 /** The `data` member of a tensor in JSON: from JSON values to raw little-endian bytes, and back to JSON text. */
-import { CodecError, fromUtf8, utf8 } from "../../codec/index.ts";
+import { CodecError, fromUtf8 } from "../../codec/index.ts";
 import type { Datatype, Tensor } from "../../receipts/index.ts";
-import { frameBytes, splitBytes } from "./binary.ts";
+import { splitBytes } from "./binary.ts";
 import { BIG_INTEGERS, SMALL_INTEGERS, viewAs } from "./datatypes.ts";
 import { OipError } from "./errors.ts";
 import { fromHalfBits, toHalfBits } from "./half.ts";
@@ -111,15 +111,26 @@ function decodeBool(where: string, elements: readonly unknown[]): Uint8Array {
   return out;
 }
 
+/** One buffer for all: there may be millions of elements, most of them short. */
 function decodeText(where: string, elements: readonly unknown[]): Uint8Array {
-  const parts: Uint8Array[] = [];
-  for (const [i, value] of elements.entries()) {
+  let most = 0;
+  for (let i = 0; i < elements.length; i++) {
+    const value = elements[i];
     if (typeof value !== "string") throw typeMismatch(`${where}[${i}]`, "a string");
     // A lone surrogate has no UTF-8: encoding it would change it.
     if (!value.isWellFormed()) throw new OipError("oip_text_invalid", `${where}[${i}] is not Unicode text`);
-    parts.push(utf8(value));
+    most += 4 + 3 * value.length;
   }
-  return frameBytes(parts);
+  const framed = new Uint8Array(most);
+  const view = new DataView(framed.buffer);
+  const encoder = new TextEncoder();
+  let offset = 0;
+  for (const value of elements as readonly string[]) {
+    const byteLength = value === "" ? 0 : encoder.encodeInto(value, framed.subarray(offset + 4)).written;
+    view.setUint32(offset, byteLength, true);
+    offset += 4 + byteLength;
+  }
+  return framed.slice(0, offset);
 }
 
 function decodeIntegers(

@@ -6,6 +6,7 @@ import { parseDatatype } from "./datatypes.ts";
 import { OipError } from "./errors.ts";
 import { quoteLongIntegers } from "./integers.ts";
 import { decodeJsonData, encodeJsonData } from "./json-data.ts";
+import { checkStructure } from "./structure.ts";
 
 export interface OipLimits {
   /** Longest JSON part, in bytes. */
@@ -64,8 +65,10 @@ export class MessageReader {
     }
     this.hasBinary = headerLength !== undefined;
     this.#binary = body.subarray(jsonLength);
+    const json = body.subarray(0, jsonLength);
+    checkStructure(json);
     try {
-      this.#text = fromUtf8(body.subarray(0, jsonLength));
+      this.#text = fromUtf8(json);
       this.root = JSON.parse(this.#text);
     } catch (error) {
       // The engine's message quotes the text, which must not reach a log.
