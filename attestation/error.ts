@@ -4,6 +4,7 @@ import type { DcapErrorCode } from "./parse/dcap-codes.ts";
 import type { DstackErrorCode } from "./parse/dstack-codes.ts";
 import type { EventLogErrorCode } from "./parse/event-log-codes.ts";
 import type { NitroErrorCode } from "./parse/nitro-codes.ts";
+import type { NvidiaErrorCode } from "./parse/nvidia-codes.ts";
 import type { SnpErrorCode } from "./parse/sev-snp-codes.ts";
 import type { X509ErrorCode } from "./verify/x509.ts";
 
@@ -24,6 +25,7 @@ export type AttestationErrorCode =
   | NitroErrorCode
   | EventLogErrorCode
   | DstackErrorCode
+  | NvidiaErrorCode
   | X509ErrorCode;
 
 export class AttestationError extends Error {

@@ -43,3 +43,19 @@ export class Checks {
     this.steps.push({ step, status, source, detail });
   }
 }
+
+/** Checks of one part of the evidence among several: each step's name is preceded by the part's. */
+export class PartChecks extends Checks {
+  private readonly whole: Checks;
+  private readonly part: string;
+
+  constructor(whole: Checks, part: string) {
+    super("verifier_derived");
+    this.whole = whole;
+    this.part = part;
+  }
+
+  override note(step: string, status: StepStatus, detail: string, source?: ClaimSource): void {
+    this.whole.note(`${this.part}.${step}`, status, detail, source);
+  }
+}

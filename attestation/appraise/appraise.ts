@@ -9,6 +9,7 @@ import type { Evidence, EvidenceType, Findings } from "./appraisal.ts";
 import { appraiseDcap } from "./dcap.ts";
 import { appraiseDstack } from "./dstack.ts";
 import { appraiseNitro } from "./nitro.ts";
+import { appraiseNvidia } from "./nvidia.ts";
 import { appraiseSnp } from "./sev-snp.ts";
 
 const APPRAISERS: ReadonlyMap<EvidenceType, Appraiser> = new Map([
@@ -17,6 +18,8 @@ const APPRAISERS: ReadonlyMap<EvidenceType, Appraiser> = new Map([
   ["sev-snp", appraiseSnp],
   ["nitro", appraiseNitro],
   ["dstack", appraiseDstack],
+  ["nvidia-gpu", appraiseNvidia],
+  ["nvidia-switch", appraiseNvidia],
 ]);
 
 function codeOf(error: unknown): string {

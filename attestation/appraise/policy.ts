@@ -4,6 +4,7 @@ import { AttestationError } from "../error.ts";
 import { TCB_STATUSES, type TcbStatus } from "../parse/dcap-collateral.ts";
 import { dstackPolicy } from "./dstack-policy.ts";
 import { nitroPolicy } from "./nitro-policy.ts";
+import { nvidiaPolicy } from "./nvidia-policy.ts";
 import { signedReferenceValues } from "./reference-values.ts";
 import { snpPolicy } from "./sev-snp-policy.ts";
 import { base64, hexBytes, isoSeconds, sgxMeasurement, tdxMeasurement } from "./policy-values.ts";
@@ -59,6 +60,7 @@ export const appraisalPolicySchema = z.strictObject({
   sevSnp: snpPolicy.default(() => snpPolicy.parse({})),
   nitro: nitroPolicy.default(() => nitroPolicy.parse({})),
   dstack: dstackPolicy.default(() => dstackPolicy.parse({})),
+  nvidia: nvidiaPolicy.default(() => nvidiaPolicy.parse({})),
   /** Who may sign reference values: SubjectPublicKeyInfo (DER, base64) of P-256 keys. */
   referenceValueSigners: z.array(base64(256)).max(16).default([]),
   referenceValues: z.array(signedReferenceValues).max(64).default([]),

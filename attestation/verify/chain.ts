@@ -33,7 +33,7 @@ export function rawEcdsaSignature(der: Uint8Array, scalarBytes: number): Uint8Ar
  * Whether `signature`, as X.509 carries it, is `key`'s over `message`.
  * @throws X509Error `certificate_algorithm_unsupported` where the algorithm is none of ours or does not fit the key
  */
-function verifySignature(
+export function verifySignature(
   key: PublicKey,
   algorithm: SignatureAlgorithm,
   message: Uint8Array,
@@ -55,7 +55,7 @@ function verifySignature(
 }
 
 /** @throws X509Error `certificate_not_yet_valid`, `certificate_expired` */
-function checkDates(certificate: Certificate, nowSeconds: number): void {
+export function checkDates(certificate: Certificate, nowSeconds: number): void {
   if (nowSeconds < certificate.notBefore) {
     throw new X509Error(
       "certificate_not_yet_valid",
@@ -81,7 +81,7 @@ export function isoTime(seconds: number): string {
  * @throws X509Error `certificate_issuer_mismatch`, `certificate_not_ca`, `certificate_key_usage`,
  * `certificate_signature_invalid`, `certificate_algorithm_unsupported`
  */
-function verifyIssued(certificate: Certificate, issuer: Certificate): void {
+export function verifyIssued(certificate: Certificate, issuer: Certificate): void {
   checkIssuer(certificate, issuer);
   if (!verifySignature(issuer.publicKey, certificate.algorithm, certificate.tbs, certificate.signature)) {
     throw new X509Error("certificate_signature_invalid", "certificate is not signed by its issuer");

@@ -130,7 +130,8 @@ function isPssSha384(parameters: DerReader): boolean {
   return body.done && parameters.done;
 }
 
-function readAlgorithm(bytes: Uint8Array): SignatureAlgorithm {
+/** The algorithm of an AlgorithmIdentifier, DER. @throws DerError */
+export function readAlgorithm(bytes: Uint8Array): SignatureAlgorithm {
   const reader = new DerReader(bytes).enter();
   const oid = reader.oid();
   if (oid === "1.2.840.10045.4.3.2" && reader.done) return "ecdsa-sha256";

@@ -1,0 +1,359 @@
+/** NVIDIA reports, device chains, reference manifests and OCSP responses under roots of the tests' own. */
+import { sign } from "node:crypto";
+import { sha1 } from "@noble/hashes/legacy.js";
+import { concat, fromHex, sha384, toBase64, toHex, utf8 } from "../../codec/index.ts";
+import { bitString, der, integer, octets, oid, pem, sequence } from "../attest/der-write.ts";
+import { parseXml, type XmlElement } from "../parse/xml.ts";
+import { parseCertificate } from "../verify/x509.ts";
+import { canonicalXml } from "../verify/xml-c14n.ts";
+import { testCertificate, testExtension, testKey, TEST_KEY_USAGE, type TestKey } from "./certificates.ts";
+import { littleEndian } from "./event-log.ts";
+
+export const TEST_FWID = new Uint8Array(48).fill(0xf1);
+export const TEST_NVIDIA_NONCE = new Uint8Array(32).fill(0x4e);
+const SHA384 = oid("2.16.840.1.101.3.4.2.2");
+
+/** Where certificates name their OCSP responder. */
+const RESPONDER = testExtension(
+  "1.3.6.1.5.5.7.1.1",
+  sequence(sequence(oid("1.3.6.1.5.5.7.48.1"), der(0x86, utf8("http://ocsp.test")))),
+);
+
+/** Hopper's form: version, key, identity. */
+export function compositeDeviceId(spki: Uint8Array, fwid = TEST_FWID): Uint8Array {
+  return testExtension("2.23.133.5.4.1", sequence(integer(0), spki, sequence(SHA384, octets(fwid))));
+}
+
+/** Blackwell's form: identities in a list, other members behind it. */
+export function diceTcbInfo(fwid = TEST_FWID): Uint8Array {
+  const other = sequence(SHA384, octets(new Uint8Array(48)));
+  const list = der(0xa6, sequence(SHA384, octets(fwid)), other);
+  const info = sequence(
+    der(0x80, utf8("NVIDIA")),
+    list,
+    der(0x87, Uint8Array.of(0, 0x80)),
+    der(0x89, Uint8Array.of(0)),
+  );
+  return testExtension("2.23.133.5.4.1", info);
+}
+
+export interface TestDevice {
+  readonly leaf: TestKey;
+  readonly brom: TestKey;
+  readonly identity: TestKey;
+  readonly root: TestKey;
+  /** DER, leaf first, root last. */
+  readonly certificates: readonly Uint8Array[];
+}
+
+const chains = new Map<string, TestDevice>();
+
+export interface TestDeviceOptions {
+  readonly chip?: string;
+  readonly serial?: number;
+  readonly identityExtension?: (spki: Uint8Array) => Uint8Array;
+  readonly leafUsage?: number;
+}
+
+/** A device under the root that all test devices share. */
+export function testDevice(options: TestDeviceOptions = {}): TestDevice {
+  const {
+    chip = "GH100",
+    serial = 77,
+    identityExtension = compositeDeviceId,
+    leafUsage = TEST_KEY_USAGE.signer,
+  } = options;
+  const name = `${chip} ${serial} ${leafUsage} ${identityExtension.name}`;
+  const known = chains.get(name);
+  if (known !== undefined) return known;
+  const root = [...chains.values()][0]?.root ?? testKey("Test Device Identity CA", "p384");
+  const identity = testKey(`Test ${chip} Identity`, "p384");
+  const brom = testKey(`${chip} A01 GSP BROM`, "p384");
+  const leaf = testKey(`${chip} A01 GSP FMC LF`, "p384");
+  const { authority, certSign } = TEST_KEY_USAGE;
+  const certificates = [
+    testCertificate({
+      subject: leaf,
+      issuer: brom,
+      serial,
+      keyUsage: leafUsage,
+      extensions: [identityExtension(leaf.spki)],
+    }),
+    testCertificate({
+      subject: brom,
+      issuer: identity,
+      serial: 3,
+      authority: true,
+      keyUsage: certSign,
+      extensions: [RESPONDER],
+    }),
+    testCertificate({
+      subject: identity,
+      issuer: root,
+      serial: 2,
+      authority: true,
+      keyUsage: authority,
+      extensions: [RESPONDER],
+    }),
+    testCertificate({ subject: root, issuer: root, authority: true, keyUsage: authority }),
+  ];
+  const device = { leaf, brom, identity, root, certificates };
+  chains.set(name, device);
+  return device;
+}
+
+export function opaqueField(type: number, value: Uint8Array): Uint8Array {
+  return concat(littleEndian(type, 2), littleEndian(value.length, 2), value);
+}
+
+/** The opaque fields of a good report, by type. */
+export function testOpaque(): Map<number, Uint8Array> {
+  return new Map([
+    [6, fromHex("009f009601000000")],
+    [15, utf8("882\0\0\0")],
+    [17, utf8("1010\0")],
+    [3, utf8("550.90.07\0")],
+    [11, Uint8Array.of(0x55)],
+    [20, TEST_FWID],
+    [21, Uint8Array.of(0x55)],
+  ]);
+}
+
+export interface TestReportOptions {
+  readonly device?: TestDevice;
+  readonly nonce?: Uint8Array;
+  readonly opaque?: ReadonlyMap<number, Uint8Array>;
+  readonly measurements?: readonly Uint8Array[];
+  readonly trailing?: Uint8Array;
+}
+
+export function testMeasurements(count = 40): Uint8Array[] {
+  return Array.from({ length: count }, (_, i) => new Uint8Array(48).fill(i));
+}
+
+export function measurementBlock(index: number, value: Uint8Array): Uint8Array {
+  const body = concat(Uint8Array.of(1), littleEndian(value.length, 2), value);
+  return concat(Uint8Array.of(index, 1), littleEndian(body.length, 2), body);
+}
+
+/** Request and response up to the signature. */
+export function unsignedReport(options: TestReportOptions = {}): Uint8Array {
+  const record = concat(
+    ...(options.measurements ?? testMeasurements()).map((value, i) => measurementBlock(i + 1, value)),
+  );
+  const count = (options.measurements ?? testMeasurements()).length;
+  const opaque = concat(
+    ...[...(options.opaque ?? testOpaque())].map(([type, value]) => opaqueField(type, value)),
+  );
+  return concat(
+    Uint8Array.of(0x11, 0xe0, 0x01, 0xff),
+    options.nonce ?? TEST_NVIDIA_NONCE,
+    Uint8Array.of(0),
+    Uint8Array.of(0x11, 0x60, 0, 0, count),
+    littleEndian(record.length, 3),
+    record,
+    new Uint8Array(32).fill(0x5a),
+    littleEndian(opaque.length, 2),
+    opaque,
+  );
+}
+
+function signRaw(key: TestKey, message: Uint8Array): Uint8Array {
+  return new Uint8Array(sign("sha384", message, { key: key.privateKey, dsaEncoding: "ieee-p1363" }));
+}
+
+export function signReport(unsigned: Uint8Array, device = testDevice()): Uint8Array {
+  return concat(unsigned, signRaw(device.leaf, unsigned));
+}
+
+export function testReport(options: TestReportOptions = {}): Uint8Array {
+  return concat(
+    signReport(unsignedReport(options), options.device ?? testDevice()),
+    options.trailing ?? new Uint8Array(0),
+  );
+}
+
+/** An entry of the SDK's evidence list. */
+export function listEntry(
+  report: Uint8Array,
+  device: TestDevice,
+  nonce = TEST_NVIDIA_NONCE,
+  arch = "HOPPER",
+) {
+  const chain = device.certificates.map((certificate) => pem("CERTIFICATE", certificate)).join("");
+  return { arch, certificate: toBase64(utf8(chain)), evidence: toBase64(report), nonce: toHex(nonce) };
+}
+
+export interface TestRimSigner {
+  readonly root: TestKey;
+  readonly rootDer: Uint8Array;
+  readonly signer: TestKey;
+  readonly signerDer: Uint8Array;
+}
+
+export function testRimSigner(name = "Test RIM", notAfter = new Date("2049-01-01T00:00:00Z")): TestRimSigner {
+  const root = testKey(`${name} root`, "p384");
+  const signer = testKey(`${name} signer`, "p384");
+  return {
+    root,
+    rootDer: testCertificate({
+      subject: root,
+      issuer: root,
+      authority: true,
+      keyUsage: TEST_KEY_USAGE.authority,
+    }),
+    signer,
+    signerDer: testCertificate({
+      subject: signer,
+      issuer: root,
+      serial: 9,
+      keyUsage: TEST_KEY_USAGE.signer,
+      extensions: [RESPONDER],
+      notAfter,
+    }),
+  };
+}
+
+export interface TestRim {
+  readonly version: string;
+  readonly product?: string;
+  /** Alternatives by index. */
+  readonly measurements: ReadonlyMap<number, readonly Uint8Array[]>;
+}
+
+const NAMESPACES =
+  'xmlns="http://standards.iso.org/iso/19770/-2/2015/schema.xsd" ' +
+  'xmlns:ns0="http://standards.iso.org/iso/19770/-2/2015/schema.xsd" xmlns:ns2="http://www.w3.org/2001/04/xmlenc#sha384"';
+
+function resource(index: number, alternatives: readonly Uint8Array[]): string {
+  const hashes = alternatives.map((value, i) => `ns2:Hash${i}="${toHex(value)}"`).join(" ");
+  return `<ns0:Resource type="Measurement" index="${index}" active="True" alternatives="${alternatives.length}" ${hashes} name="Measurement_${index}" size="48"/>`;
+}
+
+/** The manifest around its signature, which stands where `@` is. */
+export function rimDocument({ version, product = "GH100", measurements }: TestRim): string {
+  const resources = [...measurements].map(
+    ([index, alternatives]) => `        ${resource(index, alternatives)}`,
+  );
+  return [
+    `<SoftwareIdentity ${NAMESPACES} corpus="false" name="${product}" tagId="1" version="1.0">`,
+    '    <ns0:Entity name="Test &amp; Corporation" role="softwareCreator tagCreator"/>',
+    `    <ns0:Meta colloquialVersion="${version}" edition="GPU" product="${product}" revision="r1"/>`,
+    "    <ns0:Payload>",
+    ...resources,
+    '        <ns0:Resource type="Measurement" index="63" active="False" alternatives="1" name="Measurement_63" size="48"/>',
+    "    </ns0:Payload>",
+    "@</SoftwareIdentity>",
+  ].join("\n");
+}
+
+const DSIG = "http://www.w3.org/2000/09/xmldsig#";
+const C14N = "http://www.w3.org/2006/12/xml-c14n11";
+
+function signedInfo(digest: Uint8Array): string {
+  return (
+    `<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="${C14N}"/>` +
+    '<ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"/>' +
+    `<ds:Reference URI=""><ds:Transforms><ds:Transform Algorithm="${DSIG}enveloped-signature"/>` +
+    `<ds:Transform Algorithm="${C14N}"/></ds:Transforms>` +
+    '<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#sha384"/>' +
+    `<ds:DigestValue>${toBase64(digest)}</ds:DigestValue></ds:Reference></ds:SignedInfo>`
+  );
+}
+
+function elementAt(parent: XmlElement, at: number): XmlElement {
+  return parent.children.filter((child) => typeof child !== "string").at(at)!;
+}
+
+/** Signs a document with `@` where the signature is to be; `change` alters what is signed about it. */
+export function signRim(
+  document: string,
+  signer: TestRimSigner,
+  change: (signedInfo: string) => string = (text) => text,
+): string {
+  const digest = sha384(utf8(canonicalXml(parseXml(document.replace("@", "")))));
+  const info = change(signedInfo(digest));
+  const frame = (value: string) =>
+    document.replace(
+      "@",
+      `<ds:Signature xmlns:ds="${DSIG}">${info}<ds:SignatureValue>${value}</ds:SignatureValue><ds:KeyInfo><ds:X509Data>` +
+        [signer.signerDer, signer.rootDer]
+          .map((certificate) => `<ds:X509Certificate>${toBase64(certificate)}\n</ds:X509Certificate>`)
+          .join("") +
+        "</ds:X509Data></ds:KeyInfo></ds:Signature>",
+    );
+  const canonical = canonicalXml(elementAt(elementAt(parseXml(frame("")), -1), 0));
+  return frame(toBase64(signRaw(signer.signer, utf8(canonical))));
+}
+
+export function testRim(rim: TestRim, signer: TestRimSigner): string {
+  return signRim(rimDocument(rim), signer);
+}
+
+export interface TestOcspStatus {
+  readonly certificate: Uint8Array;
+  readonly issuer: Uint8Array;
+  readonly status?: "good" | "revoked" | "hold" | "unknown";
+  readonly thisUpdate?: Date;
+  readonly nextUpdate?: Date | null;
+  readonly hash?: "sha1" | "sha384";
+}
+
+function generalizedTime(date: Date): Uint8Array {
+  return der(0x18, utf8(`${date.toISOString().replaceAll(/[-:T]/g, "").slice(0, 14)}Z`));
+}
+
+function statusBytes(status: TestOcspStatus["status"], at: Date): Uint8Array {
+  if (status === "unknown") return der(0x82);
+  if (status === "revoked") return der(0xa1, generalizedTime(at));
+  return status === "hold"
+    ? der(0xa1, generalizedTime(at), der(0xa0, der(0x0a, Uint8Array.of(6))))
+    : der(0x80);
+}
+
+function singleResponse(single: TestOcspStatus): Uint8Array {
+  const issuer = parseCertificate(single.issuer);
+  const hash = single.hash === "sha1" ? sha1 : sha384;
+  const algorithm = single.hash === "sha1" ? sequence(oid("1.3.14.3.2.26"), der(0x05)) : sequence(SHA384);
+  const { thisUpdate = new Date("2026-11-22T00:00:00Z"), nextUpdate = new Date("2026-11-29T00:00:00Z") } =
+    single;
+  return sequence(
+    sequence(
+      algorithm,
+      octets(hash(issuer.subject)),
+      octets(hash(issuer.publicKey.point)),
+      der(0x02, parseCertificate(single.certificate).serial),
+    ),
+    statusBytes(single.status, thisUpdate),
+    generalizedTime(thisUpdate),
+    ...(nextUpdate === null ? [] : [der(0xa0, generalizedTime(nextUpdate))]),
+  );
+}
+
+export interface TestResponder {
+  readonly key: TestKey;
+  /** A certificate for the key, where it is not the issuer's own. */
+  readonly certificate?: Uint8Array;
+}
+
+/** A successful response; its statuses must have the responder's issuer in common. */
+export function testOcsp(responder: TestResponder, ...statuses: TestOcspStatus[]): Uint8Array {
+  const tbs = sequence(
+    der(0xa2, octets(sha1(responder.key.spki))),
+    generalizedTime(new Date("2026-11-22T00:00:00Z")),
+    sequence(...statuses.map(singleResponse)),
+  );
+  const signature = new Uint8Array(sign("sha384", tbs, responder.key.privateKey));
+  const certificates =
+    responder.certificate === undefined ? [] : [der(0xa0, sequence(responder.certificate))];
+  const basic = sequence(tbs, sequence(oid("1.2.840.10045.4.3.3")), bitString(signature), ...certificates);
+  const bytes = sequence(oid("1.3.6.1.5.5.7.48.1.1"), octets(basic));
+  return sequence(der(0x0a, Uint8Array.of(0)), der(0xa0, bytes));
+}
+
+/** A responder that an issuer made for this. */
+export function delegatedResponder(issuer: TestKey, purpose = "1.3.6.1.5.5.7.3.9"): TestResponder {
+  const key = testKey(`${issuer.commonName} OCSP`, "p384");
+  const usage = testExtension("2.5.29.37", sequence(oid(purpose)));
+  return { key, certificate: testCertificate({ subject: key, issuer, serial: 50, extensions: [usage] }) };
+}
