@@ -192,9 +192,11 @@ function attestationOf(sessions: SessionHolder, keysets: KeysetRecords): Attesta
   return {
     async document(nonce) {
       const session = sessions.current();
-      const record = await keysets.get(session.keyset.digest);
-      const fresh = nonce && (await session.vault.quote(nonce));
-      return attestationToJson({ ...record, fresh: fresh && nonce ? { ...fresh, nonce } : null });
+      if (nonce === null) {
+        return attestationToJson({ ...(await keysets.get(session.keyset.digest)), fresh: null });
+      }
+      const { keysetDigest, ...fresh } = await session.quote(nonce);
+      return attestationToJson({ ...(await keysets.get(keysetDigest)), fresh: { ...fresh, nonce } });
     },
   };
 }

@@ -2,9 +2,10 @@
  * Brings a keyset into use: the vault builds it, evidence over the newest checkpoint is taken for it, both are stated
  * and logged, and a checkpoint covers the statement. Only then may it sign for a caller.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { jcs, sha256, utf8, type Json } from "../codec/index.ts";
 import { checkpointNonce, parseNote } from "../receipts/index.ts";
-import type { KeysetParameters, Vault } from "../vault/index.ts";
+import { VaultError, type KeysetParameters, type Vault } from "../vault/index.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { SYSTEM_TENANT, type Appender, type DocumentRow } from "./db/index.ts";
 import type { AttestedKeyset } from "./session.ts";
@@ -15,8 +16,8 @@ export interface AttestOptions {
   logOrigin: string;
   lifetimeMs: number;
   nowMs: number;
-  /** What a verifier needs beside the evidence; dated, so made anew each time. */
-  endorsements: () => Promise<Json>;
+  /** What a verifier needs beside this evidence; dated, so asked for anew each time. */
+  endorsements: (evidence: { type: string; quote: Uint8Array }) => Promise<Json>;
   checkpoints: Checkpoints;
   appender: Pick<Appender, "append">;
 }
@@ -33,8 +34,8 @@ export async function attestKeyset(options: AttestOptions): Promise<AttestedKeys
   const keyset = await vault.installKeyset(parameters);
   const before = await checkpoints.sign(vault);
   const nonce = checkpointNonce(parseNote(before.note).text);
-  const evidence = await vault.quote(nonce);
-  const endorsements = await options.endorsements();
+  const evidence = await quoteOver(vault, nonce);
+  const endorsements = await options.endorsements(evidence);
   const endorsementsText = utf8(jcs(endorsements));
 
   const documents: DocumentRow[] = [
@@ -64,6 +65,23 @@ export async function attestKeyset(options: AttestOptions): Promise<AttestedKeys
     leafIndex,
     attestedCheckpoint: before.note,
   };
+}
+
+/** The vault allows 16 quotes a second. */
+const QUOTE_RETRY_MS = 100;
+const QUOTE_TRIES = 20;
+
+/** Callers' nonces may have used up what the vault allows; while a keyset is attested none is served, so it comes back. */
+async function quoteOver(vault: Vault, nonce: Uint8Array): ReturnType<Vault["quote"]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await vault.quote(nonce);
+    } catch (error) {
+      const limited = error instanceof VaultError && error.code === "quote_rate_limited";
+      if (!limited || tries === QUOTE_TRIES) throw error;
+      await sleep(QUOTE_RETRY_MS);
+    }
+  }
 }
 
 /** A statement of the service itself. */

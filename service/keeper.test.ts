@@ -1,10 +1,12 @@
 /** Keysets under load, with a real vault and a real database: what signs is in the log, whatever fails in between. */
+import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { createAttester } from "../attestation/attest/index.ts";
 import { toHex } from "../codec/index.ts";
+import { reportData } from "../receipts/index.ts";
 import { temporaryDirectory } from "../test/folder.ts";
 import { createTestDatabase } from "../test/postgres.ts";
 import { auditLog } from "../test/service-store.ts";
@@ -155,6 +157,37 @@ test("where a renewal fails, the old keyset signs on and the next try succeeds",
     signed.some(({ keysetDigest, issuedAtMs }) => keysetDigest === first && issuedAtMs > whenFailed),
   ).toBe(true);
   expect(signed.some(({ keysetDigest }) => keysetDigest !== first)).toBe(true);
+});
+
+test("callers who ask for evidence without pause keep no keyset from being renewed, and get the logged one's", async () => {
+  const parts = await setUp({ lifetimeMs: 3000, around: slowly });
+  const over = new AbortController();
+  const wrong: string[] = [];
+  let served = 0;
+  async function caller(): Promise<void> {
+    while (!over.signal.aborted) {
+      const nonce = randomBytes(32);
+      try {
+        const { keysetDigest, quote } = await parts.keeper.holder.current().quote(nonce);
+        served++;
+        const said = Buffer.from(reportData(keysetDigest, nonce));
+        if (!parts.logged.has(toHex(keysetDigest)) || !Buffer.from(quote).includes(said)) {
+          wrong.push(toHex(keysetDigest));
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ code: "quote_rate_limited" });
+      }
+      await sleep(5);
+    }
+  }
+  const running = Array.from({ length: 16 }, caller);
+  const renewals = () => parts.events.filter(({ kind }) => kind === "renewed").length;
+  await expect.poll(renewals, { timeout: 20_000 }).toBeGreaterThanOrEqual(2);
+  over.abort();
+  await Promise.all(running);
+  expect(parts.events.filter(({ kind }) => kind === "failed")).toEqual([]);
+  expect(served).toBeGreaterThan(32);
+  expect(wrong).toEqual([]);
 });
 
 test("where no keyset is left that the log holds, nothing is signed until one is", async () => {

@@ -59,6 +59,18 @@ export class Session {
     return this.#sign(() => this.vault.signRevocation(fields));
   }
 
+  /**
+   * Evidence over a caller's nonce, and the keyset that it is for. Waits while that changes: callers are many and
+   * nameless, and would use up what the vault allows just when the next keyset needs evidence of its own.
+   * @throws ServiceError `session_unavailable`; VaultError
+   */
+  async quote(nonce: Uint8Array): Promise<{ keysetDigest: Uint8Array; type: string; quote: Uint8Array }> {
+    while (this.#renewal) await this.#renewal;
+    if (!this.#usable) throw unlogged();
+    const { digest } = this.#keyset;
+    return { keysetDigest: digest, ...(await this.vault.quote(nonce)) };
+  }
+
   async #sign(ask: () => Promise<SignedStatement>): Promise<SignedStatement> {
     while (this.#renewal) await this.#renewal;
     if (!this.#usable) throw unlogged();
