@@ -86,7 +86,7 @@ const services: Services = {
     readiness: () => ({ ready: true }),
   },
   attestation: { document: absent },
-  receipts: { owner: absent, bundle: absent, addLink: absent, findLink: absent },
+  receipts: { owner: absent, list: absent, bundle: absent, addLink: absent, findLink: absent },
   documents: { get: absent },
   revocations: { add: absent, list: absent },
   transparencyLog: { checkpoint: absent, tile: absent, inclusion: absent, covered: absent },

@@ -25,6 +25,7 @@ import { modelReady } from "./routes/model-ready.ts";
 import { models } from "./routes/models.ts";
 import { problem } from "./routes/problem.ts";
 import { receiptInclusion } from "./routes/receipt-inclusion.ts";
+import { receiptList } from "./routes/receipt-list.ts";
 import { receiptLink } from "./routes/receipt-link.ts";
 import { receipt } from "./routes/receipt.ts";
 import { repositoryIndex } from "./routes/repository-index.ts";
@@ -83,6 +84,7 @@ function registerRoutes(app: App, services: Services): void {
   receipt(app, services, authenticator);
   receiptInclusion(app, services, authenticator);
   receiptLink(app, services, authenticator);
+  receiptList(app, services, authenticator);
   document(app, services);
   account(app, authenticator);
   apiKeys(app, services, authenticator);

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { fromHex, toHex, utf8 } from "../codec/index.ts";
 import type { Engine, ModelRegistry } from "../models/index.ts";
-import { attestationToJson } from "../receipts/index.ts";
+import { attestationToJson, decodeStatement } from "../receipts/index.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { Config } from "./config.ts";
 import {
@@ -14,6 +14,7 @@ import {
   findStatement,
   hasAccount,
   listApiKeys,
+  listReceipts,
   readDocument,
   release,
   reserve,
@@ -206,6 +207,15 @@ function receiptsOf(database: Database, keysets: KeysetRecords): Receipts {
     async owner(receiptId) {
       const stored = await findStatement(database, fromHex(receiptId, 32));
       return stored?.accountId ? { accountId: stored.accountId, tenantId: stored.tenantId } : undefined;
+    },
+    async list({ tenantId, accountId }, { before, limit }) {
+      const page = { limit, ...(before !== undefined && { before }) };
+      const rows = await listReceipts(database, { tenantId, accountId }, page);
+      return rows.flatMap(({ type, words, digest, leafIndex }) => {
+        if (type !== "InferenceStatement" && type !== "Aborted") return [];
+        const { issuedAtMs } = decodeStatement(type, words);
+        return { receiptId: toHex(digest), type, leafIndex, issuedAtMs };
+      });
     },
     bundle: (receiptId) => receiptBundle(database, keysets, receiptId),
     addLink: ({ receiptId, account, tokenDigest, expiresAtMs }) =>

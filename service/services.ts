@@ -125,10 +125,20 @@ export interface Attestation {
   document(nonce: Uint8Array | null): Promise<unknown>;
 }
 
+/** A receipt as a list shows it. */
+export interface ReceiptEntry {
+  receiptId: string;
+  type: string;
+  leafIndex: bigint;
+  issuedAtMs: bigint;
+}
+
 export interface Receipts {
   owner(receiptId: string): Promise<{ accountId: string; tenantId: string } | undefined>;
   /** JSON text of the receipt bundle; undefined where there is no such receipt. */
   bundle(receiptId: string): Promise<string | undefined>;
+  /** The account's statements, the newest first, from below leaf `before`. */
+  list(account: Account, page: { before: bigint | undefined; limit: number }): Promise<ReceiptEntry[]>;
   /** `tokenDigest`: SHA-256 of the token's text, the only form that is stored. */
   addLink(link: {
     receiptId: string;

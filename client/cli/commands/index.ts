@@ -1,16 +1,21 @@
 /** The commands, by name. */
 import type { Command } from "../command.ts";
 import { appraise } from "./appraise.ts";
+import { discloseCommand } from "./disclose.ts";
+import { exportCommand } from "./export.ts";
 import { infer } from "./infer.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { monitor } from "./monitor.ts";
 import { verify } from "./verify.ts";
+import { withAudits } from "./verify-audit.ts";
 import { witnessServe } from "./witness.ts";
 
 export const COMMANDS: Record<string, Command> = {
   infer,
-  verify,
+  verify: withAudits(verify),
+  disclose: discloseCommand,
+  export: exportCommand,
   appraise,
   monitor,
   "witness serve": witnessServe,

@@ -147,6 +147,7 @@ function memoryReceipts(): Services["receipts"] {
   const links = new Map<string, { receiptId: string; tokenDigest: Uint8Array; expiresAtMs: number }>();
   return {
     owner: async (id) => (id === "r1" ? { accountId: "alice", tenantId: "one" } : undefined),
+    list: async () => [{ receiptId: "r1", type: "InferenceStatement", leafIndex: 3n, issuedAtMs: 5n }],
     bundle: async (id) => (id === "r1" ? '{"formatVersion":1}' : undefined),
     addLink: async ({ receiptId, tokenDigest, expiresAtMs }) => {
       links.set(toHex(tokenDigest), { receiptId, tokenDigest, expiresAtMs });
