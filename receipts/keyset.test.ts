@@ -13,6 +13,7 @@ const refusal = (code: string) => expect.objectContaining({ name: "ReceiptError"
 
 const PARAMS: KeysetParams = {
   receiptPublicKey: secp256k1.getPublicKey(new Uint8Array(32).fill(3)),
+  aciPublicKey: new Uint8Array(32).fill(3),
   airPublicKey: new Uint8Array(32).fill(4),
   notAfterSeconds: 1_800_000_000,
   subject: "affidavit://example",
@@ -52,6 +53,7 @@ describe("keyset", () => {
       { notAfterSeconds: 1.5 },
       { epoch: 0 },
       { subject: "two words" },
+      { aciPublicKey: new Uint8Array(31) },
       { airPublicKey: new Uint8Array(31) },
       { log: { origin: "", publicKey: PARAMS.log.publicKey } },
       { log: { origin: "a+b", publicKey: PARAMS.log.publicKey } },

@@ -7,6 +7,7 @@
 import { equal, jcs, sha256, toHex, toHex0x, utf8 } from "../codec/index.ts";
 import type { Json } from "../codec/index.ts";
 import { ReceiptError } from "./error.ts";
+import { aciKeyId } from "./projections/aci.ts";
 import { Shape } from "./shape.ts";
 import { addressOf } from "./signature.ts";
 
@@ -31,7 +32,9 @@ export interface TlsKey {
 export interface KeysetParams {
   /** secp256k1, compressed, 33 bytes: signs statements. */
   receiptPublicKey: Uint8Array;
-  /** Ed25519, 32 bytes: signs AIR and ACI receipts. */
+  /** Ed25519, 32 bytes: signs ACI receipts and the dstack text. */
+  aciPublicKey: Uint8Array;
+  /** Ed25519, 32 bytes: signs AIR receipts and nothing else, as AIR asks. */
   airPublicKey: Uint8Array;
   /** Unix time in seconds. */
   notAfterSeconds: number;
@@ -69,10 +72,6 @@ function prefixOf(address: Uint8Array, notAfterSeconds: number): string {
   return `{"affidavit":{"a":"${toHex0x(address)}","b":"${hex16(notAfterSeconds)}"`;
 }
 
-function airKeyId(airPublicKey: Uint8Array): string {
-  return `ed25519-${toHex(airPublicKey.subarray(0, 8))}`;
-}
-
 /**
  * The keyset's exact JCS text, checked by parsing it again.
  * @throws ReceiptError `keyset_invalid`, `signature_invalid` where the receipt key is no point of the curve
@@ -89,6 +88,7 @@ export function buildKeyset(params: KeysetParams): string {
       measurements: Object.fromEntries(
         Object.entries(params.measurements).map(([name, value]) => [name, toHex(value)]),
       ),
+      receipt_air_key: toHex(params.airPublicKey),
       receipt_public_key: toHex(params.receiptPublicKey),
       tee: { name: params.attester.name, simulated: params.attester.simulated, type: params.attester.type },
     },
@@ -99,7 +99,7 @@ export function buildKeyset(params: KeysetParams): string {
     })),
     not_after: params.notAfterSeconds,
     receipt_signing_keys: [
-      { algo: "ed25519", key_id: airKeyId(params.airPublicKey), public_key: toHex(params.airPublicKey) },
+      { algo: "ed25519", key_id: aciKeyId(params.aciPublicKey), public_key: toHex(params.aciPublicKey) },
     ],
     subject: params.subject,
     tls_public_keys: params.tlsKeys.map((key) => ({
@@ -163,6 +163,7 @@ const AFFIDAVIT_MEMBERS = [
   "format",
   "log",
   "measurements",
+  "receipt_air_key",
   "receipt_public_key",
   "tee",
 ] as const;
@@ -184,6 +185,7 @@ function readAffidavit(value: unknown) {
       publicKey: shape.hex(log.public_key, 32, "affidavit.log.public_key", ""),
     },
     measurements: readMeasurements(own.measurements),
+    airPublicKey: shape.hex(own.receipt_air_key, 32, "affidavit.receipt_air_key", ""),
     receiptPublicKey: shape.hex(own.receipt_public_key, 33, "affidavit.receipt_public_key", ""),
     attester: {
       type: shape.token(tee.type, 32, "affidavit.tee.type"),
@@ -202,13 +204,13 @@ const MEMBERS = [
   "tls_public_keys",
 ] as const;
 
-function readAirKey(value: unknown): Uint8Array {
+function readAciKey(value: unknown): Uint8Array {
   const [entry, ...others] = shape.list(value, 1, "receipt_signing_keys");
   if (entry === undefined || others.length > 0) shape.fail("receipt_signing_keys", "not one key");
   const key = shape.object(entry, ["algo", "key_id", "public_key"], "receipt_signing_keys");
   if (key.algo !== "ed25519") shape.fail("receipt_signing_keys", "algo is not ed25519");
   const publicKey = shape.hex(key.public_key, 32, "receipt_signing_keys.public_key", "");
-  if (key.key_id !== airKeyId(publicKey)) shape.fail("receipt_signing_keys", "key_id is not the key's");
+  if (key.key_id !== aciKeyId(publicKey)) shape.fail("receipt_signing_keys", "key_id is not the key's");
   return publicKey;
 }
 
@@ -223,7 +225,7 @@ export function parseKeyset(text: string): KeysetDocument {
   const own = readAffidavit(root.affidavit);
   const keyset: KeysetDocument = {
     ...own,
-    airPublicKey: readAirKey(root.receipt_signing_keys),
+    aciPublicKey: readAciKey(root.receipt_signing_keys),
     notAfterSeconds: shape.integer(root.not_after, 1, MAX_SECONDS, "not_after"),
     subject: root.subject === null ? null : shape.token(root.subject, 256, "subject"),
     encryptionKeys: shape

@@ -10,19 +10,18 @@ function checkHashes(hashes: readonly Uint8Array[], code: "inclusion_invalid" | 
 }
 
 /**
- * Returns only where the leaf is at `index` of the tree (RFC 9162 section 2.1.3.2). That the root is the log's is not checked here.
+ * The root that a proof leads to (RFC 9162 section 2.1.3.2), which proves nothing before it is compared with the log's.
  * @throws ReceiptError `inclusion_invalid`, `tree_position_invalid`
  */
-export function verifyInclusion(
+export function inclusionRoot(
   leaf: Uint8Array,
   index: bigint,
   size: bigint,
   proof: readonly Uint8Array[],
-  root: Uint8Array,
-): void {
+): Uint8Array {
   checkSize(size);
   if (index < 0n || index >= size) throw position("the index is not below the size");
-  checkHashes([leaf, root], "inclusion_invalid");
+  checkHashes([leaf], "inclusion_invalid");
   checkHashes(proof, "inclusion_invalid");
   let node = index;
   let last = size - 1n;
@@ -42,6 +41,22 @@ export function verifyInclusion(
     last >>= 1n;
   }
   if (last !== 0n) throw new ReceiptError("inclusion_invalid", "the proof is too short");
+  return hash;
+}
+
+/**
+ * Returns only where the leaf is at `index` of the tree. That the root is the log's is not checked here.
+ * @throws ReceiptError `inclusion_invalid`, `tree_position_invalid`
+ */
+export function verifyInclusion(
+  leaf: Uint8Array,
+  index: bigint,
+  size: bigint,
+  proof: readonly Uint8Array[],
+  root: Uint8Array,
+): void {
+  checkHashes([root], "inclusion_invalid");
+  const hash = inclusionRoot(leaf, index, size, proof);
   if (!equal(hash, root)) throw new ReceiptError("inclusion_invalid", "the proof leads to another root");
 }
 

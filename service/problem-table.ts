@@ -263,6 +263,8 @@ const VAULT = {
   vault_origin_mismatch: [500, "The log key signed for another origin"],
   vault_vault_gone: [503, "The vault ended and is being restarted: retry"],
   vault_busy: [503, "Too many requests wait for the vault"],
+  vault_record_unreadable: [500, "A sealed record does not open under its key"],
+  vault_leaf_not_included: [500, "A log proof does not lead to the checkpoint's root"],
   vault_checkpoint_foreign: [500, "A checkpoint kept by a log witness is not one of this log key"],
   vault_start_failed: [503, "The vault did not start"],
 } as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;

@@ -136,6 +136,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   const notAfterSeconds = options.notAfterSeconds ?? (NOW_MS + LIFETIME_MS) / 1000;
   const text = buildKeyset({
     receiptPublicKey: secp256k1.getPublicKey(receiptSecret),
+    aciPublicKey: ed25519.getPublicKey(secret("aci", seed)),
     airPublicKey: ed25519.getPublicKey(secret("air", seed)),
     notAfterSeconds,
     subject: "affidavit://fixture",

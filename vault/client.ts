@@ -5,6 +5,7 @@ import {
   LEAF_TYPES,
   ReceiptError,
   type AbortedStatement,
+  type DstackAlgorithm,
   type InferenceStatement,
   type StatementOf,
   type StatementType,
@@ -25,11 +26,15 @@ import {
   type RevocationFields,
   type RequestOf,
   type Eip712Checkpoint,
+  type LeafSignatures,
+  type LoggedLeaf,
+  type SignedTicketed,
   type SignedWords,
   type Ticket,
   type UnsignedStatement,
   type VaultInfo,
 } from "./wire/operations.ts";
+import type { ProjectionRequest, Projections } from "./wire/projections.ts";
 import { decode, encode } from "./wire/shape.ts";
 
 /** A statement as the vault signed it. */
@@ -37,11 +42,16 @@ export interface SignedStatement extends SignedWords {
   type: StatementType;
 }
 
+/** An inference's statement as signed, with its other forms where they were asked for. */
+export interface SignedInference extends SignedStatement, SignedTicketed {
+  type: StatementType;
+}
+
 type FilledByVault = "keysetDigest" | "issuedAtMs" | "sequence";
 
 interface Waiting {
   statement: UnsignedStatement;
-  resolve: (signed: SignedWords) => void;
+  resolve: (signed: SignedTicketed) => void;
   reject: (error: unknown) => void;
 }
 
@@ -100,15 +110,47 @@ export class VaultClient {
 
   /**
    * Signs a complete answer and uses its ticket up. The vault sets keyset, time and sequence.
+   * @param projection signs it in the formats that others read too, and seals these in the reply
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`
    */
-  async signInference(fields: Omit<InferenceStatement, FilledByVault>): Promise<SignedStatement> {
-    return { type: "InferenceStatement", ...(await this.#enqueue("InferenceStatement", fields)) };
+  async signInference(
+    fields: Omit<InferenceStatement, FilledByVault>,
+    projection: ProjectionRequest | null = null,
+  ): Promise<SignedInference> {
+    const signed = await this.#enqueue("InferenceStatement", fields, projection);
+    return { type: "InferenceStatement", ...signed };
   }
 
   /** Signs that an answer ended early; otherwise as `signInference`. */
   async signAborted(fields: Omit<AbortedStatement, FilledByVault>): Promise<SignedStatement> {
-    return { type: "Aborted", ...(await this.#enqueue("Aborted", fields)) };
+    const { sealedProjections: _, ...signed } = await this.#enqueue("Aborted", fields, null);
+    return { type: "Aborted", ...signed };
+  }
+
+  /**
+   * A statement's other forms, which its owner alone may see.
+   * @param digest the statement's, 32 bytes
+   * @throws VaultError `record_unreadable`
+   */
+  openProjections(digest: Uint8Array, sealed: Uint8Array): Promise<Projections> {
+    return this.#call("openProjections", { digest, sealed });
+  }
+
+  /**
+   * Evidence over one signing key and a nonce, in the layout of dstack's verifiers.
+   * @param nonce 32 bytes
+   * @throws VaultError `quote_rate_limited`, `quote_failed`
+   */
+  quoteSigner(algorithm: DstackAlgorithm, nonce: Uint8Array): Promise<{ type: string; quote: Uint8Array }> {
+    return this.#call("quoteSigner", { ed25519: algorithm === "ed25519", nonce });
+  }
+
+  /**
+   * The log key's COSE signatures for a leaf that a checkpoint of its own holds.
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `checkpoint_foreign`, `leaf_not_included`
+   */
+  signLeaf(logged: LoggedLeaf): Promise<LeafSignatures> {
+    return this.#call("signLeaf", logged);
   }
 
   /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */
@@ -169,9 +211,10 @@ export class VaultClient {
   #enqueue<T extends "InferenceStatement" | "Aborted">(
     type: T,
     fields: Omit<StatementOf<T>, FilledByVault>,
-  ): Promise<SignedWords> {
+    projection: ProjectionRequest | null,
+  ): Promise<SignedTicketed> {
     return new Promise((resolve, reject) => {
-      const statement = { type: LEAF_TYPES[type], words: wordsOf(type, fields) };
+      const statement = { type: LEAF_TYPES[type], words: wordsOf(type, fields), projection };
       this.#batch.push({ statement, resolve, reject });
       // After the microtasks of this turn, which is where most of a turn's callers run.
       if (this.#batch.length === 1) process.nextTick(() => this.#flush());

@@ -52,6 +52,8 @@ const REFUSALS = [
   ["busy", "too many requests wait for the vault"],
   ["start_failed", "the vault did not start"],
   ["checkpoint_foreign", "the checkpoint to go on from is not one that this log key signed"],
+  ["record_unreadable", "the record does not open under its key: it was changed or is another's"],
+  ["leaf_not_included", "the proof does not show the leaf in the tree of that checkpoint"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -38,10 +38,17 @@ describe("a live vault", () => {
     const { channel, client } = bare();
     await client.describe();
     await install(client);
+    const hash = new Uint8Array(32);
+    const hashes = { requestHash: hash, responseHash: hash, requestSalt: hash, responseSalt: hash };
+    const texts = { modelName: "m", modelVersion: "1", endpoint: "/v2/models/m/infer" };
+    const projection = { ...hashes, ...texts, challengeNonce: new Uint8Array(8), executionTimeMs: 1n };
     const requests: [OperationName, unknown][] = [
       ["drawTickets", { count: 3 }],
       ["quote", { nonce: new Uint8Array(32) }],
-      ["sign", [{ type: 1, words: new Uint8Array(544) }]],
+      ["sign", [{ type: 1, words: new Uint8Array(544), projection: null }]],
+      ["sign", [{ type: 1, words: new Uint8Array(544), projection }]],
+      ["openProjections", { digest: new Uint8Array(32), sealed: new Uint8Array(100) }],
+      ["quoteSigner", { ed25519: false, nonce: new Uint8Array(32) }],
       ["signCheckpoint", { size: 0n, root: new Uint8Array(32), previousSize: null, consistencyProof: [] }],
       ["idempotencyTag", { message: new Uint8Array(10) }],
     ];

@@ -1,6 +1,6 @@
 /** The security module: a process of its own that holds the private keys and signs typed statements alone. */
 export { VaultError, type VaultErrorCode } from "./error.ts";
-export type { SignedStatement } from "./client.ts";
+export type { SignedInference, SignedStatement } from "./client.ts";
 export { startVault, type Vault, type VaultOptions } from "./start.ts";
 export type {
   Keyset,
@@ -13,3 +13,4 @@ export type {
   Eip712Checkpoint,
   VaultInfo,
 } from "./wire/operations.ts";
+export type { ProjectionRequest, Projections } from "./wire/projections.ts";

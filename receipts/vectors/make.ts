@@ -20,6 +20,7 @@ const WITNESS_KEY = sha256(utf8("vector witness key"));
 const SALT = toHex0x(sha256(utf8("vector salt")));
 const KEYSET_TEXT = receipts.buildKeyset({
   receiptPublicKey: secp256k1.getPublicKey(RECEIPT_KEY),
+  aciPublicKey: ed25519.getPublicKey(sha256(utf8("vector aci key"))),
   airPublicKey: ed25519.getPublicKey(sha256(utf8("vector air key"))),
   notAfterSeconds: 1_900_000_000,
   subject: null,

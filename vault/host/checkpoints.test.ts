@@ -62,7 +62,7 @@ beforeEach(() => {
   saved = [];
   failSave = false;
   const attester = { type: "tdx", name: "simulated", simulated: true } as const;
-  keysets = new Keysets({ signer, air: logKey, logKey, epoch: 1, attester });
+  keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, epoch: 1, attester });
   install("log.example/1");
 });
 
@@ -164,7 +164,7 @@ describe("Checkpoints", () => {
     install("log.example/2");
     await expect(checkpoints.sign(request(0n, 4n))).rejects.toThrow(refusal("origin_mismatch"));
     const attester = { type: "tdx", name: "simulated", simulated: true } as const;
-    keysets = new Keysets({ signer, air: logKey, logKey, epoch: 1, attester });
+    keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, epoch: 1, attester });
     await expect(start().sign(first)).rejects.toThrow(refusal("keyset_missing"));
   });
 });
@@ -194,10 +194,25 @@ describe("Keysets", () => {
   it("remembers the last 64 quotes of its own", () => {
     const keyset = keysets.current(NOW_MS);
     const digests = Array.from({ length: 70 }, (_, i) => new Uint8Array(32).fill(i));
-    for (const digest of digests) keyset.rememberQuote(digest);
-    expect(digests.map((digest) => keyset.isQuoted(digest))).toEqual(digests.map((_, i) => i >= 6));
+    for (const digest of digests) keyset.rememberQuote({ digest, measurements: null });
+    digests.forEach((digest, i) => {
+      if (i < 6) expect(() => keyset.attest(digest)).toThrow(refusal("evidence_unknown"));
+      else keyset.attest(digest);
+    });
+    expect(keyset.attested?.digest).toEqual(digests[69]);
+  });
+
+  it("knows a keyset again that was replaced, and nothing of its evidence in another", () => {
     keysets.install(parameters, NOW_MS);
-    expect(keysets.current(NOW_MS).isQuoted(digests[69]!)).toBe(false);
+    const keyset = keysets.current(NOW_MS);
+    const digest = new Uint8Array(32).fill(1);
+    keyset.rememberQuote({ digest, measurements: null });
+    keyset.attest(digest);
+    keysets.install({ ...parameters, subject: "another" }, NOW_MS);
+    expect(keysets.current(NOW_MS).attested).toBeUndefined();
+    expect(() => keysets.current(NOW_MS).attest(digest)).toThrow(refusal("evidence_unknown"));
+    keysets.install(parameters, NOW_MS);
+    expect(keysets.current(NOW_MS).attested?.digest).toEqual(digest);
   });
 });
 

@@ -6,13 +6,19 @@ import { createSigner, type Signer } from "./signer.ts";
 export interface InstanceKeys {
   /** The receipt key. */
   signer: Signer;
-  /** The Ed25519 receipt key of the AIR and ACI forms. */
+  /** The Ed25519 key of AIR receipts, which signs nothing else. */
   air: Ed25519Key;
+  /** The Ed25519 key of ACI receipts and the dstack text. */
+  aci: Ed25519Key;
 }
 
 export function drawInstanceKeys(): InstanceKeys {
+  return { signer: createSigner(), air: drawEd25519(), aci: drawEd25519() };
+}
+
+function drawEd25519(): Ed25519Key {
   const seed = randomBytes(32);
-  const air = ed25519FromSeed(seed);
+  const key = ed25519FromSeed(seed);
   seed.fill(0);
-  return { signer: createSigner(), air };
+  return key;
 }

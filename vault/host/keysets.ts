@@ -7,6 +7,7 @@ import {
   NOTE_TYPE_ED25519,
   noteKeyId,
   ReceiptError,
+  type AirMeasurements,
 } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
 import type { Keyset, KeysetParameters } from "../wire/operations.ts";
@@ -16,13 +17,23 @@ import type { Signer } from "./signer.ts";
 const MAX_LIFETIME_SECONDS = 366 * 86_400;
 /** Quotes whose digest a `Keyset` statement may name. */
 const MAX_REMEMBERED_QUOTES = 64;
+const MAX_KNOWN_KEYSETS = 8;
 
 interface Parts {
   signer: Signer;
   air: Ed25519Key;
+  aci: Ed25519Key;
   logKey: Ed25519Key;
   epoch: number;
   attester: Pick<Attester, "type" | "name" | "simulated">;
+}
+
+/** A quote made here, as AIR receipts refer to it. */
+export interface QuotedEvidence {
+  /** SHA-256 of the quote: 32 bytes. */
+  digest: Uint8Array;
+  /** null where AIR has no place for them. */
+  measurements: AirMeasurements | null;
 }
 
 export class InstalledKeyset implements Keyset {
@@ -30,30 +41,43 @@ export class InstalledKeyset implements Keyset {
   readonly digest: Uint8Array;
   readonly notAfterMs: bigint;
   readonly origin: string;
-  readonly #quoted = new Set<string>();
+  /** Who issues, as AIR asks: the subject, or the log where there is none. */
+  readonly issuer: string;
+  readonly #quoted = new Map<string, QuotedEvidence>();
+  #attested: QuotedEvidence | undefined;
 
   constructor(text: string, parameters: KeysetParameters) {
     this.text = text;
     this.digest = keysetDigest(text);
     this.notAfterMs = parameters.notAfterSeconds * 1000n;
     this.origin = parameters.logOrigin;
+    this.issuer = parameters.subject ?? parameters.logOrigin;
   }
 
-  rememberQuote(evidenceDigest: Uint8Array): void {
-    this.#quoted.add(toHex(evidenceDigest));
+  rememberQuote(evidence: QuotedEvidence): void {
+    this.#quoted.set(toHex(evidence.digest), evidence);
     if (this.#quoted.size > MAX_REMEMBERED_QUOTES) {
-      for (const oldest of this.#quoted) return void this.#quoted.delete(oldest);
+      for (const oldest of this.#quoted.keys()) return void this.#quoted.delete(oldest);
     }
   }
 
-  isQuoted(evidenceDigest: Uint8Array): boolean {
-    return this.#quoted.has(toHex(evidenceDigest));
+  /** A `Keyset` statement now names this quote. @throws VaultError `evidence_unknown` */
+  attest(evidenceDigest: Uint8Array): void {
+    const evidence = this.#quoted.get(toHex(evidenceDigest));
+    if (!evidence) throw new VaultError("evidence_unknown");
+    this.#attested = evidence;
+  }
+
+  /** The evidence that the last `Keyset` statement names. */
+  get attested(): QuotedEvidence | undefined {
+    return this.#attested;
   }
 }
 
 export class Keysets {
   readonly #parts: Parts;
   #installed: InstalledKeyset | undefined;
+  readonly #known = new Map<string, InstalledKeyset>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -66,7 +90,12 @@ export class Keysets {
     if (lifetimeSeconds <= 0n || lifetimeSeconds > BigInt(MAX_LIFETIME_SECONDS)) {
       throw new VaultError("keyset_invalid");
     }
-    this.#installed = new InstalledKeyset(this.#build(parameters), parameters);
+    const keyset = new InstalledKeyset(this.#build(parameters), parameters);
+    const name = toHex(keyset.digest);
+    // One that was installed before, after a renewal that failed, keeps the evidence that it was attested by.
+    this.#installed = this.#known.get(name) ?? keyset;
+    this.#known.set(name, this.#installed);
+    if (this.#known.size > MAX_KNOWN_KEYSETS) this.#known.delete(this.#known.keys().next().value!);
     return this.#installed;
   }
 
@@ -78,12 +107,13 @@ export class Keysets {
   }
 
   #build(parameters: KeysetParameters): string {
-    const { signer, air, logKey, epoch, attester } = this.#parts;
+    const { signer, air, aci, logKey, epoch, attester } = this.#parts;
     try {
       // The origin is also the name of the log key in notes, whose rules are narrower than the keyset's.
       noteKeyId(parameters.logOrigin, NOTE_TYPE_ED25519, logKey.publicKey);
       return buildKeyset({
         receiptPublicKey: signer.publicKey,
+        aciPublicKey: aci.publicKey,
         airPublicKey: air.publicKey,
         notAfterSeconds: Number(parameters.notAfterSeconds),
         subject: parameters.subject,

@@ -13,6 +13,8 @@ import { forbidCoreDumps, forbidDumping } from "./harden.ts";
 import { drawInstanceKeys } from "./instance-keys.ts";
 import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
 import { Keysets } from "./keysets.ts";
+import { signLeaf } from "./leaf-signer.ts";
+import { ProjectionSigner } from "./projections.ts";
 import { Quotes } from "./quotes.ts";
 import { serveHandlers } from "./serve.ts";
 import { Statements } from "./statements.ts";
@@ -33,18 +35,21 @@ export async function startSecurityModule(
   await lockKeyDirectory(LOCK_WAIT_MS);
   const attester = openAttester(attestation, log);
   const { keys, checkpoint } = await loadCluster();
-  const { signer, air } = drawInstanceKeys();
+  const { signer, air, aci } = drawInstanceKeys();
   const logKey = ed25519FromSeed(keys.logSeed);
   const secrets = storageSecrets(keys.storageKey);
   const tickets = new Tickets(nowMs);
-  const keysets = new Keysets({ signer, air, logKey, epoch: keys.epoch, attester });
+  const keysets = new Keysets({ signer, air, aci, logKey, epoch: keys.epoch, attester });
   const quotes = new Quotes({ attester, keysets, nowMs, log });
-  const statements = new Statements({ signer, tickets, keysets, nowMs });
+  const { recordKey } = secrets;
+  const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated: attester.simulated });
+  const statements = new Statements({ signer, tickets, keysets, projections, nowMs });
   const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
   const info: VaultInfo = {
     receiptAddress: signer.address,
     receiptPublicKey: signer.publicKey,
     airPublicKey: air.publicKey,
+    aciPublicKey: aci.publicKey,
     logPublicKey: logKey.publicKey,
     signer: signer.kind,
     ownUser: user !== undefined,
@@ -70,6 +75,10 @@ export async function startSecurityModule(
       lastCheckpoint: () => checkpoints.last(),
       signCheckpoint: (request) => checkpoints.sign(request),
       adoptCheckpoint: ({ note }) => checkpoints.adopt(note),
+      openProjections: ({ digest, sealed }) => projections.open(digest, sealed),
+      quoteSigner: ({ ed25519, nonce }) =>
+        quotes.quoteSigner(ed25519 ? aci.publicKey : signer.address, nonce),
+      signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),
     },
     log,
   );

@@ -11,8 +11,15 @@ import {
   type StatementType,
 } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
-import type { KeysetFields, RevocationFields, SignedWords, UnsignedStatement } from "../wire/operations.ts";
+import type {
+  KeysetFields,
+  RevocationFields,
+  SignedTicketed,
+  SignedWords,
+  UnsignedStatement,
+} from "../wire/operations.ts";
 import type { Keysets } from "./keysets.ts";
+import type { ProjectionSigner } from "./projections.ts";
 import type { Signer } from "./signer.ts";
 import { checkTicketed, type TicketedType } from "./statement-rules.ts";
 import type { Tickets } from "./tickets.ts";
@@ -21,6 +28,7 @@ interface Parts {
   signer: Signer;
   tickets: Tickets;
   keysets: Keysets;
+  projections: ProjectionSigner;
   nowMs: () => number;
 }
 
@@ -42,17 +50,26 @@ export class Statements {
    * other request comes between the ticket's check and its use.
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`
    */
-  signTicketed(unsigned: UnsignedStatement): SignedWords {
+  signTicketed(unsigned: UnsignedStatement): SignedTicketed {
     const type = TICKETED.get(unsigned.type);
     if (!type) throw new VaultError("statement_invalid");
     const fields = decode(type, unsigned.words);
     checkTicketed(type, fields);
     const nowMs = this.#parts.nowMs();
-    const keysetDigest = this.#parts.keysets.current(nowMs).digest;
+    const keyset = this.#parts.keysets.current(nowMs);
+    const { projection } = unsigned;
+    // Only a complete answer has other forms: they know nothing of one that ended early.
+    if (projection && !("outputDigest" in fields)) throw new VaultError("statement_invalid");
+    if (projection) this.#parts.projections.check(fields, projection);
     this.#parts.tickets.consume(fields.requestId);
     const sequence = ++this.#lastSequence;
-    const filled = { ...fields, keysetDigest, issuedAtMs: BigInt(nowMs), sequence };
-    return this.#sign(type, filled, sequence, keysetDigest);
+    const filled = { ...fields, keysetDigest: keyset.digest, issuedAtMs: BigInt(nowMs), sequence };
+    const signed = this.#sign(type, filled, sequence, keyset.digest);
+    const sealedProjections =
+      projection && "outputDigest" in filled
+        ? this.#parts.projections.seal(signed, filled, projection, keyset)
+        : null;
+    return { ...signed, sealedProjections };
   }
 
   /**
@@ -64,7 +81,7 @@ export class Statements {
     if (fields.notBeforeMs >= fields.notAfterMs || fields.notAfterMs > keyset.notAfterMs) {
       throw new VaultError("statement_invalid");
     }
-    if (!keyset.isQuoted(fields.evidenceDigest)) throw new VaultError("evidence_unknown");
+    keyset.attest(fields.evidenceDigest);
     return this.#sign("Keyset", { ...fields, keysetDigest: keyset.digest }, 0n, keyset.digest);
   }
 

@@ -13,9 +13,11 @@ import {
   u8,
   type Shape,
 } from "./shape.ts";
+import { LEAF_BYTES } from "../../receipts/index.ts";
+import { MAX_SEALED_BYTES, projectionRequest, projections, type ProjectionRequest } from "./projections.ts";
 
-/** The largest payload of any message, in bytes. */
-export const MAX_FRAME_BYTES = 256 * 1024;
+/** The largest payload of any message, in bytes: a full batch of statements with all that is sealed beside them. */
+export const MAX_FRAME_BYTES = 2 * 1024 * 1024;
 /** The reply kind of a refusal: one byte, the error's number. */
 export const REFUSED_KIND = 0;
 /** Tickets one request may draw. */
@@ -41,8 +43,10 @@ export interface VaultInfo {
   receiptAddress: Uint8Array;
   /** The receipt key, secp256k1 compressed: 33 bytes. New at each start. */
   receiptPublicKey: Uint8Array;
-  /** The Ed25519 receipt key (AIR, ACI): 32 bytes. New at each start. */
+  /** The Ed25519 key of AIR receipts: 32 bytes. New at each start, as the next. */
   airPublicKey: Uint8Array;
+  /** The Ed25519 key of ACI receipts and the dstack text: 32 bytes. */
+  aciPublicKey: Uint8Array;
   /** The cluster's Ed25519 log key: 32 bytes. */
   logPublicKey: Uint8Array;
   /** Which secp256k1 signs: the native binding, or @noble/curves where that does not load. */
@@ -93,6 +97,8 @@ export interface UnsignedStatement {
   type: number;
   /** The statement's ABI words, zero where the vault fills in. */
   words: Uint8Array;
+  /** What its other forms say beside it; null for none. */
+  projection: ProjectionRequest | null;
 }
 
 /** What one answer is signed for. */
@@ -109,6 +115,31 @@ export interface SignedWords {
   signature: Uint8Array;
   sequence: bigint;
   keysetDigest: Uint8Array;
+}
+
+/** A ticketed statement as signed. */
+export interface SignedTicketed extends SignedWords {
+  /** Its other forms, under a key that the vault derives from the statement's digest; null where none were asked for. */
+  sealedProjections: Uint8Array | null;
+}
+
+/** A leaf with what shows that it is in the log. */
+export interface LoggedLeaf {
+  /** A checkpoint that this log key signed. */
+  note: string;
+  /** The leaf data: 131 bytes. */
+  leaf: Uint8Array;
+  leafIndex: bigint;
+  /** RFC 9162 section 2.1.3, to the checkpoint's root. */
+  inclusionProof: readonly Uint8Array[];
+}
+
+/** The log key's signatures for a leaf's COSE forms: 64 bytes each. */
+export interface LeafSignatures {
+  /** Over the tree's root, as a COSE receipt of the leaf (RFC 9942). */
+  receipt: Uint8Array;
+  /** Over the leaf data, as a SCITT signed statement (RFC 9943). */
+  statement: Uint8Array;
 }
 
 export interface CheckpointRequest {
@@ -167,6 +198,15 @@ const signedWords = record<SignedWords>({
   keysetDigest: bytes32,
 });
 
+const signedTicketed = record<SignedTicketed>({
+  words: block(1024),
+  digest: bytes32,
+  signature: bytes(65),
+  sequence: u64,
+  keysetDigest: bytes32,
+  sealedProjections: nullable(block(MAX_SEALED_BYTES)),
+});
+
 function operation<Request, Reply>(
   kind: number,
   request: Shape<Request>,
@@ -183,6 +223,7 @@ export const OPERATIONS = {
       receiptAddress: bytes(20),
       receiptPublicKey: bytes(33),
       airPublicKey: bytes32,
+      aciPublicKey: bytes32,
       logPublicKey: bytes32,
       signer,
       ownUser: flag,
@@ -223,8 +264,11 @@ export const OPERATIONS = {
   ),
   sign: operation(
     6,
-    list(record<UnsignedStatement>({ type: u8, words: block(1024) }), MAX_BATCH),
-    list(outcome(signedWords), MAX_BATCH),
+    list(
+      record<UnsignedStatement>({ type: u8, words: block(1024), projection: nullable(projectionRequest) }),
+      MAX_BATCH,
+    ),
+    list(outcome(signedTicketed), MAX_BATCH),
   ),
   defaultSalt: operation(7, record<{ requestId: Uint8Array }>({ requestId: bytes32 }), bytes32),
   recordKey: operation(8, record<{ context: Uint8Array }>({ context: bytes32 }), bytes32),
@@ -264,6 +308,26 @@ export const OPERATIONS = {
     12,
     record<{ note: string }>({ note: text(MAX_NOTE_BYTES) }),
     record<LastCheckpoint>({ size: u64, root: bytes32 }),
+  ),
+  openProjections: operation(
+    14,
+    record<{ digest: Uint8Array; sealed: Uint8Array }>({ digest: bytes32, sealed: block(MAX_SEALED_BYTES) }),
+    projections,
+  ),
+  quoteSigner: operation(
+    15,
+    record<{ ed25519: boolean; nonce: Uint8Array }>({ ed25519: flag, nonce: bytes32 }),
+    record<{ type: string; quote: Uint8Array }>({ type: text(64), quote: block(128 * 1024) }),
+  ),
+  signLeaf: operation(
+    16,
+    record<LoggedLeaf>({
+      note: text(MAX_NOTE_BYTES),
+      leaf: bytes(LEAF_BYTES),
+      leafIndex: u64,
+      inclusionProof: list(bytes32, MAX_PROOF_NODES),
+    }),
+    record<LeafSignatures>({ receipt: bytes(64), statement: bytes(64) }),
   ),
 } as const;
 

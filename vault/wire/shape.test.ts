@@ -21,6 +21,7 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
       receiptAddress: new Uint8Array(20).fill(1),
       receiptPublicKey: new Uint8Array(33).fill(2),
       airPublicKey: digest,
+      aciPublicKey: digest,
       logPublicKey: digest,
       signer: "noble",
       ownUser: true,
@@ -55,10 +56,24 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
   },
   sign: {
     request: [
-      { type: 1, words: new Uint8Array(544) },
-      { type: 3, words: new Uint8Array(512) },
+      {
+        type: 1,
+        words: new Uint8Array(544),
+        projection: {
+          requestHash: digest,
+          responseHash: digest,
+          requestSalt: digest,
+          responseSalt: digest,
+          modelName: "a model",
+          modelVersion: "1",
+          endpoint: "/v2/models/a/infer",
+          challengeNonce: new Uint8Array(8),
+          executionTimeMs: 3n,
+        },
+      },
+      { type: 3, words: new Uint8Array(512), projection: null },
     ],
-    reply: [signed, new VaultError("ticket_unknown")],
+    reply: [{ ...signed, sealedProjections: new Uint8Array(900) }, new VaultError("ticket_unknown")],
   },
   defaultSalt: { request: { requestId: digest }, reply: digest },
   recordKey: { request: { context: digest }, reply: digest },
@@ -81,6 +96,24 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
   lastCheckpoint: { request: {}, reply: { size: 1n, root: digest } },
   signRevocation: { request: { kind: 2, subject: digest, fromIndex: 7n }, reply: signed },
   adoptCheckpoint: { request: { note: "a note" }, reply: { size: 1n, root: digest } },
+  openProjections: {
+    request: { digest, sealed: new Uint8Array(900) },
+    reply: {
+      air: new Uint8Array(600),
+      aci: "{}",
+      dstackText: "a:b",
+      dstackEcdsa: new Uint8Array(65),
+      dstackEd25519: new Uint8Array(64),
+    },
+  },
+  quoteSigner: {
+    request: { ed25519: true, nonce: digest },
+    reply: { type: "tdx", quote: new Uint8Array(9) },
+  },
+  signLeaf: {
+    request: { note: "a note", leaf: new Uint8Array(131), leafIndex: 3n, inclusionProof: [digest] },
+    reply: { receipt: new Uint8Array(64), statement: new Uint8Array(64) },
+  },
 };
 
 const messages = (Object.keys(SAMPLES) as OperationName[]).flatMap((name) =>
