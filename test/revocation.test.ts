@@ -1,4 +1,7 @@
 /** A revocation's whole way: an administrator's word, the vault's signature, the log, the list, and what a verifier makes of it. */
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Verification } from "../client/verification.ts";
 import { verifyKeyset, verifyReceipt } from "../client/verify.ts";
@@ -8,15 +11,20 @@ import {
   parseAttestation,
   parseBundle,
   parseRevocations,
+  revocationsToJson,
+  serializeBundle,
   verifyRevocation,
   parseKeyset,
   type ReceiptBundle,
   type Revocation,
 } from "../receipts/index.ts";
+import { temporaryDirectory } from "./folder.ts";
 import { infer, receiptIdOf, smallCall } from "./service-load.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
 const claimOf = ({ claims }: Verification) => claims.find(({ claim }) => claim === "not revoked");
+
+const CLI = new URL("../client/cli/main.ts", import.meta.url).pathname;
 
 describe("a revocation", () => {
   let service: RunningService;
@@ -100,6 +108,24 @@ describe("a revocation", () => {
     expect(verifyKeyset(attestation, { ...options, revocations }).code).toBe("ok");
     expect(verify(before, list).code).toBe(before.inclusion!.leafIndex < 2n ? "ok" : "revoked");
   });
+
+  test("is checked by the command line", async () => {
+    const folder = temporaryDirectory();
+    const path = (name: string) => join(folder.path, name);
+    writeFileSync(path("before"), serializeBundle(before));
+    writeFileSync(path("after"), serializeBundle(after));
+    writeFileSync(path("list"), JSON.stringify(revocationsToJson(revocations)));
+    const codeOf = (name: string, ...more: string[]) => {
+      const words = ["verify", path(name), "--allow-simulated", "--json", ...more];
+      const { stdout } = spawnSync(process.execPath, [CLI, ...words], { encoding: "utf8" });
+      return (JSON.parse(stdout) as { code: string }).code;
+    };
+    expect(codeOf("before", "--revocations", path("list"))).toBe("ok");
+    expect(codeOf("after", "--revocations", path("list"))).toBe("revoked");
+    expect(codeOf("after")).toBe("ok");
+    expect(codeOf("after", "--revocations", path("before"))).toBe("file_unreadable");
+    folder.remove();
+  }, 60_000);
 
   test("is an administrator's, and of something", async () => {
     const subject = "ab".repeat(32);

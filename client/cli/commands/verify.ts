@@ -1,7 +1,14 @@
 /** `affidavit verify FILE`: a saved receipt, with no network. */
 import { existsSync } from "node:fs";
 import { CodecError, fromUtf8 } from "../../../codec/index.ts";
-import { parseBundle, parsePrivatePart, ReceiptError, type PrivatePart } from "../../../receipts/index.ts";
+import {
+  parseBundle,
+  parsePrivatePart,
+  ReceiptError,
+  type PrivatePart,
+  parseRevocations,
+  type Revocation,
+} from "../../../receipts/index.ts";
 import { verifyReceipt } from "../../verify.ts";
 import type { Verification } from "../../verification.ts";
 import { flags, onlyPositional, printJson, readInput, UsageError, type Command } from "../command.ts";
@@ -9,9 +16,11 @@ import { parseNow } from "../now.ts";
 import { paint } from "../output.ts";
 import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
 import { airFlags, refuseAirFlags, runAir } from "../verify-air.ts";
+import { readingFiles } from "../reading.ts";
 import { claimLines, headline, simulatedWarning, stepLines } from "../show-verification.ts";
 
 const MAX_RECEIPT_BYTES = 4 * 1024 * 1024;
+const MAX_REVOCATIONS_BYTES = 64 * 1024 * 1024;
 const MAX_PRIVATE_BYTES = 192 * 1024 * 1024;
 
 const HELP = `
@@ -24,6 +33,7 @@ says "bodies: unchecked".
   --private FILE          salt and bodies from elsewhere
   --now TIME              the verifier's present: Unix seconds or ISO 8601 (the clock of this machine)
   --require-inclusion     refuses a receipt without its own inclusion proof
+  --revocations FILE      the service's list (GET /v1/revocations), against which to check
 ${POLICY_FLAGS_HELP}
   --json                  one line for machines
 
@@ -48,6 +58,7 @@ async function run(words: string[]): Promise<number> {
     private: { type: "string" },
     now: { type: "string" },
     "require-inclusion": { type: "boolean" },
+    revocations: { type: "string" },
     json: { type: "boolean" },
     ...policyFlags,
     ...airFlags,
@@ -61,12 +72,19 @@ async function run(words: string[]): Promise<number> {
   const text = await readText(path, MAX_RECEIPT_BYTES);
   const privatePath = values.private ?? (existsSync(`${path}.private`) ? `${path}.private` : undefined);
   const privateText = privatePath === undefined ? undefined : await readText(privatePath, MAX_PRIVATE_BYTES);
+  const revocations =
+    values.revocations === undefined ? undefined : await readRevocations(values.revocations);
   const verification = check(text, privateText, (bundle, privatePart) =>
-    verifyReceipt(bundle, { now, policy, privatePart }),
+    verifyReceipt(bundle, { now, policy, privatePart, revocations }),
   );
   if (values.json) printJson({ ok: verification.verdict === "accepted", ...verification });
   else process.stdout.write(asText(path, verification));
   return verification.verdict === "accepted" ? 0 : 1;
+}
+
+async function readRevocations(path: string): Promise<Revocation[]> {
+  const text = await readText(path, MAX_REVOCATIONS_BYTES);
+  return readingFiles(() => parseRevocations(text));
 }
 
 async function readText(path: string, maxBytes: number): Promise<string> {
