@@ -21,6 +21,7 @@ import {
 } from "./db/index.ts";
 import { bestCovering, isComplete } from "./covering.ts";
 import { ServiceError } from "./problem.ts";
+import { readingStored } from "./stored.ts";
 
 const CACHED = 64;
 /** Checkpoints that other replicas may have signed between the attested one and the keyset's leaf. */
@@ -46,7 +47,7 @@ export class KeysetRecords {
     const name = toHex(digest);
     const cached = this.#cache.get(name);
     if (cached) return cached;
-    const record = this.#load(digest);
+    const record = readingStored(() => this.#load(digest));
     if (this.#cache.size >= CACHED) this.#cache.delete(this.#cache.keys().next().value!);
     this.#cache.set(name, record);
     // Cosignatures that are missing may still come.

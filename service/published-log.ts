@@ -8,6 +8,7 @@ import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import { bestCovering } from "./covering.ts";
 import { findStatement, latestCheckpoint, readCheckpoint, type Database, type LogTree } from "./db/index.ts";
 import type { TransparencyLog } from "./services.ts";
+import { readingStored } from "./stored.ts";
 
 export class PublishedLog implements TransparencyLog {
   readonly #database: Database;
@@ -51,7 +52,11 @@ export class PublishedLog implements TransparencyLog {
     if (latest) this.#feed.publish(latest.size);
   }
 
-  async inclusion(receiptId: string, size?: bigint): Promise<LogProof | undefined> {
+  inclusion(receiptId: string, size?: bigint): Promise<LogProof | undefined> {
+    return readingStored(() => this.#inclusion(receiptId, size));
+  }
+
+  async #inclusion(receiptId: string, size?: bigint): Promise<LogProof | undefined> {
     const stored = await findStatement(this.#database, fromHex(receiptId, 32));
     if (!stored) return undefined;
     const { leafIndex } = stored;

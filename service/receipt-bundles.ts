@@ -8,10 +8,12 @@ import {
 } from "../receipts/index.ts";
 import { findStatement, readDocuments, type Database, type StoredStatement } from "./db/index.ts";
 import type { KeysetRecords } from "./keyset-records.ts";
+import { readingStored } from "./stored.ts";
 
 /**
  * The bundle's JSON text; undefined where there is no such receipt or a document of it is missing.
  * @param receiptId hex of the statement digest
+ * @throws DatabaseError also `log_corrupt`, where what is stored is no receipt
  */
 export async function receiptBundle(
   database: Database,
@@ -20,8 +22,11 @@ export async function receiptBundle(
 ): Promise<string | undefined> {
   const stored = await findStatement(database, fromHex(receiptId, 32));
   if (!stored || (stored.type !== "InferenceStatement" && stored.type !== "Aborted")) return undefined;
-  const bundle = await assemble(database, keysets, stored, stored.type);
-  return bundle && serializeBundle(bundle);
+  const { type } = stored;
+  return await readingStored(async () => {
+    const bundle = await assemble(database, keysets, stored, type);
+    return bundle && serializeBundle(bundle);
+  });
 }
 
 async function assemble(
