@@ -1,5 +1,6 @@
 /** The one error family of attestation: every refusal has a stable code. */
 import type { AppraisalErrorCode } from "./appraise/codes.ts";
+import type { AzureErrorCode } from "./parse/azure-vtpm-codes.ts";
 import type { DcapErrorCode } from "./parse/dcap-codes.ts";
 import type { DstackErrorCode } from "./parse/dstack-codes.ts";
 import type { EventLogErrorCode } from "./parse/event-log-codes.ts";
@@ -26,6 +27,7 @@ export type AttestationErrorCode =
   | EventLogErrorCode
   | DstackErrorCode
   | NvidiaErrorCode
+  | AzureErrorCode
   | X509ErrorCode;
 
 export class AttestationError extends Error {

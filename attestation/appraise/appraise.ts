@@ -7,6 +7,7 @@ import { X509Error } from "../verify/x509.ts";
 import type { Appraisal, AppraisalContext, AppraisalOptions, Appraiser } from "./appraisal.ts";
 import type { Evidence, EvidenceType, Findings } from "./appraisal.ts";
 import { appraiseDcap } from "./dcap.ts";
+import { appraiseAzureVtpm } from "./azure-vtpm.ts";
 import { appraiseDstack } from "./dstack.ts";
 import { appraiseNitro } from "./nitro.ts";
 import { appraiseNvidia } from "./nvidia.ts";
@@ -18,6 +19,7 @@ const APPRAISERS: ReadonlyMap<EvidenceType, Appraiser> = new Map([
   ["sev-snp", appraiseSnp],
   ["nitro", appraiseNitro],
   ["dstack", appraiseDstack],
+  ["azure-vtpm", appraiseAzureVtpm],
   ["nvidia-gpu", appraiseNvidia],
   ["nvidia-switch", appraiseNvidia],
 ]);

@@ -1,5 +1,5 @@
 /** Appraisal of dstack guests: the quote inside, what its registers say of the app, and the policy's wishes for it. */
-import { equal, toBase64, toHex } from "../../codec/index.ts";
+import { equal, toHex } from "../../codec/index.ts";
 import { AttestationError, type AttestationErrorCode } from "../error.ts";
 import { parseQuote, type TdReport } from "../parse/dcap.ts";
 import {
@@ -14,6 +14,7 @@ import { verifyCompose, verifyDstackEvents } from "../verify/dstack.ts";
 import { readBootIdentity, readMrConfig, type DstackIdentity } from "../parse/dstack-identity.ts";
 import type { AppraisalContext, Evidence } from "./appraisal.ts";
 import { appraiseDcap } from "./dcap.ts";
+import { joinedSnpEndorsements } from "./inner-endorsements.ts";
 import { appraiseSnp } from "./sev-snp.ts";
 
 function tdReportOf(quote: Uint8Array): TdReport {
@@ -100,20 +101,6 @@ function appraiseTdx(evidence: DstackEvidence, endorsements: unknown, context: A
   checkApp(identity, context);
 }
 
-/** The certificates that came inside and those that came beside, as SEV-SNP endorsements. */
-function snpEndorsements({ certificates }: DstackEvidence, beside: unknown): unknown {
-  const given = typeof beside === "object" && beside !== null && !Array.isArray(beside) ? beside : {};
-  const members = new Map<string, unknown>(Object.entries(given));
-  const listed = members.get("certificates") ?? [];
-  const texts = certificates.map((bytes) =>
-    bytes[0] === 0x30 ? toBase64(bytes) : String.fromCharCode(...bytes.subarray(0, 65_536)),
-  );
-  return {
-    certificates: Array.isArray(listed) ? [...texts, ...listed] : listed,
-    crls: members.get("crls") ?? [],
-  };
-}
-
 function appraiseSevSnp(evidence: DstackEvidence, endorsements: unknown, context: AppraisalContext): void {
   const { checks, findings } = context;
   const report = checks.run("quote_parse", "the report inside is well formed", () =>
@@ -136,7 +123,11 @@ function appraiseSevSnp(evidence: DstackEvidence, endorsements: unknown, context
     checks.skip("event_log", "SEV-SNP has no registers for events: nothing vouches for them");
   }
   verifyCompose(evidence, identity, undefined, checks);
-  appraiseSnp({ type: "sev-snp", quote: evidence.quote }, snpEndorsements(evidence, endorsements), context);
+  appraiseSnp(
+    { type: "sev-snp", quote: evidence.quote },
+    joinedSnpEndorsements(evidence.certificates, endorsements),
+    context,
+  );
   findings.claims["dstack"] = claimsOf(evidence, identity);
   checkApp(identity, context);
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { AttestationError } from "../error.ts";
 import { TCB_STATUSES, type TcbStatus } from "../parse/dcap-collateral.ts";
+import { azureVtpmPolicy } from "./azure-vtpm-policy.ts";
 import { dstackPolicy } from "./dstack-policy.ts";
 import { nitroPolicy } from "./nitro-policy.ts";
 import { nvidiaPolicy } from "./nvidia-policy.ts";
@@ -59,6 +60,7 @@ export const appraisalPolicySchema = z.strictObject({
   sgx: sgx.default(() => sgx.parse({})),
   sevSnp: snpPolicy.default(() => snpPolicy.parse({})),
   nitro: nitroPolicy.default(() => nitroPolicy.parse({})),
+  azureVtpm: azureVtpmPolicy.default(() => azureVtpmPolicy.parse({})),
   dstack: dstackPolicy.default(() => dstackPolicy.parse({})),
   nvidia: nvidiaPolicy.default(() => nvidiaPolicy.parse({})),
   /** Who may sign reference values: SubjectPublicKeyInfo (DER, base64) of P-256 keys. */

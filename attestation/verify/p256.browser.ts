@@ -1,6 +1,6 @@
 /** Signature verification in browsers, by @noble/curves and BigInt. Same exports as `p256.node.ts`. */
 import { p256, p384 } from "@noble/curves/nist.js";
-import { concat, equal, sha384 } from "../../codec/index.ts";
+import { concat, equal, fromHex, sha256, sha384 } from "../../codec/index.ts";
 import { DerReader, TAG } from "./der.ts";
 import type { Curve } from "./spki.ts";
 
@@ -85,6 +85,18 @@ function readRsaKey(spki: Uint8Array): { modulus: Uint8Array; exponent: number }
   return { modulus: modulus[0] === 0 ? modulus.subarray(1) : modulus, exponent };
 }
 
+/** The signature's block, as long as the modulus: s^e mod n; undefined for a key or signature out of bounds. */
+function rsaBlock(spki: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
+  const { modulus, exponent } = readRsaKey(spki);
+  const byteLength = modulus.length;
+  if (byteLength < 256 || byteLength > 512 || modulus[0]! < 0x80 || signature.length !== byteLength)
+    return undefined;
+  if (exponent < 3 || exponent % 2 === 0) return undefined;
+  const n = toBigInt(modulus);
+  const s = toBigInt(signature);
+  return s >= n ? undefined : toBytes(power(s, exponent, n), byteLength);
+}
+
 /**
  * RSASSA-PSS (RFC 8017 section 8.1.2) with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes.
  * @param spki SubjectPublicKeyInfo, DER, of a key of 2048 to 4096 bits
@@ -92,15 +104,28 @@ function readRsaKey(spki: Uint8Array): { modulus: Uint8Array; exponent: number }
  */
 export function verifyRsaPssSha384(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   try {
-    const { modulus, exponent } = readRsaKey(spki);
-    const byteLength = modulus.length;
-    if (byteLength < 256 || byteLength > 512 || modulus[0]! < 0x80 || signature.length !== byteLength)
-      return false;
-    if (exponent < 3 || exponent % 2 === 0) return false;
-    const n = toBigInt(modulus);
-    const s = toBigInt(signature);
-    if (s >= n) return false;
-    return emsaPssVerify(message, toBytes(power(s, exponent, n), byteLength));
+    const block = rsaBlock(spki, signature);
+    return block !== undefined && emsaPssVerify(message, block);
+  } catch {
+    return false;
+  }
+}
+
+/** DigestInfo of SHA-256 up to the digest (RFC 8017 section 9.2, note 1). */
+const SHA256_DIGEST_INFO = fromHex("3031300d060960864801650304020105000420");
+
+/**
+ * RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2.2) with SHA-256.
+ * @param spki SubjectPublicKeyInfo, DER, of a key of 2048 to 4096 bits
+ * @returns false for a bad signature or key alike
+ */
+export function verifyRsaPkcs1Sha256(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    const block = rsaBlock(spki, signature);
+    if (block === undefined) return false;
+    const tail = concat(Uint8Array.of(0), SHA256_DIGEST_INFO, sha256(message));
+    const padding = new Uint8Array(block.length - 2 - tail.length).fill(0xff);
+    return equal(block, concat(Uint8Array.of(0, 1), padding, tail));
   } catch {
     return false;
   }

@@ -88,3 +88,16 @@ export function verifyRsaPssSha384(spki: Uint8Array, message: Uint8Array, signat
     signature,
   );
 }
+
+/**
+ * RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2.2) with SHA-256.
+ * @param spki SubjectPublicKeyInfo, DER, of a key of 2048 to 4096 bits
+ * @returns false for a bad signature or key alike
+ */
+export function verifyRsaPkcs1Sha256(spki: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  const key = importKey(spki);
+  if (key === null || key.asymmetricKeyType !== "rsa") return false;
+  const bitLength = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (bitLength < 2048 || bitLength > 4096) return false;
+  return verify("sha256", message, { key, padding: constants.RSA_PKCS1_PADDING }, signature);
+}

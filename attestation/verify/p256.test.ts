@@ -120,3 +120,39 @@ describe("RSASSA-PSS with SHA-384", () => {
     expect(bothPss(key, message, signature)).toBe(false);
   });
 });
+
+function rsaKey(bits: number) {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: bits });
+  const spki = new Uint8Array(publicKey.export({ type: "spki", format: "der" }));
+  return { privateKey, spki, signature: new Uint8Array(sign("sha256", message, privateKey)) };
+}
+
+function bothPkcs1(spki: Uint8Array, text: Uint8Array, signature: Uint8Array): boolean {
+  const answers = [node, browser].map((module) => module.verifyRsaPkcs1Sha256(spki, text, signature));
+  expect(answers[0]).toBe(answers[1]);
+  return answers[0]!;
+}
+
+describe("RSASSA-PKCS1-v1_5 with SHA-256", () => {
+  const good = rsaKey(2048);
+
+  test("good and bad ones", () => {
+    expect(bothPkcs1(good.spki, message, good.signature)).toBe(true);
+    expect(bothPkcs1(good.spki, utf8("other"), good.signature)).toBe(false);
+    expect(bothPkcs1(rsaKey(2048).spki, message, good.signature)).toBe(false);
+    expect(bothPkcs1(good.spki, message, good.signature.subarray(1))).toBe(false);
+    expect(bothPkcs1(good.spki, message, new Uint8Array(256))).toBe(false);
+    expect(bothPkcs1(good.spki, message, new Uint8Array(256).fill(255))).toBe(false);
+    expect(bothPkcs1(good.spki.subarray(1), message, good.signature)).toBe(false);
+    expect(bothPkcs1(ecdsaKey("p256").point, message, good.signature)).toBe(false);
+  });
+
+  test("other hashes, other padding, short keys", () => {
+    const sha384 = new Uint8Array(sign("sha384", message, good.privateKey));
+    expect(bothPkcs1(good.spki, message, sha384)).toBe(false);
+    const pss = { key: good.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING };
+    expect(bothPkcs1(good.spki, message, new Uint8Array(sign("sha256", message, pss)))).toBe(false);
+    const short = rsaKey(1024);
+    expect(bothPkcs1(short.spki, message, short.signature)).toBe(false);
+  });
+});
