@@ -22,7 +22,10 @@ export async function appraisalPolicyFrom(values: {
 }): Promise<AppraisalPolicy> {
   const policy = values.policy === undefined ? REPORTING_POLICY : await policyFrom(values.policy);
   if (values.root === undefined) return policy;
-  return { ...policy, roots: await rootsFrom(values.root) };
+  const roots = await rootsFrom(values.root);
+  const certificates = roots.filter((root) => typeof root !== "string");
+  const nvidia = { ...policy.nvidia, rimRoots: [...policy.nvidia.rimRoots, ...certificates] };
+  return { ...policy, roots, nvidia };
 }
 
 async function policyFrom(path: string): Promise<AppraisalPolicy> {

@@ -1,16 +1,19 @@
 /** The endorsements of evidence, from the files that flags name. */
 import type { EvidenceType } from "../../attestation/index.ts";
 import { equal, toBase64 } from "../../codec/index.ts";
-import { UsageError } from "./command.ts";
-import { readDerValues } from "./evidence-files.ts";
+import { readInput, UsageError } from "./command.ts";
+import { readDerValues, type DerLabel } from "./evidence-files.ts";
 import { readJson } from "./json-file.ts";
 
+const MAX_RIM_BYTES = 1024 * 1024;
 const MAX_COLLATERAL_BYTES = 16 * 1024 * 1024;
 
 export interface EndorsementFlags {
   collateral?: string;
   cert?: string[];
   crl?: string[];
+  rim?: string[];
+  ocsp?: string[];
 }
 
 /**
@@ -18,7 +21,16 @@ export interface EndorsementFlags {
  * @throws UsageError where a file cannot be read, or would not be looked at
  */
 export async function endorsementsFrom(type: EvidenceType, values: EndorsementFlags): Promise<unknown> {
+  if (type === "nvidia-gpu" || type === "nvidia-switch") return await nvidiaEndorsements(values);
+  if (values.rim !== undefined || values.ocsp !== undefined) {
+    throw new UsageError("--rim and --ocsp are for nvidia-gpu and nvidia-switch");
+  }
   if (type === "sev-snp") return await snpEndorsements(values);
+  if (type === "dstack" || type === "azure-vtpm") {
+    // Of the platform underneath: certificates are SEV-SNP's, collateral stands for itself.
+    const isSnp = values.cert !== undefined || values.crl !== undefined;
+    return isSnp ? await snpEndorsements(values) : await dcapCollateral(values);
+  }
   if (values.crl !== undefined) {
     const where =
       type === "nitro" ? "no CRLs of Nitro Enclaves exist" : "the CRLs are part of the collateral";
@@ -58,8 +70,21 @@ async function snpEndorsements({ collateral, cert = [], crl = [] }: EndorsementF
   };
 }
 
+/** The chain of a raw report, leaf first; manifests; OCSP responses. */
+async function nvidiaEndorsements(values: EndorsementFlags): Promise<unknown> {
+  const { collateral, cert = [], crl, rim = [], ocsp = [] } = values;
+  if (collateral !== undefined)
+    throw new UsageError("--collateral: NVIDIA evidence has none, see --rim and --ocsp");
+  if (crl !== undefined) throw new UsageError("--crl: NVIDIA's certificates are asked after by --ocsp");
+  const certificates = await readAll(cert, "CERTIFICATE");
+  const responses = await readAll(ocsp, "OCSP RESPONSE");
+  const rims: string[] = [];
+  for (const path of rim) rims.push(Buffer.from(await readInput(path, MAX_RIM_BYTES)).toString("utf8"));
+  return { certificates: certificates.map(toBase64), rims, ocspResponses: responses.map(toBase64) };
+}
+
 /** Each value once: the same authority often stands in several files. */
-async function readAll(paths: readonly string[], label: "CERTIFICATE" | "X509 CRL"): Promise<Uint8Array[]> {
+async function readAll(paths: readonly string[], label: DerLabel): Promise<Uint8Array[]> {
   const values: Uint8Array[] = [];
   for (const path of paths) {
     for (const value of await readDerValues(path, label)) {

@@ -84,11 +84,13 @@ function pemBlocks(text: string, label: string): Uint8Array[] {
   return blocks;
 }
 
+export type DerLabel = "CERTIFICATE" | "X509 CRL" | "OCSP RESPONSE";
+
 /**
  * The DER values in a file: PEM blocks with this label, or DER, itself perhaps in base64 or hex. They are not parsed.
  * @throws UsageError `file_unreadable`, `file_too_large`
  */
-export async function readDerValues(path: string, label: "CERTIFICATE" | "X509 CRL"): Promise<Uint8Array[]> {
+export async function readDerValues(path: string, label: DerLabel): Promise<Uint8Array[]> {
   const bytes = new Uint8Array(await readInput(path, MAX_CERTIFICATES_BYTES));
   const der = bytes[0] === DER_SEQUENCE ? bytes : spelledBytes(bytes);
   const values = der?.[0] === DER_SEQUENCE ? splitDer(der) : pemBlocks(asText(bytes), label);
