@@ -37,6 +37,7 @@ export type VerificationCode =
   | "inclusion_invalid"
   | "inclusion_missing"
   | "cosignatures_missing"
+  | "issued_after_log"
   | "revocation_invalid"
   | "revoked";
 

@@ -75,7 +75,8 @@ export async function monitorRound(
 
 function requireWitnesses(checkpoint: string, witnesses: RequiredWitnesses): void {
   try {
-    requireCosigned(checkpoint, witnesses, "that is served");
+    // A head states no time of its own.
+    requireCosigned(checkpoint, witnesses, "that is served", 0n);
   } catch (error) {
     if (!(error instanceof StepFailure) && !(error instanceof ReceiptError)) throw error;
     throw new LogAlarm("cosignatures_missing", error.message, { evidence: [checkpoint] });

@@ -14,7 +14,16 @@ beforeAll(async () => {
 
 /** A note with the cosignatures of the witnesses of these numbers, from 0. */
 function cosigned(note: string, by: number[]): string {
-  return note + by.map((i) => witnesses[i]!.cosign(parseNote(note).text, 1_700_000_000n)).join("");
+  return cosignedAt(
+    note,
+    by.map((i) => [i, NOW.getTime()]),
+  );
+}
+
+/** Witnesses by number, each with its own clock in milliseconds. */
+function cosignedAt(note: string, by: [number, number][]): string {
+  const { text } = parseNote(note);
+  return note + by.map(([i, ms]) => witnesses[i]!.cosign(text, BigInt(Math.floor(ms / 1000)))).join("");
 }
 
 function receiptWith(keysetBy: number[], statementBy: number[]): ReceiptBundle {
@@ -58,6 +67,41 @@ describe("k of n log witnesses", () => {
       }
     },
   );
+
+  test.each([
+    { what: "keysetLog", stated: "the keyset's start" },
+    { what: "inclusion", stated: "the time of issue" },
+  ] as const)("count where they saw the head of $what no earlier than $stated, and bound it", ({ what }) => {
+    const bundle = receiptWith([0, 1, 2], [0, 1, 2]);
+    const { keysetStatement, statement } = bundle;
+    const stated = what === "inclusion" ? statement.issuedAtMs : keysetStatement.statement.notBeforeMs;
+    const statedMs = Number(stated);
+    const HOUR_MS = 3_600_000;
+    const seen = (...clocks: number[]) => {
+      const log = bundle[what]!;
+      const note = issuerNote(log.checkpoint);
+      const checkpoint = cosignedAt(
+        note,
+        clocks.map((ms, i) => [i, ms]),
+      );
+      return verify({ ...bundle, [what]: { ...log, checkpoint } }, { verifierKeys, require: 2 });
+    };
+    expect(seen(statedMs - HOUR_MS, statedMs - HOUR_MS, statedMs - HOUR_MS).code).toBe("issued_after_log");
+    expect(seen(statedMs - HOUR_MS, statedMs, statedMs - HOUR_MS).code).toBe("issued_after_log");
+    expect(seen(statedMs - HOUR_MS, statedMs, statedMs + HOUR_MS).code).toBe("ok");
+    const behind = seen(statedMs - 60_000, statedMs - 60_000);
+    expect(behind.code).toBe("ok");
+    if (what === "inclusion") {
+      const { claims } = seen(statedMs + HOUR_MS, statedMs, statedMs + 2 * HOUR_MS);
+      const value = `no later than ${new Date(Math.floor((statedMs + HOUR_MS) / 1000) * 1000).toISOString()}`;
+      expect(claims).toContainEqual({
+        claim: "issued",
+        value,
+        status: "verified",
+        source: "verifier_derived",
+      });
+    }
+  });
 
   test("counts none but those that were named, and refuses a forged one", () => {
     const bundle = receiptWith([0, 1, 2], [0, 1, 2]);

@@ -12,6 +12,10 @@ import {
 import type { WitnessPolicy } from "../policy.ts";
 import { StepFailure } from "../verification.ts";
 import type { Context, KeysetContext, Step } from "./context.ts";
+import { CLOCK_SKEW_MS } from "./statement.ts";
+
+/** The end of year 9999. */
+const LATEST_DATE_SECONDS = 253_402_300_800n;
 
 export interface RequiredWitnesses {
   keys: NoteKey[];
@@ -43,18 +47,38 @@ function readKey(text: string): NoteKey {
   }
 }
 
-/** @throws StepFailure `cosignatures_missing`; ReceiptError `note_signature_invalid` */
+/**
+ * Enough witnesses cosigned the log head, and none of these before what is under it says that it came to be: a
+ * host's clock may run behind unseen, but not ahead of theirs.
+ * @param stated Unix time in milliseconds
+ * @returns when, in Unix seconds, enough of them had seen it
+ * @throws StepFailure `cosignatures_missing`, `issued_after_log`; ReceiptError `note_signature_invalid`
+ */
 export function requireCosigned(
   checkpoint: string,
   { keys, require }: RequiredWitnesses,
   what: string,
-): string {
-  const found = verifyCosignatures(parseNote(checkpoint), keys).length;
-  if (found >= require) return `${found} of ${keys.length} log witnesses`;
-  throw new StepFailure(
-    "cosignatures_missing",
-    `${found} of the ${require} log witnesses that you require cosigned the log head ${what}`,
-  );
+  statedMs: bigint,
+): { found: string; seenSeconds: bigint } {
+  const cosignatures = verifyCosignatures(parseNote(checkpoint), keys);
+  if (cosignatures.length < require) {
+    throw new StepFailure(
+      "cosignatures_missing",
+      `${cosignatures.length} of the ${require} log witnesses that you require cosigned the log head ${what}`,
+    );
+  }
+  const leastSeconds = (statedMs - BigInt(CLOCK_SKEW_MS)) / 1000n;
+  const after = cosignatures.map((each) => each.timestampSeconds).filter((time) => time >= leastSeconds);
+  if (after.length < require) {
+    throw new StepFailure("issued_after_log", `log witnesses saw the log head ${what} before its own time`);
+  }
+  const seenSeconds = after.toSorted((a, b) => (a < b ? -1 : 1))[require - 1]!;
+  return { found: `${after.length} of ${keys.length} log witnesses`, seenSeconds };
+}
+
+/** A witness may write any time. */
+function asDate(seconds: bigint): string {
+  return seconds < LATEST_DATE_SECONDS ? new Date(Number(seconds) * 1000).toISOString() : `${seconds} s`;
 }
 
 /** The log head under which the keyset is. */
@@ -66,7 +90,8 @@ export const keysetWitnesses: Step<KeysetContext> = {
       claims.push({ claim: "one log", value, status: "asserted", source: "operator_asserted" });
       return { skipped: "no log witnesses are required" };
     }
-    const found = requireCosigned(record.keysetLog.checkpoint, witnesses, "of the keyset");
+    const { notBeforeMs } = record.keysetStatement.statement;
+    const { found } = requireCosigned(record.keysetLog.checkpoint, witnesses, "of the keyset", notBeforeMs);
     claims.push({
       claim: "one log",
       value: `${found} cosigned`,
@@ -80,10 +105,15 @@ export const keysetWitnesses: Step<KeysetContext> = {
 /** The log head under which the statement is. */
 export const inclusionWitnesses: Step<Context> = {
   name: "inclusion witnesses",
-  run({ witnesses, bundle }) {
+  run({ witnesses, bundle, claims }) {
     if (!witnesses) return { skipped: "no log witnesses are required" };
     // Whether a receipt may lack its inclusion was decided before.
     if (!bundle.inclusion) return { skipped: "this receipt has no inclusion proof" };
-    return `${requireCosigned(bundle.inclusion.checkpoint, witnesses, "of the statement")} cosigned the log head`;
+    const { issuedAtMs } = bundle.statement;
+    const { checkpoint } = bundle.inclusion;
+    const { found, seenSeconds } = requireCosigned(checkpoint, witnesses, "of the statement", issuedAtMs);
+    const value = `no later than ${asDate(seenSeconds)}`;
+    claims.push({ claim: "issued", value, status: "verified", source: "verifier_derived" });
+    return `${found} cosigned the log head`;
   },
 };
