@@ -138,8 +138,12 @@ export class LogTree {
       widths.set(name, { level: part.tileLevel, tile: part.tile, width });
     }
     const tiles = new Map<string, Uint8Array[]>();
-    for (const [name, { level, tile, width }] of widths)
-      tiles.set(name, await this.readTile(level, tile, width));
+    // At once: what a proof costs is the round trips.
+    await Promise.all(
+      [...widths].map(async ([name, { level, tile, width }]) =>
+        tiles.set(name, await this.readTile(level, tile, width)),
+      ),
+    );
     return (level, index) => {
       const { tileLevel, tile, first, count } = partOf({ level, index });
       return foldComplete(tiles.get(`${tileLevel}/${tile}`)!.slice(first, first + count));
