@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { toBase64 } from "../codec/index.ts";
-import { createAttester } from "./attest/index.ts";
+import { createSimulatedAttester } from "./attest/index.ts";
 import * as node from "./index.ts";
 import * as evidence from "./testing/dcap.ts";
 
@@ -51,7 +51,7 @@ test.each(evidence.QUOTE_KINDS)("%s quotes, good and bad, get the same verdicts"
 
 test("simulated quotes are refused by name", async () => {
   const now = new Date("2026-08-15T10:30:00Z");
-  const attester = createAttester("simulated");
+  const attester = createSimulatedAttester();
   const quote = await attester.quote(new Uint8Array(64));
   const endorsements = await attester.endorsements(now);
   const codeUnder = (policy: node.AppraisalPolicy) =>

@@ -50,7 +50,10 @@ const directory = z
   .min(1)
   .max(4096)
   .transform((text) => resolve(text));
-const word = z.string().regex(/^[a-z0-9-]{1,64}$/, "lower-case letters, digits and hyphens");
+const attestation = z
+  .string()
+  .max(512)
+  .regex(/^[a-z-]{1,32}(:\/[^,]{1,99})?(,[a-z-]{1,32}(:\/[^,]{1,99})?){0,7}$/, "names, separated by commas");
 const origin = z.string().regex(/^[^\s+]{1,255}$/, "a name without spaces or plus signs");
 const databaseUrl = z
   .string()
@@ -144,10 +147,15 @@ const SETTINGS = {
   }),
   attestation: setting({
     env: "AFFIDAVIT_ATTESTATION",
-    schema: word,
+    schema: attestation,
     fallback: "auto",
     meaning:
-      "auto (the TEE found on this machine, else the simulated one on a loopback address), simulated, or a TEE's name such as tdx.",
+      "auto (the TEE found on this machine, else the simulated one on a loopback address), simulated, tdx, sev-snp, or interfaces in order, separated by commas: configfs-tsm, sev-guest, dstack, nitro, each perhaps with its path behind a colon.",
+  }),
+  pccsUrl: setting({
+    env: "AFFIDAVIT_PCCS_URL",
+    schema: publicUrl.optional() as z.ZodType<string | undefined, string>,
+    meaning: "A PCCS to ask for TDX collateral. Unset: Intel's own service.",
   }),
   adminKeyDigest: setting({
     env: "AFFIDAVIT_ADMIN_KEY_SHA256",

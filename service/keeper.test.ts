@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { createAttester } from "../attestation/attest/index.ts";
+import { createSimulatedAttester } from "../attestation/attest/index.ts";
 import { toHex } from "../codec/index.ts";
 import { reportData } from "../receipts/index.ts";
 import { temporaryDirectory } from "../test/folder.ts";
@@ -42,7 +42,7 @@ async function setUp(options: {
   const logged = new Map<string, number>();
   const events: KeeperEvent[] = [];
   const append = options.around?.((item) => appender.append(item)) ?? ((item) => appender.append(item));
-  const attester = createAttester("simulated");
+  const attester = createSimulatedAttester();
   const keeper = await Keeper.start({
     keyDirectory: join(folder.path, "keys"),
     attestation: "simulated",

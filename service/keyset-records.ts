@@ -96,10 +96,13 @@ export class KeysetRecords {
     quote: Uint8Array,
     leafIndex: bigint,
   ): Promise<{ nonce: Uint8Array; note: string }> {
+    // Some evidence is JSON with the quote in hex.
     const evidence = Buffer.from(quote);
+    const holds = (data: Uint8Array): boolean =>
+      evidence.includes(Buffer.from(data)) || evidence.includes(toHex(data));
     for (const { note } of await checkpointsUpTo(this.#database, leafIndex, CANDIDATES)) {
       const nonce = checkpointNonce(parseNote(note).text);
-      if (evidence.includes(Buffer.from(reportData(keysetDigest, nonce)))) return { nonce, note };
+      if (holds(reportData(keysetDigest, nonce))) return { nonce, note };
     }
     throw new ServiceError("evidence_unavailable", "the checkpoint that the evidence names is missing");
   }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import program from "../package.json" with { type: "json" };
-import { createAttester } from "../attestation/attest/index.ts";
+import { endorsementSource } from "./endorsements.ts";
 import { EnginePool, ModelRegistry, type ExecutionProvider } from "../models/index.ts";
 import { utf8 } from "../codec/index.ts";
 import { createApp } from "./app.ts";
@@ -28,11 +28,12 @@ import {
 } from "./db/index.ts";
 import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
-import { Keeper } from "./keeper.ts";
+import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { POLICY_TEE } from "./policy.ts";
 import type { Services } from "./services.ts";
+import { VaultError } from "../vault/index.ts";
 
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -80,13 +81,22 @@ function isLoopback({ host }: Config): boolean {
 
 /** `auto` without hardware is the simulated TEE, on a loopback address alone: nobody else can take it for more. */
 function chooseAttestation(config: Config): string {
-  if (config.attestation !== "auto") return config.attestation;
-  if (isLoopback(config)) return "simulated";
-  throw new ConfigError(
-    "setting_invalid",
-    ["AFFIDAVIT_ATTESTATION"],
-    "no TEE was found, and the simulated one is chosen by itself on a loopback address only: set AFFIDAVIT_ATTESTATION=simulated to serve others with it",
-  );
+  return config.attestation === "auto" && isLoopback(config) ? "auto,simulated" : config.attestation;
+}
+
+/** @throws ConfigError where `auto` found nothing and may not simulate */
+async function startKeeper(config: Config, options: KeeperOptions): Promise<Keeper> {
+  try {
+    return await Keeper.start(options);
+  } catch (cause) {
+    const found = !(cause instanceof VaultError) || cause.code !== "attester_unavailable";
+    if (found || config.attestation !== "auto") throw cause;
+    throw new ConfigError(
+      "setting_invalid",
+      ["AFFIDAVIT_ATTESTATION"],
+      "no TEE can be used (the log says why for each), and the simulated one is chosen by itself only where there is none and on a loopback address: set AFFIDAVIT_ATTESTATION=simulated to serve with it",
+    );
+  }
 }
 
 async function openModels(config: Config, database: Database): Promise<ModelRegistry> {
@@ -135,14 +145,13 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const feed = new CheckpointFeed();
   const witnessing = createWitnessing(config, { database, tree, log });
   const checkpoints = new Checkpoints(checkpointStore(database, tree, feed), witnessing);
-  const attester = createAttester(attestation as "simulated");
-  const keeper = await Keeper.start({
+  const keeper = await startKeeper(config, {
     keyDirectory: config.vaultDirectory,
     attestation,
     subject: config.subject,
     logOrigin: config.logOrigin,
     lifetimeMs: config.keysetLifetimeMs,
-    endorsements: () => attester.endorsements(new Date()),
+    endorsements: endorsementSource(config),
     checkpoints,
     appender,
     nowMs: Date.now,

@@ -4,7 +4,7 @@
  */
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
-import { createAttester } from "../attestation/attest/index.ts";
+import { createSimulatedAttester } from "../attestation/attest/index.ts";
 import { sha256, utf8 } from "../codec/index.ts";
 import type { Json } from "../codec/index.ts";
 import { parseInferRequest, parseInferResponse, parseManifest } from "../models/client.ts";
@@ -132,7 +132,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   const { seed = 1, attestedSize = FILLERS, proofOrigin = ORIGIN } = options;
   const receiptSecret = secret("receipt", seed);
   const logSecret = secret("log", options.logSeed ?? seed);
-  const attester = createAttester("simulated");
+  const attester = createSimulatedAttester();
   const notAfterSeconds = options.notAfterSeconds ?? (NOW_MS + LIFETIME_MS) / 1000;
   const text = buildKeyset({
     receiptPublicKey: secp256k1.getPublicKey(receiptSecret),

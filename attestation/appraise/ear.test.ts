@@ -1,7 +1,7 @@
 import { generateKeyPair, jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
 import { toBase64 } from "../../codec/index.ts";
-import { createAttester } from "../attest/index.ts";
+import { createSimulatedAttester } from "../attest/index.ts";
 import { appraise, DEFAULT_POLICY, earClaims, parsePolicy, signEar, SIMULATED_POLICY } from "../index.ts";
 import type { Appraisal } from "../index.ts";
 import * as evidence from "../testing/dcap.ts";
@@ -10,7 +10,7 @@ const now = new Date("2026-08-15T10:30:00Z");
 const verifier = { developer: "https://affidavit.example", build: "test" };
 
 async function simulated(policy = SIMULATED_POLICY) {
-  const attester = createAttester("simulated");
+  const attester = createSimulatedAttester();
   const quote = await attester.quote(new Uint8Array(64));
   return appraise({ type: "tdx", quote }, await attester.endorsements(now), { now, policy });
 }

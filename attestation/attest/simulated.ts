@@ -7,7 +7,7 @@ import { fromBase64Url, concat } from "../../codec/index.ts";
 import type { Json } from "../../codec/index.ts";
 import { AttestationError } from "../error.ts";
 import { CERTIFICATION, TEE_TDX } from "../parse/dcap-fields.ts";
-import type { Attester } from "./index.ts";
+import type { Attester } from "./attester.ts";
 import { PCK_KEY, simulatedCertification, simulatedCollateral } from "./simulated-platform.ts";
 import { simulatedQeReport, simulatedTdReport } from "./simulated-platform.ts";
 import { sign } from "./simulated-pki.ts";
@@ -16,7 +16,7 @@ import type { QuoteSigner } from "./simulated-quote.ts";
 
 const QE_AUTH_DATA = Uint8Array.from({ length: 32 }, (_, i) => i);
 
-function createSigner(): QuoteSigner {
+export function createSimulatedSigner(): QuoteSigner {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const { x, y } = publicKey.export({ format: "jwk" });
   const attestationKey = concat(fromBase64Url(x!), fromBase64Url(y!));
@@ -32,18 +32,26 @@ function createSigner(): QuoteSigner {
   };
 }
 
+/** Makes its own endorsements too: nobody publishes them. */
+export interface SimulatedAttester extends Attester {
+  /** Collateral that is valid at `now`. */
+  endorsements(now: Date): Promise<Json>;
+}
+
 /** An attester whose attestation key is new; making one takes some milliseconds, a quote much less than one. */
-export function createSimulatedAttester(): Attester {
-  const signer = createSigner();
+export function createSimulatedAttester(): SimulatedAttester {
+  const signer = createSimulatedSigner();
+  const quote = async (reportData: Uint8Array): Promise<Uint8Array> => {
+    if (reportData.length !== 64) throw new AttestationError("report_data_size", "report data has 64 bytes");
+    return buildQuote({ version: 4, teeType: TEE_TDX, body: simulatedTdReport(reportData) }, signer);
+  };
   return {
     type: "tdx",
     name: "simulated",
     simulated: true,
-    async quote(reportData) {
-      if (reportData.length !== 64)
-        throw new AttestationError("report_data_size", "report data has 64 bytes");
-      return buildQuote({ version: 4, teeType: TEE_TDX, body: simulatedTdReport(reportData) }, signer);
-    },
+    quote,
+    collect: async (reportData) => ({ quote: await quote(reportData), certificates: [] }),
+    close: async () => undefined,
     async endorsements(now) {
       return simulatedCollateral(now) as Json;
     },

@@ -1,5 +1,5 @@
 /** Puts the vault together: protections first, then its user and key directory, then keys. */
-import { createAttester, type Attester } from "../../attestation/attest/index.ts";
+import { openInterfaces, type Attester, type Interfaces } from "../../attestation/attest/index.ts";
 import type { Frame, Reply } from "../../ipc/index.ts";
 import { VaultError } from "../error.ts";
 import type { VaultInfo } from "../wire/operations.ts";
@@ -22,6 +22,8 @@ import { Tickets } from "./tickets.ts";
 
 /** A vault whose service was just killed needs a moment to notice and end. */
 const LOCK_WAIT_MS = 3000;
+/** The service waits 30 seconds for a vault to start. */
+const DEVICE_TIMEOUT_MS = 12_000;
 
 /** @throws VaultError why the vault cannot start */
 export async function startSecurityModule(
@@ -30,10 +32,12 @@ export async function startSecurityModule(
 ): Promise<(frame: Frame) => Reply | Promise<Reply>> {
   const nowMs = Date.now;
   const coreDumps = forbidCoreDumps();
+  // As root, where the vault starts so: its own user then needs no right of its own to the devices.
+  const interfaces = await openAttestation(attestation, user, log);
   enterKeyDirectory(keyDirectory, user);
   const dumpable = forbidDumping();
   await lockKeyDirectory(LOCK_WAIT_MS);
-  const attester = openAttester(attestation, log);
+  const attester = await chooseAttester(interfaces, log);
   const { keys, checkpoint } = await loadCluster();
   const { signer, air, aci } = drawInstanceKeys();
   const logKey = ed25519FromSeed(keys.logSeed);
@@ -84,11 +88,27 @@ export async function startSecurityModule(
   );
 }
 
-function openAttester(name: string, log: (line: string) => void): Attester {
+function openAttestation(
+  selection: string,
+  owner: HostArguments["user"],
+  log: (line: string) => void,
+): Promise<Interfaces> {
+  return orUnavailable(log, () => openInterfaces(selection, { owner, timeoutMs: DEVICE_TIMEOUT_MS }));
+}
+
+function chooseAttester(interfaces: Interfaces, log: (line: string) => void): Promise<Attester> {
+  return orUnavailable(log, async () => {
+    const { attester, refusals } = await interfaces.choose();
+    for (const { error } of refusals) log(`attestation: not ${error.message} [${error.code}]`);
+    return attester;
+  });
+}
+
+async function orUnavailable<T>(log: (line: string) => void, work: () => Promise<T>): Promise<T> {
   try {
-    return createAttester(name as Parameters<typeof createAttester>[0]);
+    return await work();
   } catch (cause) {
-    log(`attestation ${name}: ${cause instanceof Error ? cause.message : "unavailable"}`);
+    log(`attestation: ${cause instanceof Error ? cause.message : "unavailable"}`);
     throw new VaultError("attester_unavailable", { cause });
   }
 }

@@ -1,0 +1,130 @@
+/** One attester out of those asked for: interfaces are opened first, as root where need be, and tried as who will use them. */
+import type { EvidenceType } from "../appraise/appraisal.ts";
+import { AttestationError } from "../error.ts";
+import { CollectorError } from "./collector-error.ts";
+import type { Collected, Owner, QuoteDevice } from "./collector.ts";
+import { isSimulatedEvidence } from "./origin.ts";
+import { parseSelection, SIMULATED, type Selected } from "./selection.ts";
+import { createSimulatedAttester } from "./simulated.ts";
+
+export interface Attester {
+  readonly type: EvidenceType;
+  /** The interface that is used, or `simulated`. */
+  readonly name: string;
+  /** Whether the evidence proves nothing, being made without hardware. */
+  readonly simulated: boolean;
+  /** Evidence over 64 bytes of report data. @throws AttestationError `report_data_size`; CollectorError */
+  quote(reportData: Uint8Array): Promise<Uint8Array>;
+  /** As `quote`, with the certificates that the interface gives beside it. */
+  collect(reportData: Uint8Array): Promise<Collected>;
+  close(): Promise<void>;
+}
+
+/** Why one of those asked for is not used. */
+export interface Refusal {
+  readonly name: string;
+  readonly error: CollectorError;
+}
+
+export interface AttesterOptions {
+  /** Who will ask for evidence, where that is not this process's user. */
+  readonly owner?: Owner | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+type Opened = Selected & ({ device: QuoteDevice } | { error: CollectorError } | { simulated: true });
+
+export interface Interfaces {
+  /**
+   * The first that gives evidence, and why each before it does not. A simulated one is only taken where it was asked for
+   * by name and every interface named before it is absent: hardware that fails is no reason to simulate it.
+   * @throws AttestationError `attester_unavailable`, whose message says why for each
+   */
+  choose(): Promise<{ attester: Attester; refusals: readonly Refusal[] }>;
+}
+
+/** Opens what `selection` names. @throws AttestationError `attester_unavailable` where a name is not known */
+export async function openInterfaces(selection: string, options: AttesterOptions = {}): Promise<Interfaces> {
+  const opened: Opened[] = [];
+  for (const selected of parseSelection(selection)) opened.push(await openOne(selected, options));
+  return { choose: () => choose(opened) };
+}
+
+async function openOne(selected: Selected, options: AttesterOptions): Promise<Opened> {
+  if (!selected.open) return { ...selected, simulated: true };
+  try {
+    return { ...selected, device: await selected.open({ ...options, path: selected.path }) };
+  } catch (error) {
+    if (!(error instanceof CollectorError)) throw error;
+    return { ...selected, error };
+  }
+}
+
+async function choose(opened: readonly Opened[]): Promise<{ attester: Attester; refusals: Refusal[] }> {
+  const refusals: Refusal[] = [];
+  let attester: Attester | undefined;
+  for (const each of opened) {
+    if (attester) {
+      if ("device" in each) await each.device.close();
+    } else if ("simulated" in each) {
+      if (refusals.some(({ error }) => error.code !== "interface_absent")) break;
+      attester = createSimulatedAttester();
+    } else if ("error" in each) {
+      refusals.push({ name: each.name, error: each.error });
+    } else {
+      try {
+        attester = await tryDevice(each.name, each.type, each.device);
+      } catch (error) {
+        await each.device.close();
+        if (!(error instanceof CollectorError)) throw error;
+        refusals.push({ name: each.name, error });
+      }
+    }
+  }
+  if (attester) return { attester, refusals };
+  const reasons = refusals.map(({ error }) => `${error.message} [${error.code}]`).join("; ");
+  throw new AttestationError("attester_unavailable", `no attester: ${reasons}`, {
+    cause: new AggregateError(refusals.map(({ error }) => error)),
+  });
+}
+
+/** The first evidence shows that the interface works, and whose root it leads to. */
+async function tryDevice(
+  name: string,
+  wanted: EvidenceType | undefined,
+  device: QuoteDevice,
+): Promise<Attester> {
+  if (wanted !== undefined && device.type !== wanted) {
+    throw new CollectorError(
+      name,
+      "interface_absent",
+      `gives evidence of type ${device.type}, not ${wanted}`,
+    );
+  }
+  const { quote } = await device.collect(new Uint8Array(64));
+  const simulated = isSimulatedEvidence(device.type, quote);
+  const collect = async (reportData: Uint8Array): Promise<Collected> => {
+    if (reportData.length !== 64) throw new AttestationError("report_data_size", "report data has 64 bytes");
+    const collected = await device.collect(reportData);
+    // Hardware that turns into a simulation, or the other way round, is not what the keyset says.
+    if (isSimulatedEvidence(device.type, collected.quote) !== simulated) {
+      throw new CollectorError(name, "reply_malformed", "the evidence has changed its root");
+    }
+    return collected;
+  };
+  return {
+    type: device.type,
+    name,
+    simulated,
+    collect,
+    quote: async (reportData) => (await collect(reportData)).quote,
+    close: () => device.close(),
+  };
+}
+
+/** Opens and chooses in one: for who keeps its user. @throws AttestationError `attester_unavailable` */
+export async function openAttester(selection: string, options: AttesterOptions = {}): Promise<Attester> {
+  return (await (await openInterfaces(selection, options)).choose()).attester;
+}
+
+export { SIMULATED };
