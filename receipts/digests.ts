@@ -68,6 +68,12 @@ export const fieldDigests = {
     exactly(s, 32, "a field salt");
     return sha256(s, sha256(body));
   },
+  /** The same of a body whose SHA-256 is known. */
+  hashedBodyDigest(s: Uint8Array, hash32: Uint8Array): Uint8Array {
+    exactly(s, 32, "a field salt");
+    exactly(hash32, 32, "a body's hash");
+    return sha256(s, hash32);
+  },
   /** sha256(s_requester ‖ identity as UTF-8), identity such as `account:<id>` */
   requester(sRequester: Uint8Array, identity: string): Uint8Array {
     exactly(sRequester, 32, "a field salt");

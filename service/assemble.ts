@@ -6,6 +6,7 @@ import type { Engine, ModelRegistry } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { Config } from "./config.ts";
+import { coseForm } from "./cose-forms.ts";
 import {
   addLink,
   countLiveApiKeys,
@@ -25,11 +26,13 @@ import {
   type DocumentRow,
   type LogTree,
 } from "./db/index.ts";
+import { aciReport, signerReport } from "./foreign-reports.ts";
 import { createHealth } from "./health.ts";
 import { Idempotency, type ReplayStore } from "./idempotency.ts";
 import { KeysetRecords } from "./keyset-records.ts";
 import { createMetrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
+import { ownersForms } from "./owners-forms.ts";
 import { createPipeline, type AppendEntry } from "./pipeline.ts";
 import { ServiceError } from "./problem.ts";
 import { PublishedLog } from "./published-log.ts";
@@ -92,7 +95,7 @@ export function assemble(parts: Parts): Services {
       readiness: () => ({ ready: sessions.peek() !== undefined }),
     },
     attestation: attestationOf(sessions, keysets),
-    receipts: receiptsOf(database, keysets),
+    receipts: receiptsOf(database, sessions, keysets),
     documents: {
       async get(digest) {
         const body = await readDocument(database, digest);
@@ -180,7 +183,7 @@ function appendWith(appender: Appender): (entry: AppendEntry) => Promise<void> {
         accountId,
         apiKeyId: keyId,
         modelId,
-        sealedExtra: null,
+        sealedExtra: statement.sealedProjections,
       },
       ...(known ? {} : { documents: [record] }),
       ...(replay ? { idempotency: { tenantId, accountId, ...replay } } : {}),
@@ -199,11 +202,16 @@ function attestationOf(sessions: SessionHolder, keysets: KeysetRecords): Attesta
       const { keysetDigest, ...fresh } = await session.quote(nonce);
       return attestationToJson({ ...(await keysets.get(keysetDigest)), fresh: { ...fresh, nonce } });
     },
+    keysetDigest: () => sessions.peek()?.keyset.digest,
+    aciReport: async (nonce) => aciReport(sessions.current(), keysets, nonce),
+    signerReport: async (algorithm, nonce) => signerReport(sessions.current(), algorithm, nonce),
   };
 }
 
-function receiptsOf(database: Database, keysets: KeysetRecords): Receipts {
+function receiptsOf(database: Database, sessions: SessionHolder, keysets: KeysetRecords): Receipts {
   return {
+    forms: ownersForms(database, sessions, keysets),
+    cose: (receiptId, form) => coseForm({ database, sessions, keysets }, receiptId, form),
     async owner(receiptId) {
       const stored = await findStatement(database, fromHex(receiptId, 32));
       return stored?.accountId ? { accountId: stored.accountId, tenantId: stored.tenantId } : undefined;

@@ -99,6 +99,7 @@ function requestMessage(call: InferCall, keyHash: Uint8Array): Uint8Array {
     utf8(call.path),
     call.salt ?? new Uint8Array(0),
     audience,
+    call.challengeNonce ?? new Uint8Array(0),
     utf8(String(call.headerLength ?? "")),
   ];
   return concat(ownerOf(call), keyHash, ...parts.map((part) => sha256(part)), sha256(call.body));

@@ -5,7 +5,7 @@
  * What a caller who goes away gets: before the engine has answered, nothing (no statement, no charge, the idempotency
  * key free again); after it, the whole answer, signed and kept, to be fetched by receipt or replayed by key.
  */
-import { toHex, toHex0x } from "../codec/index.ts";
+import { sha256, toHex, toHex0x } from "../codec/index.ts";
 import { checkInputs, type Engine, type LoadedModel, type Manifest } from "../models/index.ts";
 import {
   encodeInferResponse,
@@ -14,14 +14,16 @@ import {
   type InferRequest,
 } from "../models/client.ts";
 import {
+  aciHash,
   audienceDigest,
   canonicalTensors,
   encodeOutput,
   encodeReceiptHeader,
+  fieldDigests,
   SaltedDigests,
   type Tensor,
 } from "../receipts/index.ts";
-import type { SignedStatement } from "../vault/index.ts";
+import type { SignedInference, SignedStatement } from "../vault/index.ts";
 import type { Idempotency, SealedReplay } from "./idempotency.ts";
 import { POLICY_TEE } from "./policy.ts";
 import { ServiceError } from "./problem.ts";
@@ -45,7 +47,7 @@ export interface PipelineParts {
 }
 
 export interface AppendEntry {
-  statement: SignedStatement;
+  statement: SignedInference;
   call: InferCall;
   requestId: Uint8Array;
   modelId: Uint8Array;
@@ -93,20 +95,25 @@ async function run(
   const session = parts.session();
   const { requestId, defaultSalt } = await session.ticket();
   const digests = new SaltedDigests(call.salt ?? defaultSalt);
-  const [result, committed] = await Promise.all([
-    parts.engine.run(model, request.inputs, { signal: call.signal, timeoutMs: parts.inferenceTimeoutMs }),
+  const startedMs = performance.now();
+  const [{ result, executionTimeMs }, { committed, requestHash, requestSalt }] = await Promise.all([
+    parts.engine
+      .run(model, request.inputs, { signal: call.signal, timeoutMs: parts.inferenceTimeoutMs })
+      .then((done) => ({ result: done, executionTimeMs: Math.round(performance.now() - startedMs) })),
     commitWhileItRuns(digests, call, request),
   ]);
 
   const response = encodeResponse(model.manifest, request, result.outputs);
   const account = `account:${call.account.accountId}`;
   const encodedOutput = encodeOutput(model.manifest.outputKind, returned(request, result.outputs));
-  const statement = await session.sign({
+  const responseHash = sha256(response.body);
+  const responseSalt = digests.salt("response");
+  const fields = {
     requestId,
     modelId: model.modelId,
     ...committed,
     outputDigest: digests.outputDigest(encodedOutput),
-    responseDigest: digests.responseDigest(response.body),
+    responseDigest: fieldDigests.hashedBodyDigest(responseSalt, responseHash),
     circuitInput: NONE,
     executionDigest: result.executionDigest,
     policyDigest: POLICY_TEE.digest,
@@ -115,6 +122,17 @@ async function run(
     settlement: NONE,
     promised: 0,
     promiseDeadlineMs: 0n,
+  };
+  const statement = await session.sign(fields, {
+    requestHash,
+    responseHash,
+    requestSalt,
+    responseSalt,
+    modelName: model.manifest.name,
+    modelVersion: model.manifest.version,
+    endpoint: call.path,
+    challengeNonce: call.challengeNonce ?? null,
+    executionTimeMs: BigInt(executionTimeMs),
   });
 
   const answer = answerWith(response, statement, account, call.salt ? undefined : defaultSalt);
@@ -140,13 +158,20 @@ async function commitWhileItRuns(
   digests: SaltedDigests,
   call: InferCall,
   request: InferRequest,
-): Promise<{ inputCommitment: Uint8Array; requestDigest: Uint8Array }> {
+): Promise<{
+  committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array };
+  requestHash: Uint8Array;
+  requestSalt: Uint8Array;
+}> {
   // First the frames leave for the engine.
   await new Promise((next) => setImmediate(next));
-  return {
+  const requestHash = sha256(call.body);
+  const requestSalt = digests.salt("request");
+  const committed = {
     inputCommitment: digests.inputCommitment(canonicalTensors(request.inputs)),
-    requestDigest: digests.requestDigest(call.body),
+    requestDigest: fieldDigests.hashedBodyDigest(requestSalt, requestHash),
   };
+  return { committed, requestHash, requestSalt };
 }
 
 function encodeResponse(manifest: Manifest, request: InferRequest, outputs: Tensor[]): EncodedMessage {
@@ -177,6 +202,8 @@ function answerWith(
     "Affidavit-Receipt-Id": toHex(statement.digest),
     "Affidavit-Keyset": toHex0x(statement.keysetDigest),
     "Affidavit-Requester": account,
+    "X-Receipt-Id": toHex(statement.digest),
+    "X-ACI-Keyset-Digest": aciHash(statement.keysetDigest),
   };
   if (response.headerLength !== undefined) {
     headers["Inference-Header-Content-Length"] = String(response.headerLength);

@@ -31,6 +31,7 @@ type ServiceErrorCode =
   | "service_overloaded"
   | "service_draining"
   | "receipt_not_found"
+  | "receipt_form_unavailable"
   | "link_expired"
   | "document_not_found"
   | "checkpoint_not_found"
@@ -97,6 +98,7 @@ const SERVICE = {
   service_overloaded: [503, "Too many requests at one time"],
   service_draining: [503, "The service is shutting down"],
   receipt_not_found: [404, "No such receipt for this caller"],
+  receipt_form_unavailable: [404, "The receipt has no such form"],
   link_expired: [410, "The link has expired"],
   document_not_found: [404, "No document has this digest"],
   checkpoint_not_found: [404, "The log has no checkpoint yet"],

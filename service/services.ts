@@ -1,7 +1,7 @@
 /** What the HTTP side needs from the rest of the service: handed to `createApp`, never imported by a route. */
 import type { Logger } from "pino";
 import type { Manifest } from "../models/client.ts";
-import type { LogProof, RevocationKind, TileId } from "../receipts/index.ts";
+import type { DstackAlgorithm, LogProof, RevocationKind, TileId } from "../receipts/index.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -83,6 +83,8 @@ export interface InferCall {
   /** 32 bytes; undefined: the vault makes one. */
   salt: Uint8Array | undefined;
   audience: Audience | undefined;
+  /** The caller's own, 8 to 64 bytes: what an AIR receipt shows as `eat_nonce`. */
+  challengeNonce: Uint8Array | undefined;
   idempotencyKey: string | undefined;
   /** Aborts when the caller goes away or its time is over. */
   signal: AbortSignal;
@@ -123,6 +125,42 @@ export interface Attestation {
    * @param nonce 32 bytes of the caller's own, or null for the evidence that the `Keyset` statement names
    */
   document(nonce: Uint8Array | null): Promise<unknown>;
+  /** Digest of the keyset in use, 32 bytes; undefined between two. */
+  keysetDigest(): Uint8Array | undefined;
+  /** ACI's attestation report. @param nonce 32 bytes or null */
+  aciReport(nonce: Uint8Array | null): Promise<unknown>;
+  /** dstack's attestation report: evidence over one signing key and a nonce of 32 bytes. */
+  signerReport(algorithm: DstackAlgorithm, nonce: Uint8Array): Promise<SignerReport>;
+}
+
+export interface SignerReport {
+  /** Lower-case: 0x and 40 hex digits, or the 64 hex digits of an Ed25519 key. */
+  signing_address: string;
+  signing_algo: DstackAlgorithm;
+  /** Hex. */
+  request_nonce: string;
+  intel_quote: string;
+  /** Whether that quote is of the simulated TEE. */
+  simulated: boolean;
+}
+
+/** What dstack's signature endpoint answers. */
+export interface DstackSignature {
+  text: string;
+  /** Hex: 0x and r ‖ s ‖ v, or 64 bytes of Ed25519. */
+  signature: string;
+  signing_address: string;
+  signing_algo: DstackAlgorithm;
+}
+
+/** A receipt in the formats of others. Whoever asks has shown that it is theirs: these hold unsalted hashes. */
+export interface OwnersForms {
+  /** An AIR v1 receipt. @throws ServiceError `receipt_form_unavailable` */
+  air(receiptId: string): Promise<Uint8Array>;
+  /** An ACI v1 receipt: JSON. @throws ServiceError `receipt_form_unavailable` */
+  aci(receiptId: string): Promise<string>;
+  /** @throws ServiceError `receipt_form_unavailable` */
+  dstack(receiptId: string, algorithm: DstackAlgorithm): Promise<DstackSignature>;
 }
 
 /** A receipt as a list shows it. */
@@ -134,6 +172,12 @@ export interface ReceiptEntry {
 }
 
 export interface Receipts {
+  forms: OwnersForms;
+  /**
+   * The inclusion proof as a COSE receipt, or with the leaf as a SCITT transparent statement.
+   * @throws ServiceError `receipt_not_found`, `inclusion_pending`
+   */
+  cose(receiptId: string, form: "cose" | "scitt"): Promise<Uint8Array>;
   owner(receiptId: string): Promise<{ accountId: string; tenantId: string } | undefined>;
   /** JSON text of the receipt bundle; undefined where there is no such receipt. */
   bundle(receiptId: string): Promise<string | undefined>;

@@ -1,6 +1,14 @@
 /** A session: one vault and its keyset, which is attested and logged before its first use and renewed before it ends. */
 import { equal, type Json } from "../codec/index.ts";
-import type { RevocationFields, KeysetParameters, SignedStatement, Ticket, Vault } from "../vault/index.ts";
+import type {
+  RevocationFields,
+  KeysetParameters,
+  SignedStatement,
+  Ticket,
+  Vault,
+  SignedInference,
+} from "../vault/index.ts";
+import type { DstackAlgorithm } from "../receipts/index.ts";
 import { ServiceError } from "./problem.ts";
 
 const DRAW = 256;
@@ -50,8 +58,8 @@ export class Session {
    * Signs under the keyset in use; waits while that changes.
    * @throws ServiceError `session_unavailable` where the vault has no keyset that the log holds; VaultError
    */
-  sign(fields: Parameters<Vault["signInference"]>[0]): Promise<SignedStatement> {
-    return this.#sign(() => this.vault.signInference(fields));
+  sign(...statement: Parameters<Vault["signInference"]>): Promise<SignedInference> {
+    return this.#sign(() => this.vault.signInference(...statement));
   }
 
   /** As `sign`: a revocation too must not stand before its keyset in the log. */
@@ -64,14 +72,30 @@ export class Session {
    * nameless, and would use up what the vault allows just when the next keyset needs evidence of its own.
    * @throws ServiceError `session_unavailable`; VaultError
    */
-  async quote(nonce: Uint8Array): Promise<{ keysetDigest: Uint8Array; type: string; quote: Uint8Array }> {
+  async quote(
+    nonce: Uint8Array | null,
+  ): Promise<{ keysetDigest: Uint8Array; type: string; quote: Uint8Array }> {
     while (this.#renewal) await this.#renewal;
     if (!this.#usable) throw unlogged();
     const { digest } = this.#keyset;
     return { keysetDigest: digest, ...(await this.vault.quote(nonce)) };
   }
 
-  async #sign(ask: () => Promise<SignedStatement>): Promise<SignedStatement> {
+  /**
+   * As `quote`, over one signing key instead of the keyset.
+   * @throws ServiceError `session_unavailable`; VaultError
+   */
+  async quoteSigner(
+    algorithm: DstackAlgorithm,
+    nonce: Uint8Array,
+  ): Promise<{ keysetText: string; type: string; quote: Uint8Array }> {
+    while (this.#renewal) await this.#renewal;
+    if (!this.#usable) throw unlogged();
+    const { text } = this.#keyset;
+    return { keysetText: text, ...(await this.vault.quoteSigner(algorithm, nonce)) };
+  }
+
+  async #sign<T extends SignedStatement>(ask: () => Promise<T>): Promise<T> {
     while (this.#renewal) await this.#renewal;
     if (!this.#usable) throw unlogged();
     this.#signing++;

@@ -29,6 +29,9 @@ const EXPOSED = [
   "Inference-Header-Content-Length",
   "Idempotency-Replayed",
   "Retry-After",
+  "X-ACI-Keyset-Digest",
+  "X-ACI-Version",
+  "X-Receipt-Id",
   "X-Request-Id",
   "*",
 ].join(", ");

@@ -2,6 +2,7 @@
 import { routePath } from "hono/route";
 import type { MiddlewareHandler } from "hono";
 import { toHex } from "../../codec/index.ts";
+import { ACI_VERSION, aciHash } from "../../receipts/index.ts";
 import { ServiceError } from "../problem.ts";
 import type { Services } from "../services.ts";
 import type { AppContext, AppEnv } from "./env.ts";
@@ -33,7 +34,7 @@ export function envelope(services: Services): MiddlewareHandler<AppEnv> {
     } else {
       await counted(services, next);
     }
-    setHeaders(c);
+    setHeaders(c, services);
     record(services, c, performance.now() - startedMs);
   };
 }
@@ -50,8 +51,13 @@ async function counted({ lifecycle, metrics }: Services, next: () => Promise<voi
   }
 }
 
-function setHeaders(c: AppContext): void {
+function setHeaders(c: AppContext, { attestation }: Services): void {
   const { headers } = c.res;
+  headers.set("x-aci-version", ACI_VERSION);
+  const keysetDigest = attestation.keysetDigest();
+  // An answer names the keyset that it was signed under.
+  if (keysetDigest && !headers.has("x-aci-keyset-digest"))
+    headers.set("x-aci-keyset-digest", aciHash(keysetDigest));
   headers.set("x-request-id", c.var.traceId);
   headers.set("x-content-type-options", "nosniff");
   headers.set("referrer-policy", "no-referrer");

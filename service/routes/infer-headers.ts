@@ -8,10 +8,11 @@ export interface InferHeaders {
   headerLength: number | undefined;
   salt: Uint8Array | undefined;
   audience: Audience | undefined;
+  challengeNonce: Uint8Array | undefined;
   idempotencyKey: string | undefined;
 }
 
-const KNOWN = new Set(["affidavit-salt", "affidavit-audience"]);
+const KNOWN = new Set(["affidavit-salt", "affidavit-audience", "affidavit-challenge-nonce"]);
 const MAX_CHAIN_ID = 2n ** 256n - 1n;
 
 /** @throws ServiceError `request_header_invalid`, `content_type_unsupported` */
@@ -27,6 +28,7 @@ export function readInferHeaders(c: AppContext): InferHeaders {
     headerLength: readHeaderLength(c.req.header("inference-header-content-length")),
     salt: readSalt(c.req.header("affidavit-salt")),
     audience: readAudience(c.req.header("affidavit-audience")),
+    challengeNonce: readChallengeNonce(c.req.header("affidavit-challenge-nonce")),
     idempotencyKey: readIdempotencyKey(c.req.header("idempotency-key")),
   };
 }
@@ -63,6 +65,13 @@ function readAudience(text: string | undefined): Audience | undefined {
     throw new ServiceError("request_header_invalid", "Affidavit-Audience is not CHAIN_ID:0xADDRESS");
   }
   return { chainId, address: fromHex(match[2]!, 20) };
+}
+
+/** The bounds are those of an EAT nonce (RFC 9711 section 4.1). */
+function readChallengeNonce(text: string | undefined): Uint8Array | undefined {
+  if (text === undefined) return undefined;
+  if (/^([0-9a-fA-F]{2}){8,64}$/.test(text)) return fromHex(text);
+  throw new ServiceError("request_header_invalid", "Affidavit-Challenge-Nonce is not 8 to 64 bytes in hex");
 }
 
 function readIdempotencyKey(text: string | undefined): string | undefined {

@@ -11,6 +11,8 @@ const RECEIPT_MEDIA_TYPE = "application/vnd.affidavit.receipt+json";
 /** The longest wait of a long poll; a checkpoint comes about every second. */
 const LONGEST_WAIT_MS = 10_000;
 
+const octets = z.string().openapi({ format: "binary" });
+
 export const readerQuery = z.object({
   token: z
     .string()
@@ -21,19 +23,35 @@ export const readerQuery = z.object({
     .optional()
     .openapi({ description: "Answer once a signed checkpoint covers the statement, or after 10 seconds" }),
 });
+const bundleQuery = readerQuery.extend({
+  format: z.enum(["bundle", "air", "cose", "scitt"]).default("bundle").openapi({
+    description:
+      "air: an AIR v1 receipt; cose: the inclusion proof as a COSE receipt (RFC 9942); scitt: as a transparent statement (RFC 9943)",
+  }),
+});
+const BINARY_MEDIA_TYPES = {
+  air: 'application/eat+cwt; eat_profile="https://spec.cyntrisec.com/air/v1"',
+  cose: "application/scitt-receipt+cose",
+  scitt: "application/scitt-statement+cose",
+} as const;
+
 const route = createRoute({
   method: "get",
   path: "/v1/receipts/{id}",
   tags: ["Receipts"],
   summary: "A receipt, for offline verification",
-  description: "For the account that made the request, or anyone with a link's token.",
+  description:
+    "For the account that made the request, or anyone with a link's token; `format=air`, which holds unsalted hashes, for the account alone.",
   security: [...KEY_SECURITY, {}],
-  request: { params: receiptParams, query: readerQuery },
+  request: { params: receiptParams, query: bundleQuery },
   responses: {
     200: {
       description: "The bundle: statement, signature, keyset, evidence, endorsements, log proof",
       content: {
         [RECEIPT_MEDIA_TYPE]: { schema: z.looseObject({ formatVersion: z.literal(1) }).openapi("Receipt") },
+        "application/eat+cwt": { schema: octets },
+        "application/scitt-receipt+cose": { schema: octets },
+        "application/scitt-statement+cose": { schema: octets },
       },
     },
     ...problems(
@@ -41,6 +59,8 @@ const route = createRoute({
       "api_key_invalid",
       "scope_missing",
       "receipt_not_found",
+      "receipt_form_unavailable",
+      "inclusion_pending",
       "link_expired",
       "request_invalid",
     ),
@@ -50,9 +70,18 @@ const route = createRoute({
 export function receipt(app: App, services: Services, authenticator: Authenticator): void {
   app.openapi(route, async (c) => {
     const { id } = c.req.valid("param");
-    const { token, wait } = c.req.valid("query");
-    await requireReader(c, services, authenticator, { id, token });
+    const { token, wait, format } = c.req.valid("query");
+    // A link shows the receipt to others; what holds unsalted hashes is not theirs.
+    await requireReader(c, services, authenticator, { id, token: format === "air" ? undefined : token });
     if (wait) await waitForInclusion(c, services, id);
+    if (format !== "bundle") {
+      const { receipts } = services;
+      const bytes = format === "air" ? await receipts.forms.air(id) : await receipts.cose(id, format);
+      return c.body(bytes as Uint8Array<ArrayBuffer>, 200, {
+        "content-type": BINARY_MEDIA_TYPES[format],
+        "cache-control": "private, no-store",
+      }) as never;
+    }
     const bundle = await services.receipts.bundle(id);
     if (bundle === undefined) throw new ServiceError("receipt_not_found");
     return c.body(bundle, 200, {

@@ -79,7 +79,18 @@ export function createTestBench(options: TestOptions = {}): TestBench {
       },
     },
     models: memoryModels(),
-    attestation: { document: async (nonce) => ({ evidence: { nonce: nonce && toHex(nonce) } }) },
+    attestation: {
+      document: async (nonce) => ({ evidence: { nonce: nonce && toHex(nonce) } }),
+      keysetDigest: () => sha256(utf8("keyset")),
+      aciReport: async (nonce) => ({ api_version: "aci/1", nonce: nonce && toHex(nonce) }),
+      signerReport: async (algorithm, nonce) => ({
+        signing_address: algorithm === "ecdsa" ? `0x${"ab".repeat(20)}` : "cd".repeat(32),
+        signing_algo: algorithm,
+        request_nonce: toHex(nonce),
+        intel_quote: "00",
+        simulated: true,
+      }),
+    },
     receipts: memoryReceipts(),
     documents: memoryDocuments(["a document"]),
     revocations: {
@@ -153,6 +164,17 @@ function memoryReceipts(): Services["receipts"] {
       links.set(toHex(tokenDigest), { receiptId, tokenDigest, expiresAtMs });
     },
     findLink: async (digest) => links.get(toHex(digest)),
+    forms: {
+      air: async () => utf8("an AIR receipt"),
+      aci: async (id) => JSON.stringify({ api_version: "aci/1", receipt_id: id }),
+      dstack: async (_, algorithm) => ({
+        text: "a:b",
+        signature: "0x00",
+        signing_address: "0x01",
+        signing_algo: algorithm,
+      }),
+    },
+    cose: async (_, form) => utf8(form),
   };
 }
 
