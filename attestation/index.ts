@@ -3,6 +3,13 @@
  * in browsers, and touches no network. Attesters are in `attestation/attest/index.ts`.
  */
 export { appraise } from "./appraise/appraise.ts";
+export { appraiseComposite } from "./appraise/composite.ts";
+export type {
+  CompositeAppraisal,
+  CompositeOptions,
+  CompositePart,
+  CompositeSubmodule,
+} from "./appraise/composite.ts";
 export type {
   Appraisal,
   AppraisalOptions,
@@ -25,6 +32,7 @@ export { AMD_INTERMEDIATES, AMD_ROOTS } from "./endorsements/amd-roots.ts";
 export { AWS_NITRO_ROOT } from "./endorsements/aws-roots.ts";
 export { INTEL_SGX_ROOT, SIMULATED_SGX_ROOT } from "./endorsements/intel-roots.ts";
 export type { DcapRoot } from "./endorsements/intel-roots.ts";
+export { NVIDIA_DEVICE_ROOT, NVIDIA_RIM_ROOT } from "./endorsements/nvidia-roots.ts";
 export type { TrustRoot } from "./endorsements/trust-root.ts";
 export { AttestationError } from "./error.ts";
 export type { AttestationErrorCode } from "./error.ts";
@@ -32,6 +40,18 @@ export { parseCollateral } from "./parse/dcap-collateral.ts";
 export type { DcapCollateral } from "./parse/dcap-collateral.ts";
 export { parseQuote } from "./parse/dcap.ts";
 export type { EnclaveReport, Quote, TdReport } from "./parse/dcap.ts";
+export { parseAzureEvidence } from "./parse/azure-vtpm.ts";
+export type { AzureEvidence } from "./parse/azure-vtpm.ts";
+export { parseDstack } from "./parse/dstack.ts";
+export type { DstackEvidence } from "./parse/dstack.ts";
+export { parseEventLog, replayRegister } from "./parse/event-log.ts";
+export type { EventLog, MeasuredEvent } from "./parse/event-log.ts";
+export { parseNvidiaEvidence } from "./parse/nvidia-evidence.ts";
+export type { NvidiaDevice } from "./parse/nvidia-evidence.ts";
+export { parseRim } from "./parse/nvidia-rim.ts";
+export type { Rim } from "./parse/nvidia-rim.ts";
+export { parseNvidiaReport } from "./parse/nvidia-spdm.ts";
+export type { NvidiaReport } from "./parse/nvidia-spdm.ts";
 export { nitroDocumentBytes, parseNitroDocument } from "./parse/nitro.ts";
 export type { NitroDocument } from "./parse/nitro.ts";
 export { parseSnpReport } from "./parse/sev-snp.ts";

@@ -45,7 +45,7 @@ function textClaims(opaque: OpaqueData): Record<string, string> {
 
 /** What one verified device says; byte strings in lower-case hex. */
 export function deviceClaims({ report, hardwareModel, ueid }: VerifiedNvidiaDevice): Record<string, unknown> {
-  const { opaque, requestNonce, measurements, trailing } = report;
+  const { opaque, requestNonce, measurements } = report;
   const fwid = opaque.get(OPAQUE.fwid);
   const driver = opaqueText(opaque, OPAQUE.driverVersion);
   return {
@@ -57,7 +57,6 @@ export function deviceClaims({ report, hardwareModel, ueid }: VerifiedNvidiaDevi
     confidentialMode: confidentialMode(opaque),
     nonce: toHex(requestNonce),
     ...textClaims(opaque),
-    trailingBytes: trailing.length,
     measurementValues: Object.fromEntries(
       measurements.map(({ index, value }) => [String(index), toHex(value)]),
     ),

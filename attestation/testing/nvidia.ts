@@ -20,12 +20,12 @@ const RESPONDER = testExtension(
 );
 
 /** Hopper's form: version, key, identity. */
-export function compositeDeviceId(spki: Uint8Array, fwid = TEST_FWID): Uint8Array {
+export function compositeDeviceId(spki: Uint8Array, fwid: Uint8Array = TEST_FWID): Uint8Array {
   return testExtension("2.23.133.5.4.1", sequence(integer(0), spki, sequence(SHA384, octets(fwid))));
 }
 
 /** Blackwell's form: identities in a list, other members behind it. */
-export function diceTcbInfo(fwid = TEST_FWID): Uint8Array {
+export function diceTcbInfo(fwid: Uint8Array = TEST_FWID): Uint8Array {
   const other = sequence(SHA384, octets(new Uint8Array(48)));
   const list = der(0xa6, sequence(SHA384, octets(fwid)), other);
   const info = sequence(
@@ -177,7 +177,7 @@ export function testReport(options: TestReportOptions = {}): Uint8Array {
 export function listEntry(
   report: Uint8Array,
   device: TestDevice,
-  nonce = TEST_NVIDIA_NONCE,
+  nonce: Uint8Array = TEST_NVIDIA_NONCE,
   arch = "HOPPER",
 ) {
   const chain = device.certificates.map((certificate) => pem("CERTIFICATE", certificate)).join("");
