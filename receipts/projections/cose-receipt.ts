@@ -164,7 +164,8 @@ function readProof(unprotected: CborMap): LogPlace {
 }
 
 /**
- * Checks a COSE receipt of our log for a leaf: the root that the proof leads to is what the log key signed.
+ * Checks a COSE receipt of our log for a leaf: the root that the proof leads to is what the log key signed. The tree's
+ * size is not signed (RFC 9942 section 5): another one may lead to the same root. A checkpoint signs it.
  * @throws ProjectionError `cose_receipt_invalid`; ReceiptError `leaf_invalid`, `inclusion_invalid`, `tree_position_invalid`
  */
 export function verifyCoseReceipt(bytes: Uint8Array, leaf: Uint8Array, log: LogIdentity): LogPlace {

@@ -27,6 +27,12 @@ try {
   const args = [here("triton.py"), new URL(service.url).host, service.apiKey, here("../../models/zoo")];
   const { status } = spawnSync(python, args, { stdio: "inherit", timeout: 120_000 });
   count(status === 0 ? "passed" : "failed", "tritonclient");
+  const cose = spawnSync(
+    pythonWith(here("cose-requirements.txt")),
+    [here("cose.py"), service.url, service.apiKey, here("../../models/zoo/breast-cancer/example.json")],
+    { stdio: "inherit", timeout: 120_000 },
+  );
+  count(cose.status === 0 ? "passed" : "failed", "pycose");
   count(await logInterop(service), "log");
   count(dcapInterop(), "dcap-qvl");
 } catch (error) {
