@@ -40,6 +40,17 @@ export function hkdfExpandSha256(prk: Uint8Array, info: Uint8Array, byteLength: 
   return expand(sha2.sha256, prk, info, byteLength);
 }
 
+/**
+ * HKDF-Expand with SHA-256 to 32 bytes, several times under one pseudorandom key of 32 bytes; `info` takes at most 64
+ * bytes.
+ */
+export function hkdfExpander(prk32: Uint8Array): (info: Uint8Array) => Uint8Array {
+  return (info) => {
+    if (info.length > 64) throw new RangeError("an info is at most 64 bytes");
+    return expand(sha2.sha256, prk32, info, 32);
+  };
+}
+
 /** HKDF-SHA-256 (RFC 5869) with an empty salt. */
 export function hkdfSha256(ikm: Uint8Array, info: Uint8Array, byteLength: number): Uint8Array {
   return hkdf(sha2.sha256, ikm, undefined, info, byteLength);

@@ -4,7 +4,7 @@
  */
 import { createHash, createHmac, hash } from "node:crypto";
 import { concat } from "./bytes.ts";
-import { shortHmacSha256, shortSha256 } from "./short-hash.node.ts";
+import { BLOCK_BYTES, hmacPads, paddedHmacSha256, shortHmacSha256, shortSha256 } from "./short-hash.node.ts";
 
 export { keccak256 } from "./short-hash.node.ts";
 
@@ -15,6 +15,7 @@ const SHORT_BYTES = 512;
 const JOIN_BELOW_BYTES = 16 * 1024;
 const HASH_BYTES = 32;
 const LONGEST_SHORT_KEY_BYTES = 64;
+const MAX_INFO_BYTES = 64;
 
 function lengthOf(parts: readonly Uint8Array[]): number {
   let length = 0;
@@ -68,6 +69,20 @@ export function hkdfExpandSha256(prk: Uint8Array, info: Uint8Array, byteLength: 
     output.set(previous.subarray(0, byteLength - filled), filled);
   }
   return output;
+}
+
+/**
+ * HKDF-Expand with SHA-256 to 32 bytes, several times under one pseudorandom key of 32 bytes; `info` takes at most 64
+ * bytes.
+ */
+export function hkdfExpander(prk32: Uint8Array): (info: Uint8Array) => Uint8Array {
+  const pads = hmacPads(prk32, MAX_INFO_BYTES + 1);
+  return (info) => {
+    if (info.length > MAX_INFO_BYTES) throw new RangeError("an info is at most 64 bytes");
+    pads.inner.set(info, BLOCK_BYTES);
+    pads.inner[BLOCK_BYTES + info.length] = 1;
+    return paddedHmacSha256(pads, info.length + 1);
+  };
 }
 
 /** HKDF-SHA-256 (RFC 5869) with an empty salt. */

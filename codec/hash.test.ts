@@ -63,6 +63,18 @@ describe("hashes in Node and in browsers", () => {
     );
   });
 
+  it("an expander is HKDF-Expand to 32 bytes, again and again under one key", () => {
+    fc.assert(
+      fc.property(bytes(100), fc.array(bytes(64), { minLength: 1, maxLength: 4 }), (key, infos) => {
+        for (const side of [node, browser]) {
+          const expand = side.hkdfExpander(side.hkdfExtractSha256(key));
+          for (const info of infos) expect(expand(info)).toEqual(side.hkdfSha256(key, info, 32));
+          expect(() => expand(new Uint8Array(65))).toThrow(RangeError);
+        }
+      }),
+    );
+  });
+
   it("HKDF refuses more than 255 blocks", () => {
     for (const side of [node, browser]) {
       expect(() => side.hkdfSha256(new Uint8Array(32), new Uint8Array(0), 8161)).toThrow();

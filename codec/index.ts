@@ -5,7 +5,7 @@ export { CborError, CborTagged, decodeCbor } from "./cbor.ts";
 export type { CborErrorCode, CborLimits, CborMap, CborValue } from "./cbor.ts";
 export { encodeCbor } from "./cbor-write.ts";
 export {
-  hkdfExpandSha256,
+  hkdfExpander,
   hkdfExtractSha256,
   hkdfSha256,
   hmacSha256,

@@ -2,7 +2,7 @@
  * The salted digests of a statement. One 32-byte salt a request gives each field a salt of its own, so that one field
  * can be disclosed without the others: s_x = HKDF-SHA256(IKM = salt, HKDF salt empty, info = "affidavit.v1." ‖ x, L = 32).
  */
-import { concat, hkdfExpandSha256, hkdfExtractSha256, keccak256, sha256, utf8 } from "../codec/index.ts";
+import { concat, hkdfExpander, hkdfExtractSha256, keccak256, sha256, utf8 } from "../codec/index.ts";
 import { ReceiptError } from "./error.ts";
 
 export type SaltField = "input" | "output" | "request" | "response" | "requester" | "settlement";
@@ -99,19 +99,19 @@ export const fieldDigests = {
  * under another field's salt by mistake; several digests of one request share the extraction of HKDF.
  */
 export class SaltedDigests {
-  readonly #key: Uint8Array;
+  readonly #expand: (info: Uint8Array) => Uint8Array;
 
   /** @throws ReceiptError `salt_invalid` */
   constructor(salt32: Uint8Array) {
     if (salt32.length !== 32) throw new ReceiptError("salt_invalid", "a salt is 32 bytes");
-    this.#key = hkdfExtractSha256(salt32);
+    this.#expand = hkdfExpander(hkdfExtractSha256(salt32));
   }
 
   /** The salt of one field: 32 bytes. @throws ReceiptError `salt_invalid` */
   salt(field: SaltField): Uint8Array {
     const info = INFO.get(field);
     if (info === undefined) throw new ReceiptError("salt_invalid", "no such field has a salt");
-    return hkdfExpandSha256(this.#key, info, 32);
+    return this.#expand(info);
   }
 
   inputCommitment(canonicalInput: Uint8Array): Uint8Array {

@@ -173,7 +173,11 @@ function appendWith(appender: Appender): (entry: AppendEntry) => Promise<void> {
   return async ({ statement, call, requestId, modelId, executionText, executionDigest, replay }) => {
     const { accountId, tenantId, keyId } = call.account;
     const known = stored.has(executionText);
-    const record: DocumentRow = { kind: "execution", digest: executionDigest, bytes: utf8(executionText) };
+    const record = (): DocumentRow => ({
+      kind: "execution",
+      digest: executionDigest,
+      bytes: utf8(executionText),
+    });
     await appender.append({
       statement: {
         ...statement,
@@ -185,7 +189,7 @@ function appendWith(appender: Appender): (entry: AppendEntry) => Promise<void> {
         modelId,
         sealedExtra: statement.sealedProjections,
       },
-      ...(known ? {} : { documents: [record] }),
+      ...(known ? {} : { documents: [record()] }),
       ...(replay ? { idempotency: { tenantId, accountId, ...replay } } : {}),
     });
     if (!known) stored.add(executionText);

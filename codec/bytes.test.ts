@@ -7,7 +7,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-it("base64 is the same with Node's encoder and without", async () => {
+it("base64 and hex are the same with Node's encoder and without", async () => {
   vi.stubGlobal("Buffer", undefined);
   vi.resetModules();
   const browser = await import("./bytes.ts");
@@ -17,6 +17,7 @@ it("base64 is the same with Node's encoder and without", async () => {
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       // A view that does not start at its buffer's start.
       const view = Uint8Array.from([7, ...bytes, 7]).subarray(1, bytes.length + 1);
+      expect(node.toHex(view)).toBe(browser.toHex(view));
       expect(node.toBase64(view)).toBe(browser.toBase64(view));
       expect(node.toBase64Url(view)).toBe(browser.toBase64Url(view));
       expect(node.fromBase64(browser.toBase64(view))).toEqual(bytes);
