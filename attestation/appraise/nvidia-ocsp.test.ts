@@ -2,15 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, toBase64 } from "../../codec/index.ts";
 import { appraise, parsePolicy } from "../index.ts";
-import {
-  delegatedResponder,
-  testDevice,
-  testOcsp,
-  testReport,
-  testRim,
-  testRimSigner,
-  type TestOcspStatus,
-} from "../testing/nvidia.ts";
+import { testDevice, testReport, testRim, testRimSigner } from "../testing/nvidia.ts";
+import { delegatedResponder, testOcsp, type TestOcspStatus } from "../testing/ocsp.ts";
 
 const device = testDevice();
 const [, brom, identity, root] = device.certificates as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];

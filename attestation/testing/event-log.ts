@@ -1,6 +1,6 @@
 /** Event logs of the tests' own, in both forms, and quotes whose registers they lead to. */
 import { concat, sha384, toHex, utf8 } from "../../codec/index.ts";
-import { DSTACK_EVENT_TYPE, dstackEvent, replayRegister, type MeasuredEvent } from "../parse/event-log.ts";
+import { dstackEvent, replayRegister, type MeasuredEvent } from "../parse/event-log.ts";
 
 export function littleEndian(value: number, byteLength: number): Uint8Array {
   return Uint8Array.from({ length: byteLength }, (_, i) => Math.floor(value / 256 ** i) % 256);
@@ -103,5 +103,3 @@ export function registersOf(events: readonly MeasuredEvent[]): Record<string, Ui
     [0, 1, 2, 3].map((register) => [`rtmr${register}`, replayRegister(events, register)]),
   );
 }
-
-export { DSTACK_EVENT_TYPE };

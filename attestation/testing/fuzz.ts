@@ -10,7 +10,8 @@ import { testCertificates } from "./appraise.ts";
 import { QUOTE_KINDS, rootCertificate, testCollateral, testPki, testQuote, TEST_NOW } from "./dcap.ts";
 import { azureJson, testAzure } from "./azure-vtpm.ts";
 import { namedAttestation, quoteResponse, scaleAttestation, testDstack } from "./dstack.ts";
-import { listEntry, testDevice, testOcsp, testReport, testRim, testRimSigner } from "./nvidia.ts";
+import { listEntry, testDevice, testReport, testRim, testRimSigner } from "./nvidia.ts";
+import { testOcsp } from "./ocsp.ts";
 import { testNitroChain, testNitroDocument, TEST_NITRO_TIME } from "./nitro.ts";
 import { testSnpEvidence } from "./sev-snp.ts";
 

@@ -8,11 +8,11 @@ import { registersOf, TEST_BOOT_EVENTS, tcgLog } from "../../../attestation/test
 import {
   TEST_NVIDIA_NONCE,
   testDevice,
-  testOcsp,
   testReport,
   testRim,
   testRimSigner,
 } from "../../../attestation/testing/nvidia.ts";
+import { testOcsp } from "../../../attestation/testing/ocsp.ts";
 import { VECTORS_FOLDER } from "../../../attestation/testing/vectors.ts";
 import { pem } from "../../../attestation/attest/der-write.ts";
 import { concat, toHex } from "../../../codec/index.ts";
