@@ -160,6 +160,17 @@ function without(name: string): Change {
   return (document) => delete document[name];
 }
 
+function addLowerLevel(document: evidence.Loose, tcbStatus: string): void {
+  document.tcbLevels.push({ ...document.tcbLevels[0], tcb: { isvsvn: 1 }, tcbStatus });
+}
+
+test("version 3 of a QE identity is TDX's alone", () => {
+  const qeIdentity: Change = (document) => (document.version = 3);
+  const endorsements = evidence.testCollateral("sgx3", { qeIdentity });
+  const sgx = { type: "sgx", quote: evidence.testQuote("sgx3") } as const;
+  expect(appraise(sgx, endorsements, { now: evidence.TEST_NOW, policy }).code).toBe("qe_identity_malformed");
+});
+
 describe("signed TCB info that says something else", () => {
   const level = { tcbDate: "2026-01-01T00:00:00Z", tcbStatus: "UpToDate" };
   test.each<[string, Change, string]>([
@@ -209,8 +220,13 @@ describe("signed TCB info that says something else", () => {
       },
       "ok",
     ],
-    ["no module", without("tdxModule"), "ok"],
+    ["no module, though the identities name it", without("tdxModule"), "tdx_module_missing"],
     ["no module identities", without("tdxModuleIdentities"), "tdx_module_missing"],
+    [
+      "a status that no module has",
+      (d) => (d.tdxModuleIdentities[0].tcbLevels[0].tcbStatus = "SWHardeningNeeded"),
+      "tcb_info_malformed",
+    ],
     ["identities of other modules", (d) => (d.tdxModuleIdentities[0].id = "TDX_02"), "tdx_module_missing"],
     [
       "another signer of the module",
@@ -249,6 +265,14 @@ describe("signed QE identity that says something else", () => {
     ["for SGX", (d) => (d.id = "QE"), "qe_identity_mismatch"],
     ["for the verifying enclave", (d) => (d.id = "QVE"), "qe_identity_malformed"],
     ["version 1", (d) => (d.version = 1), "qe_identity_malformed"],
+    ["version 3", (d) => (d.version = 3), "ok"],
+    ["version 4", (d) => (d.version = 4), "qe_identity_malformed"],
+    [
+      "a status that no quoting enclave has",
+      (d) => (d.tcbLevels[0].tcbStatus = "SWHardeningNeeded"),
+      "qe_identity_malformed",
+    ],
+    ["a lower level of such a status", (d) => addLowerLevel(d, "SWHardeningNeeded"), "ok"],
     ["another MISCSELECT", (d) => (d.miscselect = "00000001"), "qe_miscselect_mismatch"],
     ["a high bit of MISCSELECT", (d) => (d.miscselect = "80000000"), "qe_miscselect_mismatch"],
     [

@@ -3,9 +3,20 @@
  * QE identity (version 2), as the Intel SGX and TDX provisioning certification service (API version 4) documents
  * them. Nothing returned here is trusted yet.
  */
-import { fromHex } from "../../codec/index.ts";
 import { AttestationError } from "../error.ts";
-import { parseIsoSeconds } from "./iso-time.ts";
+import { hexOfByteList } from "./byte-list.ts";
+import {
+  arrayOf,
+  dateOf,
+  hexOf,
+  integerOf,
+  Malformed,
+  memberOf,
+  objectOf,
+  textOf,
+  uint32Of,
+  type JsonObject,
+} from "./json-members.ts";
 
 /** Certificate chains in PEM, leaf first; CRLs and signatures in hex; documents as the exact text that is signed. */
 export interface DcapCollateral {
@@ -97,6 +108,7 @@ export interface TcbInfo extends Dated {
   readonly fmspc: Uint8Array;
   /** 2 bytes. */
   readonly pceId: Uint8Array;
+  /** Highest SVNs first. */
   readonly levels: readonly PlatformLevel[];
   readonly tdxModule: TdxModule | undefined;
   readonly tdxModuleIdentities: readonly TdxModuleIdentity[];
@@ -119,63 +131,6 @@ export interface QeIdentity extends Dated {
 const MAX_LENGTHS = { chain: 1 << 15, crl: 1 << 18, document: 1 << 16, signature: 128 } as const;
 const MAX_LEVELS = 256;
 const MAX_ADVISORIES = 256;
-
-type JsonObject = Readonly<Record<string, unknown>>;
-
-/** A fault in a document; the entry points give it the code of the document. */
-class Malformed extends Error {}
-
-function objectOf(value: unknown, name: string): JsonObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new Malformed(`${name} is no object`);
-  return value as JsonObject;
-}
-
-function memberOf(object: JsonObject, name: string): unknown {
-  return Object.hasOwn(object, name) ? object[name] : undefined;
-}
-
-function textOf(object: JsonObject, name: string): string {
-  const value = memberOf(object, name);
-  if (typeof value !== "string") throw new Malformed(`${name} is no text`);
-  return value;
-}
-
-function integerOf(object: JsonObject, name: string, largest: number): number {
-  const value = memberOf(object, name);
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > largest) {
-    throw new Malformed(`${name} is no integer from 0 to ${largest}`);
-  }
-  return value;
-}
-
-function hexOf(object: JsonObject, name: string, byteLength: number): Uint8Array {
-  const text = textOf(object, name);
-  if (text.length !== byteLength * 2 || text.startsWith("0x"))
-    throw new Malformed(`${name} is not of ${byteLength} bytes`);
-  try {
-    return fromHex(text, byteLength);
-  } catch {
-    throw new Malformed(`${name} is not hex`);
-  }
-}
-
-function uint32Of(object: JsonObject, name: string): number {
-  const [a, b, c, d] = hexOf(object, name, 4) as unknown as [number, number, number, number];
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-}
-
-function dateOf(object: JsonObject, name: string): number {
-  const seconds = parseIsoSeconds(textOf(object, name));
-  if (seconds === undefined) throw new Malformed(`${name} is no UTC time`);
-  return seconds;
-}
-
-function arrayOf(value: unknown, name: string, largest: number): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Malformed(`${name} is no array`);
-  if (value.length > largest) throw new Malformed(`${name} is too long`);
-  return value;
-}
 
 function levelStatus(level: JsonObject): LevelStatus {
   const status = textOf(level, "tcbStatus");
@@ -205,6 +160,16 @@ function platformLevel(value: unknown): PlatformLevel {
     tdxSvns: svnsOf(tcb, "tdxtcbcomponents"),
     pceSvn: integerOf(tcb, "pcesvn", 65_535),
   };
+}
+
+function compareSvns(a: readonly number[], b: readonly number[]): number {
+  for (let i = 0; i < a.length && i < b.length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return a.length - b.length;
+}
+
+/** Intel's library sorts the levels so, and takes them in no order of the document. */
+function highestFirst(a: PlatformLevel, b: PlatformLevel): number {
+  return compareSvns(b.sgxSvns, a.sgxSvns) || b.pceSvn - a.pceSvn || compareSvns(b.tdxSvns, a.tdxSvns);
 }
 
 function isvLevels(object: JsonObject): IsvLevel[] {
@@ -252,7 +217,9 @@ function readTcbInfo(object: JsonObject): TcbInfo {
     ...dated(object),
     fmspc: hexOf(object, "fmspc", 6),
     pceId: hexOf(object, "pceId", 2),
-    levels: arrayOf(memberOf(object, "tcbLevels"), "tcbLevels", MAX_LEVELS).map(platformLevel),
+    levels: arrayOf(memberOf(object, "tcbLevels"), "tcbLevels", MAX_LEVELS)
+      .map(platformLevel)
+      .toSorted(highestFirst),
     tdxModule: module === undefined ? undefined : tdxModule(module),
     tdxModuleIdentities:
       identities === undefined
@@ -267,7 +234,8 @@ function readTcbInfo(object: JsonObject): TcbInfo {
 function readQeIdentity(object: JsonObject): QeIdentity {
   const id = textOf(object, "id");
   if (id !== "QE" && id !== "TD_QE") throw new Malformed("id is neither QE nor TD_QE");
-  if (integerOf(object, "version", 255) !== 2) throw new Malformed("version is not 2");
+  const version = integerOf(object, "version", 255);
+  if (version !== 2 && !(version === 3 && id === "TD_QE")) throw new Malformed("version is not 2");
   return {
     id,
     ...dated(object),
@@ -334,8 +302,14 @@ function maxLengthOf(name: string): number {
   return name.endsWith("_signature") ? MAX_LENGTHS.signature : MAX_LENGTHS.document;
 }
 
+function isBinary(name: string): boolean {
+  return name.endsWith("_crl") || name.endsWith("_signature");
+}
+
 function boundedText(object: JsonObject, name: string): string {
-  const text = textOf(object, name);
-  if (text.length > maxLengthOf(name)) throw new Malformed(`${name} is too long`);
+  const maxLength = maxLengthOf(name);
+  const bytes = isBinary(name) ? hexOfByteList(memberOf(object, name), maxLength / 2) : undefined;
+  const text = bytes ?? textOf(object, name);
+  if (text.length > maxLength) throw new Malformed(`${name} is too long`);
   return text;
 }

@@ -112,6 +112,36 @@ describe("a TD 1.5", () => {
   });
 });
 
+describe("TCB levels count from the highest SVNs down, in whatever order they stand:", () => {
+  type Lower = (tcb: evidence.Loose) => unknown;
+  test.each<[string, Lower]>([
+    ["SGX components", (tcb) => (tcb.sgxtcbcomponents[0].svn = 1)],
+    ["PCE SVN", (tcb) => (tcb.pcesvn = 1)],
+    ["TDX components", (tcb) => (tcb.tdxtcbcomponents[2].svn = 1)],
+    [
+      "an earlier SGX component before all later ones",
+      (tcb) => {
+        tcb.sgxtcbcomponents[0].svn = 1;
+        tcb.sgxtcbcomponents[1].svn = 4;
+        tcb.pcesvn = 11;
+      },
+    ],
+  ])("%s", (_name, lower) => {
+    const statuses = [true, false].map((lowestFirst) => {
+      const tcbInfo = (document: evidence.Loose) => {
+        const [newest] = document.tcbLevels;
+        const older = structuredClone({ ...newest, tcbStatus: "OutOfDate" });
+        lower(older.tcb);
+        document.tcbLevels = lowestFirst ? [older, newest] : [newest, older];
+      };
+      const quote = evidence.testQuote("tdx4");
+      const collateral = evidence.testCollateral("tdx4", { tcbInfo });
+      return appraise({ type: "tdx", quote }, collateral, { now: evidence.TEST_NOW, policy }).tcbStatus;
+    });
+    expect(statuses).toEqual(["UpToDate", "UpToDate"]);
+  });
+});
+
 describe("merged statuses", () => {
   test.each([
     ["UpToDate", "OutOfDate", "OutOfDate"],

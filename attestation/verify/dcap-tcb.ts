@@ -29,6 +29,14 @@ export interface TcbEvaluation {
   readonly evaluationDataNumber: number;
 }
 
+/** What Intel's library lets a module's and a quoting enclave's level state. */
+const MODULE_STATUSES: ReadonlySet<TcbStatus> = new Set(["UpToDate", "OutOfDate", "Revoked"]);
+const QE_STATUSES: ReadonlySet<TcbStatus> = new Set([
+  ...MODULE_STATUSES,
+  "ConfigurationNeeded",
+  "OutOfDateConfigurationNeeded",
+]);
+
 function day(seconds: number): string {
   return isoTime(seconds).slice(0, 10);
 }
@@ -64,7 +72,7 @@ function requireComponents(level: PlatformLevel, isTdx: boolean): void {
   }
 }
 
-/** The first level that every SVN reaches; from module major 1 on, the module's identity judges SVNs 0 and 1. */
+/** The highest level that every SVN reaches; from module major 1 on, the module's identity judges SVNs 0 and 1. */
 function matchPlatform(tcbInfo: TcbInfo, platform: PckPlatform, teeTcbSvn: Uint8Array | undefined): TcbPart {
   const from = teeTcbSvn !== undefined && teeTcbSvn[1]! > 0 ? 2 : 0;
   for (const level of tcbInfo.levels) {
@@ -93,8 +101,10 @@ function findModuleIdentity(tcbInfo: TcbInfo, major: number): TdxModuleIdentity 
  */
 function verifyTdxModule(tcbInfo: TcbInfo, report: TdReport): void {
   const major = report.teeTcbSvn[1]!;
-  const module: TdxModule | undefined = major > 0 ? findModuleIdentity(tcbInfo, major) : tcbInfo.tdxModule;
-  if (module === undefined) throw new AttestationError("tdx_module_missing", "TCB info names no TDX module");
+  if (tcbInfo.tdxModule === undefined) {
+    throw new AttestationError("tdx_module_missing", "TCB info names no TDX module");
+  }
+  const module: TdxModule = major > 0 ? findModuleIdentity(tcbInfo, major) : tcbInfo.tdxModule;
   if (!equalBytes(report.mrSignerSeam, module.mrSigner)) {
     throw new AttestationError("tdx_module_mrsigner_mismatch", "the TDX module has another signer");
   }
@@ -113,12 +123,15 @@ function matchModule(tcbInfo: TcbInfo, teeTcbSvn: Uint8Array): TcbPart | undefin
   const { levels } = findModuleIdentity(tcbInfo, major);
   const level = levels.find(({ isvSvn }) => minor >= isvSvn);
   if (level === undefined) throw noLevel("tdx_module_tcb_not_found", "the TDX module", levels);
+  if (!MODULE_STATUSES.has(level.status)) {
+    throw new AttestationError("tcb_info_malformed", `no TDX module has the TCB status ${level.status}`);
+  }
   return { part: "tdx_module", level, newestDate: newestOf(levels) };
 }
 
 /**
  * That the quoting enclave is the one of the QE identity, and its TCB level.
- * @throws AttestationError `qe_debug`, `qe_…_mismatch`, `qe_tcb_not_found`
+ * @throws AttestationError `qe_debug`, `qe_…_mismatch`, `qe_tcb_not_found`, `qe_identity_malformed`
  */
 export function evaluateQe(identity: QeIdentity, report: EnclaveReport): TcbPart {
   if ((report.attributes[0]! & 2) !== 0)
@@ -139,6 +152,12 @@ export function evaluateQe(identity: QeIdentity, report: EnclaveReport): TcbPart
   }
   const level: IsvLevel | undefined = identity.levels.find(({ isvSvn }) => report.isvSvn >= isvSvn);
   if (level === undefined) throw noLevel("qe_tcb_not_found", "the quoting enclave", identity.levels);
+  if (!QE_STATUSES.has(level.status)) {
+    throw new AttestationError(
+      "qe_identity_malformed",
+      `no quoting enclave has the TCB status ${level.status}`,
+    );
+  }
   return { part: "quoting_enclave", level, newestDate: newestOf(identity.levels) };
 }
 
