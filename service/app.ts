@@ -12,7 +12,6 @@ import { aciAttestation } from "./routes/aci-attestation.ts";
 import { aciReceipt } from "./routes/aci-receipt.ts";
 import { apiKeys } from "./routes/api-keys.ts";
 import { attestation } from "./routes/attestation.ts";
-import { checkpoint } from "./routes/checkpoint.ts";
 import { docs } from "./routes/docs.ts";
 import { document } from "./routes/document.ts";
 import { dstackReport } from "./routes/dstack-report.ts";
@@ -97,7 +96,6 @@ function registerRoutes(app: App, services: Services): void {
   account(app, authenticator);
   apiKeys(app, services, authenticator);
   models(app, services);
-  checkpoint(app, services);
   revocations(app, services, authenticator);
   logCheckpoint(app, services);
   logTile(app, services);
