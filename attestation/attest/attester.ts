@@ -4,7 +4,7 @@ import { AttestationError } from "../error.ts";
 import { CollectorError } from "./collector-error.ts";
 import type { Collected, Owner, QuoteDevice } from "./collector.ts";
 import { isSimulatedEvidence } from "./origin.ts";
-import { parseSelection, SIMULATED, type Selected } from "./selection.ts";
+import { parseSelection, type Selected } from "./selection.ts";
 import { createSimulatedAttester } from "./simulated.ts";
 
 export interface Attester {
@@ -122,9 +122,31 @@ async function tryDevice(
   };
 }
 
-/** Opens and chooses in one: for who keeps its user. @throws AttestationError `attester_unavailable` */
-export async function openAttester(selection: string, options: AttesterOptions = {}): Promise<Attester> {
-  return (await (await openInterfaces(selection, options)).choose()).attester;
+/** How one interface answers to this process's user. */
+export type Inspection =
+  | { readonly name: string; readonly usable: true; readonly type: EvidenceType; readonly simulated: boolean }
+  | { readonly name: string; readonly usable: false; readonly error: CollectorError };
+
+/** Tries each of `auto`'s interfaces by itself, taking one piece of evidence from those that give it. */
+export async function inspectInterfaces(options: AttesterOptions = {}): Promise<Inspection[]> {
+  const found: Inspection[] = [];
+  for (const selected of parseSelection("auto")) {
+    const opened = await openOne(selected, options);
+    const { name } = selected;
+    if ("error" in opened) found.push({ name, usable: false, error: opened.error });
+    else if ("device" in opened) found.push(await inspectDevice(name, opened.device));
+  }
+  return found;
 }
 
-export { SIMULATED };
+async function inspectDevice(name: string, device: QuoteDevice): Promise<Inspection> {
+  try {
+    const { type, simulated } = await tryDevice(name, undefined, device);
+    return { name, usable: true, type, simulated };
+  } catch (error) {
+    if (!(error instanceof CollectorError)) throw error;
+    return { name, usable: false, error };
+  } finally {
+    await device.close();
+  }
+}

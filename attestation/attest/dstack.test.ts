@@ -9,7 +9,7 @@ import { fromHex, toHex } from "../../codec/index.ts";
 import { parseDstack } from "../parse/dstack.ts";
 import { developmentQuotes } from "../testing/development-quotes.ts";
 import { VECTORS_FOLDER } from "../testing/vectors.ts";
-import { openAttester } from "./attester.ts";
+import { openInterfaces } from "./attester.ts";
 import { openDstack } from "./dstack.ts";
 
 const reportData = new Uint8Array(64).fill(0x5a);
@@ -78,9 +78,24 @@ describe("dstack", () => {
 
   test("is an attester whose development root makes it simulated", async () => {
     const path = await serve(agent({ "/GetQuote": ({ report_data }) => answer(report_data) }));
-    const attester = await openAttester(`dstack:${path}`);
+    const { attester, refusals } = await (
+      await openInterfaces(`nitro:${folder}/none,dstack:${path}`)
+    ).choose();
+    expect(refusals).toMatchObject([{ name: "nitro", error: { code: "interface_absent" } }]);
     expect(attester).toMatchObject({ type: "dstack", name: "dstack", simulated: true });
     await expect(attester.quote(new Uint8Array(32))).rejects.toMatchObject({ code: "report_data_size" });
+  });
+
+  test("is not simulated instead where it is there and fails", async () => {
+    const dead = join(folder, "absent.sock");
+    const instead = (await (await openInterfaces(`dstack:${dead},simulated`)).choose()).attester;
+    expect(instead).toMatchObject({ name: "simulated", simulated: true });
+    const path = await serve((_request, response) => void response.writeHead(500).end());
+    const failing = await openInterfaces(`dstack:${path},simulated`);
+    await expect(failing.choose()).rejects.toMatchObject({
+      code: "attester_unavailable",
+      message: expect.stringContaining("answered 500 [interface_failed]"),
+    });
   });
 
   test.each<[string, RequestListener, string]>([

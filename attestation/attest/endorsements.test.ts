@@ -59,22 +59,24 @@ beforeEach(() => {
   asked.length = 0;
 });
 
+function issuerChain(response: ServerResponse, name: string, value: string): void {
+  response.setHeader(name, encodeURIComponent(value));
+}
+
 /** The simulated platform's collateral, as a PCCS gives it out. */
 function servePcs(): void {
   const c = simulatedCollateral(now);
-  const chain = (response: ServerResponse, name: string, value: string) =>
-    response.setHeader(name, encodeURIComponent(value));
   routes.set("/sgx/certification/v4/pckcrl?ca=platform&encoding=der", (response) => {
-    chain(response, "SGX-PCK-CRL-Issuer-Chain", c["pck_crl_issuer_chain"]!);
+    issuerChain(response, "SGX-PCK-CRL-Issuer-Chain", c["pck_crl_issuer_chain"]!);
     response.end(fromHex(c["pck_crl"]!));
   });
   routes.set("/sgx/certification/v4/rootcacrl", (response) => response.end(c["root_ca_crl"]));
   routes.set("/tdx/certification/v4/tcb?fmspc=ffffaff1da17", (response) => {
-    chain(response, "TCB-Info-Issuer-Chain", c["tcb_info_issuer_chain"]!);
+    issuerChain(response, "TCB-Info-Issuer-Chain", c["tcb_info_issuer_chain"]!);
     response.end(`{"tcbInfo":${c["tcb_info"]},"signature":"${c["tcb_info_signature"]}"}`);
   });
   routes.set("/tdx/certification/v4/qe/identity", (response) => {
-    chain(response, "SGX-Enclave-Identity-Issuer-Chain", c["qe_identity_issuer_chain"]!);
+    issuerChain(response, "SGX-Enclave-Identity-Issuer-Chain", c["qe_identity_issuer_chain"]!);
     response.end(`{"enclaveIdentity":${c["qe_identity"]},"signature":"${c["qe_identity_signature"]}"}`);
   });
 }

@@ -1,6 +1,6 @@
 /** Attesters: what makes evidence. Node only; verifiers are in `attestation/index.ts`. */
-export { openAttester, openInterfaces } from "./attester.ts";
-export type { Attester, AttesterOptions, Interfaces, Refusal } from "./attester.ts";
+export { inspectInterfaces, openInterfaces } from "./attester.ts";
+export type { Attester, AttesterOptions, Inspection, Interfaces, Refusal } from "./attester.ts";
 export { CollectorError } from "./collector-error.ts";
 export type { CollectorErrorCode } from "./collector-error.ts";
 export type { Collected, Owner } from "./collector.ts";

@@ -2,6 +2,8 @@
 import type { Command } from "../command.ts";
 import { appraise } from "./appraise.ts";
 import { discloseCommand } from "./disclose.ts";
+import { doctor } from "./doctor.ts";
+import { endorsementsBundle, endorsementsFetch, endorsementsShow } from "./endorsements.ts";
 import { exportCommand } from "./export.ts";
 import { infer } from "./infer.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
@@ -17,6 +19,10 @@ export const COMMANDS: Record<string, Command> = {
   disclose: discloseCommand,
   export: exportCommand,
   appraise,
+  doctor,
+  "endorsements fetch": endorsementsFetch,
+  "endorsements bundle": endorsementsBundle,
+  "endorsements show": endorsementsShow,
   monitor,
   "witness serve": witnessServe,
   "keys create": keysCreate,
