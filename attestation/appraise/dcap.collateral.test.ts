@@ -165,8 +165,7 @@ function addLowerLevel(document: evidence.Loose, tcbStatus: string): void {
 }
 
 test("version 3 of a QE identity is TDX's alone", () => {
-  const qeIdentity: Change = (document) => (document.version = 3);
-  const endorsements = evidence.testCollateral("sgx3", { qeIdentity });
+  const endorsements = evidence.testCollateral("sgx3", { qeIdentity: (document) => (document.version = 3) });
   const sgx = { type: "sgx", quote: evidence.testQuote("sgx3") } as const;
   expect(appraise(sgx, endorsements, { now: evidence.TEST_NOW, policy }).code).toBe("qe_identity_malformed");
 });
