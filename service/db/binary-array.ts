@@ -42,9 +42,16 @@ export function textArray(elements: readonly string[]): Buffer {
 
 /** Canonical text (8-4-4-4-12 hex digits) or null. */
 export function uuidArray(elements: readonly (string | null)[]): Buffer {
+  // The same few accounts come again and again in one batch.
+  const encoded = new Map<string, Buffer>();
+  const bytesOf = (element: string): Buffer => {
+    const known = encoded.get(element) ?? Buffer.from(element.replaceAll("-", ""), "hex");
+    encoded.set(element, known);
+    return known;
+  };
   return encode(
     "uuid",
-    elements.map((element) => (element === null ? null : Buffer.from(element.replaceAll("-", ""), "hex"))),
+    elements.map((element) => (element === null ? null : bytesOf(element))),
   );
 }
 

@@ -160,7 +160,11 @@ export function record<T extends object>(members: { [K in keyof T]: Shape<T[K]> 
     write(parts, value) {
       for (const [name, shape] of entries) shape.write(parts, value[name]);
     },
-    read: (cursor) => Object.fromEntries(entries.map(([name, shape]) => [name, shape.read(cursor)])) as T,
+    read(cursor) {
+      const value: Record<string, unknown> = {};
+      for (const [name, shape] of entries) value[name] = shape.read(cursor);
+      return value as T;
+    },
   };
 }
 
