@@ -1,7 +1,7 @@
 /** A receipt's forms with unsalted hashes: opened by the vault for one request, kept nowhere in clear. */
 import { fromHex, toHex, toHex0x } from "../codec/index.ts";
 import { parseKeyset } from "../receipts/index.ts";
-import type { Projections } from "../vault/index.ts";
+import type { OpenedProjections } from "../vault/index.ts";
 import { findStatement, type Database, type StoredStatement } from "./db/index.ts";
 import type { KeysetRecords } from "./keyset-records.ts";
 import { ServiceError } from "./problem.ts";
@@ -13,11 +13,14 @@ export function ownersForms(
   sessions: SessionHolder,
   keysets: KeysetRecords,
 ): OwnersForms {
-  async function open(receiptId: string): Promise<{ stored: StoredStatement; forms: Projections }> {
+  async function open(
+    receiptId: string,
+  ): Promise<{ stored: StoredStatement; forms: OpenedProjections; aciPublicKey: Uint8Array }> {
     const stored = await findStatement(database, fromHex(receiptId, 32));
     if (!stored?.sealedExtra) throw new ServiceError("receipt_form_unavailable");
     const { vault } = sessions.current();
-    return { stored, forms: await vault.openProjections(stored.digest, stored.sealedExtra) };
+    const forms = await vault.openProjections(stored.digest, stored.sealedExtra);
+    return { stored, forms, aciPublicKey: vault.info.aciPublicKey };
   }
 
   return {
@@ -29,7 +32,7 @@ export function ownersForms(
     },
     aci: async (receiptId) => (await open(receiptId)).forms.aci,
     async dstack(receiptId, algorithm) {
-      const { stored, forms } = await open(receiptId);
+      const { stored, forms, aciPublicKey } = await open(receiptId);
       const keyset = parseKeyset((await keysets.get(stored.keysetDigest)).keyset);
       const { dstackText: text, dstackEcdsa, dstackEd25519 } = forms;
       return algorithm === "ecdsa"
@@ -42,7 +45,7 @@ export function ownersForms(
         : {
             text,
             signature: toHex(dstackEd25519),
-            signing_address: toHex(keyset.aciPublicKey),
+            signing_address: toHex(aciPublicKey),
             signing_algo: algorithm,
           };
     },

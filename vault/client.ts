@@ -34,7 +34,7 @@ import {
   type UnsignedStatement,
   type VaultInfo,
 } from "./wire/operations.ts";
-import type { ProjectionRequest, Projections } from "./wire/projections.ts";
+import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 import { decode, encode } from "./wire/shape.ts";
 
 /** A statement as the vault signed it. */
@@ -132,7 +132,7 @@ export class VaultClient {
    * @param digest the statement's, 32 bytes
    * @throws VaultError `record_unreadable`
    */
-  openProjections(digest: Uint8Array, sealed: Uint8Array): Promise<Projections> {
+  openProjections(digest: Uint8Array, sealed: Uint8Array): Promise<OpenedProjections> {
     return this.#call("openProjections", { digest, sealed });
   }
 

@@ -13,4 +13,4 @@ export type {
   Eip712Checkpoint,
   VaultInfo,
 } from "./wire/operations.ts";
-export type { ProjectionRequest, Projections } from "./wire/projections.ts";
+export type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";

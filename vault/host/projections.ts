@@ -15,7 +15,12 @@ import {
 } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
 import type { SignedWords } from "../wire/operations.ts";
-import { projections, type ProjectionRequest, type Projections } from "../wire/projections.ts";
+import {
+  projections,
+  type OpenedProjections,
+  type ProjectionRequest,
+  type Projections,
+} from "../wire/projections.ts";
 import { decode, encode } from "../wire/shape.ts";
 import type { Ed25519Key } from "./ed25519.ts";
 import type { InstalledKeyset } from "./keysets.ts";
@@ -63,23 +68,24 @@ export class ProjectionSigner {
     request: ProjectionRequest,
     keyset: InstalledKeyset,
   ): Uint8Array {
-    const { signer, aci } = this.#parts;
+    const { signer } = this.#parts;
     const text = dstackText(request.requestHash, request.responseHash);
     const forms: Projections = {
       air: this.#air(signed, statement, request, keyset),
       aci: this.#aci(signed, statement, request),
       dstackText: text,
       dstackEcdsa: signer.sign(personalDigest(text)),
-      dstackEd25519: aci.sign(utf8(text)),
     };
     const context = contextOf(signed.digest);
     return sealRecord(this.#parts.recordKey(context), context, encode(projections, forms));
   }
 
   /** @throws VaultError `record_unreadable` */
-  open(digest: Uint8Array, sealed: Uint8Array): Projections {
+  open(digest: Uint8Array, sealed: Uint8Array): OpenedProjections {
     const context = contextOf(digest);
-    return decode(projections, openRecord(this.#parts.recordKey(context), context, sealed));
+    const forms = decode(projections, openRecord(this.#parts.recordKey(context), context, sealed));
+    // A vault that shares the storage key sealed this text; few ask for Ed25519, so no answer waits for it.
+    return { ...forms, dstackEd25519: this.#parts.aci.sign(utf8(forms.dstackText)) };
   }
 
   #aci(signed: SignedWords, { issuedAtMs }: InferenceStatement, request: ProjectionRequest): string {

@@ -14,7 +14,12 @@ import {
   type Shape,
 } from "./shape.ts";
 import { LEAF_BYTES } from "../../receipts/index.ts";
-import { MAX_SEALED_BYTES, projectionRequest, projections, type ProjectionRequest } from "./projections.ts";
+import {
+  MAX_SEALED_BYTES,
+  openedProjections,
+  projectionRequest,
+  type ProjectionRequest,
+} from "./projections.ts";
 
 /** The largest payload of any message, in bytes: a full batch of statements with all that is sealed beside them. */
 export const MAX_FRAME_BYTES = 2 * 1024 * 1024;
@@ -312,7 +317,7 @@ export const OPERATIONS = {
   openProjections: operation(
     14,
     record<{ digest: Uint8Array; sealed: Uint8Array }>({ digest: bytes32, sealed: block(MAX_SEALED_BYTES) }),
-    projections,
+    openedProjections,
   ),
   quoteSigner: operation(
     15,

@@ -32,7 +32,11 @@ export interface Projections {
   dstackText: string;
   /** Over the text as a personal message (EIP-191), by the receipt key: r ‖ s ‖ v, 65 bytes. */
   dstackEcdsa: Uint8Array;
-  /** Over the text, by the ACI key: 64 bytes. */
+}
+
+/** As opened: what Ed25519 adds is signed then, by the key that this vault can have attested afresh. */
+export interface OpenedProjections extends Projections {
+  /** Over the text, by this vault's ACI key: 64 bytes. */
   dstackEd25519: Uint8Array;
 }
 
@@ -51,6 +55,13 @@ export const projectionRequest = record<ProjectionRequest>({
 });
 
 export const projections = record<Projections>({
+  air: nullable(block(2048)),
+  aci: text(4096),
+  dstackText: text(129),
+  dstackEcdsa: bytes(65),
+});
+
+export const openedProjections = record<OpenedProjections>({
   air: nullable(block(2048)),
   aci: text(4096),
   dstackText: text(129),
