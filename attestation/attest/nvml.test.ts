@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { STAND_IN_MISSING } from "../testing/tee-stand-in.ts";
+import { C_COMPILER, STAND_IN_MISSING } from "../testing/tee-stand-in.ts";
 import { collectGpuEvidence, gpuEvidenceList, gpuState } from "./nvml.ts";
 
 const nonce = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
@@ -22,7 +22,7 @@ describe.skipIf(STAND_IN_MISSING)(`NVML${STAND_IN_MISSING ? ` (${STAND_IN_MISSIN
 
   beforeAll(() => {
     const source = join(import.meta.dirname, "../testing/nvml-stand-in.c");
-    execFileSync("gcc", ["-shared", "-fPIC", `-DFOLDER="${folder}"`, "-o", library, source]);
+    execFileSync(C_COMPILER, ["-shared", "-fPIC", `-DFOLDER="${folder}"`, "-o", library, source]);
     writeFileSync(join(folder, "report.bin"), REPORT);
     writeFileSync(join(folder, "chain.pem"), CHAIN);
   });

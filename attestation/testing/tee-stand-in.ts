@@ -7,13 +7,15 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
+export const C_COMPILER = process.env["CC"] ?? "gcc";
+
 /** Why it cannot be compiled here; undefined where it can. */
 export const STAND_IN_MISSING: string | undefined =
   process.platform !== "linux"
     ? "needs Linux"
-    : spawnSync("gcc", ["--version"]).status === 0
+    : spawnSync(C_COMPILER, ["--version"]).status === 0
       ? undefined
-      : "needs gcc";
+      : "needs a C compiler";
 
 export interface Answer {
   readonly errno?: keyof typeof constants.errno;
@@ -106,7 +108,7 @@ export class CollectorProcess {
     server.on("connection", (socket) => {
       serveConnection(socket, () => this.standIn).catch(() => socket.destroy());
     });
-    const main = join(import.meta.dirname, "collect-process.ts");
+    const main = new URL("./collect-process.ts", import.meta.url).pathname;
     this.#child = spawn(process.execPath, [main], {
       env: { LD_PRELOAD: library, STAND_IN_ROOT: this.root, STAND_IN_SOCKET: socketPath },
       stdio: ["pipe", "pipe", "inherit"],
@@ -118,7 +120,7 @@ export class CollectorProcess {
     const folder = mkdtempSync(join(tmpdir(), "tee-"));
     const library = join(folder, "stand-in.so");
     const source = join(import.meta.dirname, "tee-stand-in.c");
-    execFileSync("gcc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]);
+    execFileSync(C_COMPILER, ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]);
     const socketPath = join(folder, "socket");
     const server = createServer().listen(socketPath);
     await once(server, "listening");
