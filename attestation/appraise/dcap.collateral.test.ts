@@ -293,6 +293,20 @@ function serialOf(der: Uint8Array): Uint8Array {
   return parseCertificate(der).serial;
 }
 
+describe.each(["root_ca_crl", "pck_crl"] as const)("%s in PEM", (member) => {
+  const text = pem("X509 CRL", fromHex(collateral[member]));
+  test.each<[string, string, string]>([
+    ["is read", text, "ok"],
+    ["is one CRL", text + text, "collateral_malformed"],
+    ["has an end", text.slice(0, -10), "collateral_malformed"],
+    ["is base64", text.replace("MI", "M!"), "collateral_malformed"],
+    ["is no certificate", text.replaceAll("X509 CRL", "CERTIFICATE"), "collateral_malformed"],
+    ["holds DER", pem("X509 CRL", new Uint8Array(9)), "crl_malformed"],
+  ])("%s", (_name, value, code) => {
+    expect(codeOf({ ...collateral, [member]: value })).toBe(code);
+  });
+});
+
 describe("CRLs", () => {
   const early = {
     thisUpdate: new Date("2026-01-01T00:00:00Z"),

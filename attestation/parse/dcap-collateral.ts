@@ -18,7 +18,7 @@ import {
   type JsonObject,
 } from "./json-members.ts";
 
-/** Certificate chains in PEM, leaf first; CRLs and signatures in hex; documents as the exact text that is signed. */
+/** Certificate chains in PEM, leaf first; CRLs in hex or PEM, signatures in hex; documents as the exact text that is signed. */
 export interface DcapCollateral {
   readonly pck_crl_issuer_chain: string;
   readonly root_ca_crl: string;

@@ -105,6 +105,18 @@ function rawHex(text: string, name: string, byteLength?: number): Uint8Array {
   }
 }
 
+/** DER of a CRL in hex, or in PEM, as Intel's service sends CRLs where nobody asks for DER. */
+function crlBytes(text: string, name: string): Uint8Array {
+  if (!text.startsWith("-----")) return rawHex(text, name);
+  try {
+    const [crl, ...more] = parsePem(text, "X509 CRL");
+    if (crl !== undefined && more.length === 0) return crl;
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+  }
+  throw new AttestationError("collateral_malformed", `${name} is not one CRL in PEM`);
+}
+
 /** What one verification of collateral works on. */
 class Work {
   readonly root: DcapRoot;
@@ -192,7 +204,7 @@ interface Crls {
 }
 
 function verifyRootCrl(collateral: DcapCollateral, work: Work): Crl {
-  const rootCrl = parseCrl(rawHex(collateral.root_ca_crl, "root_ca_crl"));
+  const rootCrl = parseCrl(crlBytes(collateral.root_ca_crl, "root_ca_crl"));
   verifyCrl(rootCrl, work.root.certificate, work.nowSeconds);
   work.narrow(rootCrl.thisUpdate, rootCrl.nextUpdate);
   checkRevoked(work.root.certificate, rootCrl);
@@ -211,7 +223,7 @@ function verifyPckCrl(
   work.verifyChain(chain, true);
   const pckCrlIssuer = chain[0]!;
   if (equalBytes(pckCrlIssuer.issuer, rootCrl.issuer)) checkRevoked(pckCrlIssuer, rootCrl);
-  const pckCrl = parseCrl(rawHex(collateral.pck_crl, "pck_crl"));
+  const pckCrl = parseCrl(crlBytes(collateral.pck_crl, "pck_crl"));
   verifyCrl(pckCrl, pckCrlIssuer, work.nowSeconds);
   work.narrow(pckCrl.thisUpdate, pckCrl.nextUpdate);
   return { pckCrl, pckCrlIssuer };
