@@ -13,6 +13,7 @@ import {
   testPki,
   testQuote,
   TEST_NOW,
+  type Loose,
   type QuoteKind,
 } from "../../attestation/testing/dcap.ts";
 import { toBase64, toHex } from "../../codec/index.ts";
@@ -95,6 +96,47 @@ function statuses(): Case[] {
   );
 }
 
+type Edit = (document: Loose) => void;
+
+/** What documents may leave to their reader: order of levels, versions, modules, statuses of parts. */
+function documents(): Case[] {
+  const lowestFirst: Edit = (info) => {
+    const [newest] = info.tcbLevels;
+    const older = structuredClone({ ...newest, tcbStatus: "OutOfDate" });
+    older.tcb.sgxtcbcomponents[0].svn = 1;
+    info.tcbLevels = [older, newest];
+  };
+  const ofInfo = QUOTE_KINDS.flatMap((kind) =>
+    Object.entries<Edit>({
+      "lowest level first": lowestFirst,
+      "no module": (info) => delete info.tdxModule,
+      "no module identities": (info) => delete info.tdxModuleIdentities,
+    }).map(([name, tcbInfo]) => ({
+      ...base(kind),
+      name: `${kind}: ${name}`,
+      collateral: testCollateral(kind, { tcbInfo }),
+    })),
+  );
+  const ofPart = ["OutOfDate", "Revoked", "SWHardeningNeeded", "ConfigurationAndSWHardeningNeeded"];
+  const ofQe = QUOTE_KINDS.flatMap((kind) =>
+    [...ofPart.map((tcbStatus) => ({ tcbStatus })), { version: 3 }].map((edit) => ({
+      ...base(kind),
+      name: `${kind}: QE identity with ${JSON.stringify(edit)}`,
+      collateral: testCollateral(kind, {
+        qeIdentity: (identity) => Object.assign("version" in edit ? identity : identity.tcbLevels[0], edit),
+      }),
+    })),
+  );
+  const ofModule = [...ofPart, "ConfigurationNeeded", "OutOfDateConfigurationNeeded"].map((tcbStatus) => ({
+    ...base("tdx4"),
+    name: `module ${tcbStatus}`,
+    collateral: testCollateral("tdx4", {
+      tcbInfo: (info) => Object.assign(info.tdxModuleIdentities[0].tcbLevels[0], { tcbStatus }),
+    }),
+  }));
+  return [...ofInfo, ...ofQe, ...ofModule];
+}
+
 function allCases(): Case[] {
   const wholes = QUOTE_KINDS.map(base);
   const edited = wholes.flatMap((whole) => [
@@ -103,7 +145,7 @@ function allCases(): Case[] {
     ...editedCollateral(whole),
     ...otherTimes(whole),
   ]);
-  return [...edited, ...tdAttributes(), ...statuses()];
+  return [...edited, ...tdAttributes(), ...statuses(), ...documents()];
 }
 
 function ours({ kind, quote, collateral, nowMs }: Case, root: Uint8Array): Appraisal {
