@@ -98,14 +98,15 @@ function statuses(): Case[] {
 
 type Edit = (document: Loose) => void;
 
+function lowestFirst(info: Loose): void {
+  const [newest] = info.tcbLevels;
+  const older = structuredClone({ ...newest, tcbStatus: "OutOfDate" });
+  older.tcb.sgxtcbcomponents[0].svn = 1;
+  info.tcbLevels = [older, newest];
+}
+
 /** What documents may leave to their reader: order of levels, versions, modules, statuses of parts. */
-function documents(): Case[] {
-  const lowestFirst: Edit = (info) => {
-    const [newest] = info.tcbLevels;
-    const older = structuredClone({ ...newest, tcbStatus: "OutOfDate" });
-    older.tcb.sgxtcbcomponents[0].svn = 1;
-    info.tcbLevels = [older, newest];
-  };
+function editedDocuments(): Case[] {
   const ofInfo = QUOTE_KINDS.flatMap((kind) =>
     Object.entries<Edit>({
       "lowest level first": lowestFirst,
@@ -145,7 +146,7 @@ function allCases(): Case[] {
     ...editedCollateral(whole),
     ...otherTimes(whole),
   ]);
-  return [...edited, ...tdAttributes(), ...statuses(), ...documents()];
+  return [...edited, ...tdAttributes(), ...statuses(), ...editedDocuments()];
 }
 
 function ours({ kind, quote, collateral, nowMs }: Case, root: Uint8Array): Appraisal {
