@@ -2,16 +2,17 @@
  * Memory that stays where it is and ioctl(2), by koffi, which is loaded at the first use: a client without it still has
  * everything that needs no device.
  */
+import { createRequire } from "node:module";
 import { getSystemErrorName } from "node:util";
 
 type Koffi = (typeof import("koffi"))["default"];
 
-let loading: Promise<Koffi> | undefined;
+let loaded: Koffi | undefined;
 
-/** @throws Error where koffi is not installed, or not for this system */
+/** By name at run time: whoever has the client alone installs no native code. @throws Error where it is not installed */
 export async function koffi(): Promise<Koffi> {
-  loading ??= import("koffi").then((module) => module.default);
-  return await loading;
+  loaded ??= createRequire(import.meta.url)("koffi") as Koffi;
+  return loaded;
 }
 
 export interface NativeMemory {

@@ -128,7 +128,7 @@ export class CollectorProcess {
   }
 
   /** Opens the selection, collects once for each report data, and closes. */
-  async collect(selection: string, reportData: Uint8Array[], timeoutMs = 5000): Promise<Outcome[]> {
+  async collect(selection: string, reportData: Uint8Array[], timeoutMs = 20_000): Promise<Outcome[]> {
     const asked = {
       selection,
       timeoutMs,

@@ -30,7 +30,7 @@ async function run(words: string[]): Promise<number> {
   const checks: Check[] = [
     ...tees,
     await gpuCheck(),
-    await engineCheck(),
+    engineCheck(),
     signerCheck(),
     databaseCheck(process.env),
     userCheck(),
