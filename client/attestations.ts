@@ -1,7 +1,14 @@
-/** Who the service is: its keysets, each attested over a nonce of our own, and believed for a while. */
+/** Who the service is: its keysets, each attested over a nonce of our own, and what it revoked; believed for a while. */
 import type { CollateralCache } from "../attestation/index.ts";
 import { fromUtf8, toHex } from "../codec/index.ts";
-import { keysetDigest, parseAttestation, type AttestationDocument } from "../receipts/index.ts";
+import {
+  keysetDigest,
+  MAX_REVOCATIONS_BYTES,
+  parseAttestation,
+  parseRevocations,
+  type AttestationDocument,
+  type Revocation,
+} from "../receipts/index.ts";
 import { AffidavitError } from "./errors.ts";
 import type { ClientPolicy } from "./policy.ts";
 import { reading, refuse } from "./refusals.ts";
@@ -9,10 +16,12 @@ import type { Transport } from "./transport.ts";
 import { verifyKeyset } from "./verify.ts";
 import type { Verification } from "./verification.ts";
 
-/** How long fresh evidence is believed before it is asked for again. */
+/** How long fresh evidence, and a list of revocations, is believed before it is asked for again. */
 const LIFETIME_MS = 10 * 60_000;
 /** Keysets in use side by side: one is renewed, or several machines answer. */
 const MAX_KEYSETS = 16;
+/** What another status than the expected one becomes. */
+const STATUSES: ReadonlySet<string> = new Set(["request_rejected", "unauthorized", "server_error"]);
 
 export interface Attested {
   document: AttestationDocument;
@@ -20,6 +29,12 @@ export interface Attested {
   fresh: { evidence: NonNullable<AttestationDocument["fresh"]>; nonce: Uint8Array };
   digest: Uint8Array;
   untilMs: number;
+}
+
+/** As `verifyReceipt` takes it. */
+export interface Listed {
+  revocations: readonly Revocation[];
+  revocationsAskedAt: Date;
 }
 
 export interface AttestationParts {
@@ -34,6 +49,9 @@ export class Attestations {
   readonly #parts: AttestationParts;
   readonly #known = new Map<string, Attested>();
   #newest: Attested | undefined;
+  #listed: Listed | undefined;
+  #asked = 0;
+  #listedBy = 0;
   #pending: Promise<Attested> | undefined;
 
   constructor(parts: AttestationParts) {
@@ -63,20 +81,52 @@ export class Attestations {
     const { transport, policy, now, randomBytes, cache } = this.#parts;
     const nowMs = now().getTime();
     const nonce = randomBytes(32);
-    const { body } = await transport.send(`/v1/attestation?nonce=${toHex(nonce)}`, { signal });
+    const [{ body }, listed] = await Promise.all([
+      transport.send(`/v1/attestation?nonce=${toHex(nonce)}`, { signal }),
+      this.#askRevocations(signal),
+    ]);
     const document = reading(() => parseAttestation(fromUtf8(body)));
     if (document.fresh === null) {
       throw new AffidavitError("attestation_invalid", "the server sent no evidence over our nonce");
     }
     const fresh = { evidence: document.fresh, nonce };
-    const verification = verifyKeyset(document, { now: now(), policy, fresh, cache });
-    refuse(verification, "attestation_rejected");
+    const verification = verifyKeyset(document, { now: now(), policy, fresh, cache, ...listed });
     const digest = keysetDigest(document.keyset);
+    if (verification.verdict === "rejected") this.#forget(digest);
+    refuse(verification, "attestation_rejected");
     const attested = { document, verification, fresh, digest, untilMs: nowMs + LIFETIME_MS };
     if (this.#known.size >= MAX_KEYSETS) this.#known.clear();
     this.#known.set(toHex(digest), attested);
     this.#newest = attested;
     return attested;
+  }
+
+  /** What the service revoked, as it said not longer ago than evidence is believed. @throws AffidavitError */
+  async revocations(signal?: AbortSignal): Promise<Listed> {
+    const known = this.#listed;
+    const nowMs = this.#parts.now().getTime();
+    if (known && known.revocationsAskedAt.getTime() + LIFETIME_MS > nowMs) return known;
+    return await this.#askRevocations(signal);
+  }
+
+  async #askRevocations(signal: AbortSignal | undefined): Promise<Listed> {
+    const asked = ++this.#asked;
+    const revocationsAskedAt = this.#parts.now();
+    const body = await readRevocations(this.#parts.transport, signal);
+    const listed = { revocations: reading(() => parseRevocations(fromUtf8(body))), revocationsAskedAt };
+    // An answer that was overtaken must not bring back a list from before a revocation.
+    if (asked > this.#listedBy) {
+      this.#listedBy = asked;
+      this.#listed = listed;
+    }
+    return this.#listed ?? listed;
+  }
+
+  /** A keyset that is refused by now was believed perhaps. */
+  #forget(digest: Uint8Array): void {
+    const name = toHex(digest);
+    if (this.#newest && this.#newest === this.#known.get(name)) this.#newest = undefined;
+    this.#known.delete(name);
   }
 
   #isGood({ untilMs }: Attested): boolean {
@@ -92,6 +142,20 @@ export class Attestations {
       this.#pending.catch(() => undefined);
     }
     return await unlessAborted(this.#pending, signal);
+  }
+}
+
+/** Public; where the service does not answer it, what it revoked cannot be known. @throws AffidavitError */
+async function readRevocations(transport: Transport, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  try {
+    return (await transport.send("/v1/revocations", { signal, maxBytes: MAX_REVOCATIONS_BYTES })).body;
+  } catch (cause) {
+    if (!(cause instanceof AffidavitError) || !STATUSES.has(cause.code)) throw cause;
+    const detail = cause.detail ?? cause.code;
+    throw new AffidavitError("revocations_unavailable", `the list of revocations: ${cause.message}`, {
+      detail,
+      cause,
+    });
   }
 }
 

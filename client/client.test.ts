@@ -72,7 +72,10 @@ describe("a client", () => {
   it("sends nothing to a server that it does not accept", async () => {
     client = clientOf({ policy: {} });
     expect(await refusal(infer)).toBe("attestation_rejected simulated_refused");
-    expect(service.heard.map(({ path }) => path.split("?")[0])).toEqual(["/v1/attestation"]);
+    expect(service.heard.map(({ path }) => path.split("?")[0])).toEqual([
+      "/v1/attestation",
+      "/v1/revocations",
+    ]);
   });
 
   it("attests once for many calls, again after ten minutes, and for each with a new nonce", async () => {

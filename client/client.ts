@@ -175,12 +175,14 @@ class VerifyingClient implements Client {
     }
     const privatePart = { salt, requester, request, response: responseBody(answer.headers, answer.body) };
     const { receipt, fresh } = await this.#assemble(header, options);
+    const listed = await this.#attestations.revocations(signal);
     const { modelId } = options;
     const verification = verifyReceipt(receipt, {
       now: this.#now(),
       policy: { ...this.#policy, requireInclusion: false },
       privatePart,
       fresh,
+      ...listed,
       cache: this.#cache,
       expect: {
         model: { name: model, version },
@@ -214,11 +216,12 @@ class VerifyingClient implements Client {
     receiptId: string,
     privatePart?: PrivatePart,
   ): Promise<{ receipt: ReceiptBundle; verification: Verification }> {
-    const receipt = await this.#stored(receiptId);
+    const [receipt, listed] = await Promise.all([this.#stored(receiptId), this.#attestations.revocations()]);
     const verification = verifyReceipt(receipt, {
       now: this.#now(),
       policy: this.#policy,
       privatePart,
+      ...listed,
       cache: this.#cache,
     });
     refuse(verification, "receipt_rejected");

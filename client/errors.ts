@@ -12,6 +12,7 @@ export type AffidavitErrorCode =
   | "receipt_rejected"
   | "attestation_rejected"
   | "attestation_invalid"
+  | "revocations_unavailable"
   | "cancelled";
 
 const ADVICE: Record<AffidavitErrorCode, string> = {
@@ -28,6 +29,8 @@ const ADVICE: Record<AffidavitErrorCode, string> = {
   attestation_rejected:
     "Do not send anything private: the server did not prove that it runs in an accepted TEE.",
   attestation_invalid: "Do not send anything private: the server's evidence is malformed.",
+  revocations_unavailable:
+    "Do not send anything private: the server does not tell what it revoked. Is it a version that serves /v1/revocations?",
   cancelled: "The call was cancelled here; the service may have finished it.",
 };
 

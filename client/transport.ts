@@ -12,6 +12,8 @@ export interface Exchange {
   signal?: AbortSignal | undefined;
   /** The one status that is an answer: 200 where left out. */
   expectedStatus?: number;
+  /** The longest body that is read, where it is less than what any answer may have. */
+  maxBytes?: number;
 }
 
 export interface Answer {
@@ -46,7 +48,14 @@ export class Transport {
    *   `server_error`, `server_response_invalid`
    */
   async send(path: string, exchange: Exchange): Promise<Answer> {
-    const { method = "GET", headers = {}, body, signal, expectedStatus = 200 } = exchange;
+    const {
+      method = "GET",
+      headers = {},
+      body,
+      signal,
+      expectedStatus = 200,
+      maxBytes = MAX_ANSWER_BYTES,
+    } = exchange;
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const sent = headersOf(headers);
     if (this.#apiKey !== undefined) sent.set("Authorization", `Bearer ${this.#apiKey}`);
@@ -58,7 +67,7 @@ export class Transport {
         redirect: "error",
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
-      const bytes = await readBounded(response);
+      const bytes = await readBounded(response, maxBytes);
       if (response.status !== expectedStatus) throw problemOf(response.status, bytes);
       return { status: response.status, headers: response.headers, body: bytes };
     } catch (cause) {
@@ -88,7 +97,7 @@ function headersOf(headers: Record<string, string>): Headers {
   }
 }
 
-async function readBounded(response: Response): Promise<Uint8Array> {
+async function readBounded(response: Response, maxBytes: number): Promise<Uint8Array> {
   if (!response.body) return new Uint8Array(0);
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -97,12 +106,9 @@ async function readBounded(response: Response): Promise<Uint8Array> {
     const { done, value: part } = await reader.read();
     if (done) break;
     length += part.length;
-    if (length > MAX_ANSWER_BYTES) {
+    if (length > maxBytes) {
       await reader.cancel();
-      throw new AffidavitError(
-        "server_response_invalid",
-        `the answer is longer than ${MAX_ANSWER_BYTES} bytes`,
-      );
+      throw new AffidavitError("server_response_invalid", `the answer is longer than ${maxBytes} bytes`);
     }
     parts.push(part);
   }

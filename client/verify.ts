@@ -65,6 +65,8 @@ interface CommonOptions {
   cache?: CollateralCache | undefined;
   /** The service's list (`GET /v1/revocations`), against which to check; without it the result says `unchecked`. */
   revocations?: readonly Revocation[] | undefined;
+  /** When the service was asked for that list, where the verifier knows. */
+  revocationsAskedAt?: Date | undefined;
 }
 
 export interface VerifyOptions extends CommonOptions {
@@ -103,7 +105,7 @@ function keysetContext(
   record: KeysetRecord,
   keysetDigest: Uint8Array,
   atMs: number,
-  { now, policy: wanted, fresh, cache, revocations }: CommonOptions,
+  { now, policy: wanted, fresh, cache, revocations, revocationsAskedAt }: CommonOptions,
 ): KeysetContext {
   return {
     record,
@@ -113,6 +115,7 @@ function keysetContext(
     policy: appraisalPolicy(wanted ?? {}),
     witnesses: requiredWitnesses(wanted?.witnesses),
     revocations,
+    revocationsAskedAt,
     now,
     fresh,
     cache,

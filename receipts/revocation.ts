@@ -38,7 +38,8 @@ export interface Revocation {
 }
 
 export const MAX_REVOCATIONS = 1024;
-const MAX_LENGTH = 64 * 1024 * 1024;
+/** Of the list's JSON text, in bytes. */
+export const MAX_REVOCATIONS_BYTES = 64 * 1024 * 1024;
 const shape: Shape = new Shape("revocation_invalid");
 
 export function revocationsToJson(revocations: readonly Revocation[]): { [member: string]: Json } {
@@ -58,7 +59,7 @@ export function revocationsToJson(revocations: readonly Revocation[]): { [member
  * @throws ReceiptError `revocation_invalid`, `format_version_unknown`
  */
 export function parseRevocations(text: string): Revocation[] {
-  const document = shape.json(text, MAX_LENGTH);
+  const document = shape.json(text, MAX_REVOCATIONS_BYTES);
   checkFormatVersion(shape, document);
   const root = shape.object(document, ["formatVersion", "revocations"], "document");
   return shape.list(root.revocations, MAX_REVOCATIONS, "revocations").map((value, i) => {

@@ -1,7 +1,13 @@
 /** A service on paper as a `fetch`: answers by the receipt fixture's issuer, each of which a test may change on its way. */
 import { fromHex, toHex } from "../codec/index.ts";
-import { attestationToJson, documentDigest, serializeBundle, statementDigest } from "../receipts/index.ts";
-import type { ReceiptBundle } from "../receipts/index.ts";
+import {
+  attestationToJson,
+  documentDigest,
+  revocationsToJson,
+  serializeBundle,
+  statementDigest,
+} from "../receipts/index.ts";
+import type { ReceiptBundle, Revocation } from "../receipts/index.ts";
 import { EXECUTION_TEXT, MANIFEST_TEXT, POLICY_TEXT } from "./model-fixture.ts";
 import { createIssuer, REQUESTER, type Call, type Issuer } from "./receipt-fixture.ts";
 
@@ -17,6 +23,8 @@ export interface FixtureService {
   heard: Heard[];
   /** Signs from now on; the service attests it from now on. */
   issuer: Issuer;
+  /** The list, from now on. */
+  revocations: Revocation[];
   /** What an inference answers with instead of the fixture's own. */
   call: Call;
   /** A man in the middle. */
@@ -36,6 +44,7 @@ export async function createFixtureService(): Promise<FixtureService> {
       const nonce = fromHex(url.searchParams.get("nonce")!, 32);
       return Response.json(attestationToJson(await service.issuer.attestation(nonce)));
     }
+    if (url.pathname === "/v1/revocations") return Response.json(revocationsToJson(service.revocations));
     if (url.pathname === "/v1/models") {
       return Response.json({ models: [{ name: "fixture", version: "1.0.0", manifest: MANIFEST_TEXT }] });
     }
@@ -78,6 +87,7 @@ export async function createFixtureService(): Promise<FixtureService> {
 
   const service: FixtureService = {
     issuer: await createIssuer(),
+    revocations: [],
     heard: [],
     call: {},
     tamper: (_, given) => given,

@@ -31,6 +31,7 @@ import {
   outputDigest,
   packSignature,
   reportData,
+  REVOCATION_KINDS,
   requestDigest,
   requesterDigest,
   responseDigest,
@@ -44,6 +45,8 @@ import {
   type LoggedType,
   type PrivatePart,
   type ReceiptBundle,
+  type Revocation,
+  type RevocationKind,
   type StatementOf,
 } from "../receipts/index.ts";
 import { EXECUTION_TEXT, MANIFEST_TEXT, POLICY_TEXT, requestBody, responseBody } from "./model-fixture.ts";
@@ -101,6 +104,8 @@ export interface Issuer {
   issue(changes?: Partial<InferenceStatement>, call?: Call): Receipt;
   abort(changes?: Partial<StatementOf<"Aborted">>, call?: Call): Abortion;
   attestation(nonce: Uint8Array): Promise<AttestationDocument>;
+  /** Signed and in the log, after the keyset. */
+  revoke(kind: RevocationKind, subject: Uint8Array): Revocation;
 }
 
 export interface Abortion {
@@ -264,6 +269,18 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
       return { bundle, privatePart };
     },
     attestation: async (own) => ({ ...record, fresh: await quote(own) }),
+    revoke(kind, subject) {
+      const fromIndex = BigInt(leaves.length);
+      const made = { kind: REVOCATION_KINDS[kind], subject, fromIndex, issuedAtMs: BigInt(NOW_MS) };
+      const signed = sign("Revocation", made);
+      const leaf = leafData("Revocation", statementDigest("Revocation", made), digest, signed);
+      return {
+        statement: made,
+        signature: signed,
+        keyset: text,
+        log: place([...leaves, leaf], leaves.length),
+      };
+    },
   };
 }
 

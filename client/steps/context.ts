@@ -34,6 +34,8 @@ export interface KeysetContext {
   readonly witnesses: RequiredWitnesses | undefined;
   /** What is known to be revoked; undefined where nobody was asked. Each is verified where it applies. */
   readonly revocations: readonly Revocation[] | undefined;
+  /** When the service was asked for them, where that is known. */
+  readonly revocationsAskedAt: Date | undefined;
   readonly now: Date;
   /** Evidence, and the verifier's own 32-byte nonce that it must be over. */
   readonly fresh: { evidence: NoncedEvidence; nonce: Uint8Array } | undefined;

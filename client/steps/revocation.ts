@@ -6,7 +6,7 @@ import {
   verifyRevocation,
   type RevocationKind,
 } from "../../receipts/index.ts";
-import { StepFailure } from "../verification.ts";
+import { StepFailure, type Claim } from "../verification.ts";
 import type { Context, KeysetContext, Step } from "./context.ts";
 
 type Subjects = Partial<Record<RevocationKind, Uint8Array>>;
@@ -41,10 +41,30 @@ function check(
         throw new StepFailure("revoked", `the ${kind} is revoked from leaf ${statement.fromIndex} on`);
     }
   }
-  // That the list is complete is the word of whoever gave it; a monitor can compare it with the log.
   const value = `by none of the ${revocations.length} revocations at hand`;
   claims.push({ claim: "not revoked", value, status: "asserted", source: "operator_asserted" });
+  claims.push(...claimsOfList(context.revocationsAskedAt));
   return `${value[0]!.toUpperCase()}${value.slice(1)}`;
+}
+
+/** A list shows neither that it is the newest nor that it is whole: both are the word of whoever gave it. */
+function claimsOfList(askedAt: Date | undefined): Claim[] {
+  const source = "operator_asserted";
+  const current: Claim = askedAt
+    ? {
+        claim: "revocations current",
+        value: `as listed when asked at ${askedAt.toISOString()}`,
+        status: "asserted",
+        source,
+      }
+    : {
+        claim: "revocations current",
+        value: "when they were listed is not known",
+        status: "unchecked",
+        source,
+      };
+  const value = "not compared with the log's leaves, as a monitor does";
+  return [current, { claim: "revocations complete", value, status: "asserted", source }];
 }
 
 /** The keyset, before anything is sent to whoever holds it. */

@@ -6,6 +6,7 @@ import {
   parsePrivatePart,
   ReceiptError,
   type PrivatePart,
+  MAX_REVOCATIONS_BYTES,
   parseRevocations,
   type Revocation,
 } from "../../../receipts/index.ts";
@@ -20,7 +21,6 @@ import { readingFiles } from "../reading.ts";
 import { claimLines, headline, simulatedWarning, stepLines } from "../show-verification.ts";
 
 const MAX_RECEIPT_BYTES = 4 * 1024 * 1024;
-const MAX_REVOCATIONS_BYTES = 64 * 1024 * 1024;
 const MAX_PRIVATE_BYTES = 192 * 1024 * 1024;
 
 const HELP = `
