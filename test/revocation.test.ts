@@ -3,8 +3,10 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { httpSource, monitorRound, newState } from "../client/monitor/index.ts";
 import type { Verification } from "../client/verification.ts";
 import { verifyKeyset, verifyReceipt } from "../client/verify.ts";
+import { createClient } from "../client/index.ts";
 import { toHex } from "../codec/index.ts";
 import {
   keysetDigest,
@@ -18,6 +20,8 @@ import {
   type ReceiptBundle,
   type Revocation,
 } from "../receipts/index.ts";
+import { parseInferRequest } from "../models/client.ts";
+import { refusal } from "./refusal.ts";
 import { temporaryDirectory } from "./folder.ts";
 import { infer, receiptIdOf, smallCall } from "./service-load.ts";
 import { startService, type RunningService } from "./service-process.ts";
@@ -87,6 +91,18 @@ describe("a revocation", () => {
     expect(verify(before, [earlier]).code).toBe("revocation_invalid");
     const elsewhere = { ...revocation!, log: { ...revocation!.log, leafIndex: 0n } };
     expect(verify(before, [elsewhere]).code).toBe("revocation_invalid");
+  });
+
+  test("is the same in the list and in the log, as a monitor sees them", async () => {
+    const { origin, publicKey } = parseKeyset(after.keyset).log;
+    const { state } = await monitorRound(httpSource(service.url), newState({ name: origin, publicKey }));
+    expect([...state.revocations.keys()]).toEqual([revocations[0]!.log.leafIndex]);
+  });
+
+  test("is heard of by the SDK, which refuses the next call", async () => {
+    const client = createClient({ url: service.url, apiKey: service.apiKey, policy });
+    const inputs = parseInferRequest(smallCall("breast-cancer").body).inputs;
+    expect(await refusal(() => client.infer("breast-cancer", inputs))).toBe("receipt_rejected revoked");
   });
 
   test("is asked for, or said to be unchecked", () => {

@@ -8,7 +8,10 @@ export type AlarmCode =
   | "leaf_signature_invalid"
   | "keyset_not_logged"
   | "keyset_invalid"
-  | "cosignatures_missing";
+  | "cosignatures_missing"
+  | "revocations_invalid"
+  | "revocation_not_logged"
+  | "revocation_unlisted";
 
 /** The log did what it must not do, or does not show what it must. */
 export class LogAlarm extends Error {

@@ -9,7 +9,11 @@ import {
   parseKeyset,
   parseNote,
   statementDigest,
+  inclusionProof,
+  MAX_REVOCATIONS,
+  revocationsToJson,
   treeRoot,
+  type Revocation,
   type RevocationStatement,
 } from "../../receipts/index.ts";
 import { createIssuer, ORIGIN, type Issuer } from "../../test/receipt-fixture.ts";
@@ -26,6 +30,7 @@ beforeAll(async () => {
 /** A log whose operator can do anything: serve, sign and forget what he likes. */
 class OperatorsLog implements LogSource {
   leaves: Uint8Array[] = [keysetLeaf()];
+  listed: Revocation[] = [];
   documents = new Map([["keyset", utf8(issuer.record.keyset)]]);
   served: {
     checkpoint?: string;
@@ -60,6 +65,24 @@ class OperatorsLog implements LogSource {
   async attestation() {
     return "";
   }
+  async revocations() {
+    return JSON.stringify(revocationsToJson(this.listed));
+  }
+
+  /** Appends a revocation, and lists it where the operator is honest. */
+  revoke(i: number, { list = true } = {}): Revocation {
+    const { statement, signature } = revocationOf(i);
+    const leafIndex = BigInt(this.leaves.length);
+    this.leaves.push(
+      leafData("Revocation", statementDigest("Revocation", statement), issuer.digest, signature),
+    );
+    const size = leafIndex + 1n;
+    const proof = inclusionProof(leafIndex, size, this.#node);
+    const log = { origin: ORIGIN, leafIndex, proof, checkpoint: this.signed() };
+    const revocation = { statement, signature, keyset: issuer.record.keyset, log };
+    if (list) this.listed.push(revocation);
+    return revocation;
+  }
 }
 
 function keysetLeaf(): Uint8Array {
@@ -67,16 +90,21 @@ function keysetLeaf(): Uint8Array {
   return leafData("Keyset", statementDigest("Keyset", statement), issuer.digest, signature);
 }
 
-/** A leaf as the vault signs them; which type it is of matters to nobody here. */
+/** A leaf as the vault signs them; which type it is of matters to nobody here, as long as it is no revocation. */
 function leaf(i: number): Uint8Array {
+  const statement = { documentDigest: sha256(utf8(`leaf ${i}`)), issuedAtMs: 1n };
+  const digest = statementDigest("PolicyChange", statement);
+  return leafData("PolicyChange", digest, issuer.digest, issuer.sign("PolicyChange", statement));
+}
+
+function revocationOf(i: number): Pick<Revocation, "statement" | "signature"> {
   const statement: RevocationStatement = {
     kind: 2,
-    subject: sha256(utf8(`leaf ${i}`)),
+    subject: sha256(utf8(`model ${i}`)),
     fromIndex: BigInt(i),
     issuedAtMs: 1n,
   };
-  const digest = statementDigest("Revocation", statement);
-  return leafData("Revocation", digest, issuer.digest, issuer.sign("Revocation", statement));
+  return { statement, signature: issuer.sign("Revocation", statement) };
 }
 
 function start(): MonitorState {
@@ -208,6 +236,91 @@ describe("a monitor", () => {
     const { publicKey } = start().log;
     expect(await alarmOf(log, newState({ name: "other.example", publicKey }))).toBe("checkpoint_invalid");
   });
+
+  test("compares the list of revocations with the leaves, those that an earlier round read among them", async () => {
+    const log = new OperatorsLog();
+    grow(log, 3);
+    log.revoke(1);
+    grow(log, 6);
+    let { state } = await monitorRound(log, start());
+    state = stateFromJson(stateToJson(state));
+    expect([...state.revocations.keys()]).toEqual([3n]);
+    log.revoke(2);
+    state = (await monitorRound(log, state)).state;
+    log.listed.shift();
+    await expect(monitorRound(log, stateFromJson(stateToJson(state)))).rejects.toMatchObject({
+      code: "revocation_unlisted",
+      leafIndex: 3n,
+      evidence: [log.signed()],
+    });
+    log.listed = [];
+    expect(await alarmOf(log, start())).toBe("revocation_unlisted");
+  });
+
+  test("notices a listed revocation that is no leaf", async () => {
+    const log = new OperatorsLog();
+    grow(log, 5);
+    const other = new OperatorsLog();
+    grow(other, 3);
+    log.listed = [other.revoke(1)];
+    await expect(monitorRound(log, start())).rejects.toMatchObject({
+      code: "revocation_not_logged",
+      leafIndex: 3n,
+      evidence: [other.signed(), log.signed()],
+    });
+    const moved = new OperatorsLog();
+    const { log: place } = moved.revoke(1);
+    grow(moved, 4);
+    moved.listed[0]!.log = { ...place, leafIndex: 2n };
+    expect(await alarmOf(moved, start())).toBe("revocation_not_logged");
+  });
+
+  test("holds the service to a revocation that was listed before its leaf could be read", async () => {
+    const log = new OperatorsLog();
+    grow(log, 3);
+    const earlier = log.signed();
+    log.revoke(1);
+    log.served.checkpoint = earlier;
+    const { state } = await monitorRound(log, start());
+    expect([...state.listed.keys()]).toEqual([3n]);
+    const restored = stateFromJson(stateToJson(state));
+    delete log.served.checkpoint;
+    expect((await monitorRound(log, restored)).state.listed.size).toBe(0);
+    log.leaves[3] = leaf(3);
+    expect(await alarmOf(log, restored)).toBe("revocation_not_logged");
+    log.listed = [];
+    expect(await alarmOf(log, restored)).toBe("revocation_unlisted");
+    log.served.checkpoint = earlier;
+    expect(await alarmOf(log, restored)).toBe("revocation_unlisted");
+  });
+
+  test("takes no list that is malformed, unsigned or unproven", async () => {
+    const log = new OperatorsLog();
+    const honest = log.revoke(1);
+    for (const text of ["", "{}", "null", '{"formatVersion":1,"revocations":[7]}'])
+      expect(
+        await alarmOf(Object.assign(new OperatorsLog(), { revocations: async () => text }), start()),
+      ).toBe("revocations_invalid");
+    const checkpoint = new OperatorsLog().signed();
+    log.listed = [{ ...honest, log: { ...honest.log, checkpoint } }];
+    expect(await alarmOf(log, start())).toBe("revocations_invalid");
+    const ahead = { ...honest.log, leafIndex: 7n };
+    log.listed = [honest, { ...honest, log: ahead }];
+    expect(await alarmOf(log, start())).toBe("revocations_invalid");
+    log.listed = [{ ...honest, statement: { ...honest.statement, fromIndex: 9n } }];
+    expect(await alarmOf(log, start())).toBe("revocation_not_logged");
+  });
+
+  test("notices more revocations than a list may hold", async () => {
+    const log = new OperatorsLog();
+    const { leaves } = log;
+    log.revoke(1, { list: false });
+    while (leaves.length <= MAX_REVOCATIONS + 1) leaves.push(leaves[1]!);
+    await expect(monitorRound(log, start())).rejects.toMatchObject({
+      code: "revocation_unlisted",
+      leafIndex: BigInt(MAX_REVOCATIONS + 1),
+    });
+  }, 60_000);
 
   test("can want log witnesses", async () => {
     const log = new OperatorsLog();

@@ -1,10 +1,12 @@
 /**
  * Follows a log: reads every leaf, derives each signed root from them, and raises an alarm where the log contradicts
- * what it signed before, serves tiles that are not of its leaves, or holds a leaf that its rules forbid.
+ * what it signed before, serves tiles that are not of its leaves, or holds a leaf that its rules forbid; and where the list of
+ * revocations is not that of its leaves.
  */
 import { equal, sha256, toHex, fromUtf8, CodecError } from "../../codec/index.ts";
 import {
   leafHash,
+  MAX_REVOCATIONS,
   parseCheckpoint,
   parseEntryBundle,
   parseKeyset,
@@ -20,6 +22,7 @@ import {
 import { StepFailure } from "../verification.ts";
 import { requireCosigned, type RequiredWitnesses } from "../steps/witnesses.ts";
 import { LogAlarm, type AlarmCode } from "./error.ts";
+import { compareRevocations } from "./revocations.ts";
 import type { LogSource } from "./source.ts";
 import type { MonitorState } from "./state.ts";
 
@@ -65,11 +68,20 @@ export async function monitorRound(
     throw new LogAlarm("fork", told, { evidence });
   }
   await walk.checkUpperTiles();
-  const { range, keysets } = walk;
+  const { range, keysets, revocations } = walk;
+  const { log } = state;
+  const { size } = next;
+  const listed = compareRevocations(await source.revocations(), {
+    log,
+    checkpoint: text,
+    size,
+    leaves: revocations,
+    listed: state.listed,
+  });
   return {
-    state: { log: state.log, range, checkpoint: text, keysets },
-    size: next.size,
-    added: next.size - before,
+    state: { log, range, checkpoint: text, keysets, revocations, listed },
+    size,
+    added: size - before,
   };
 }
 
@@ -108,6 +120,7 @@ function alarming<T>(code: AlarmCode, details: { leafIndex?: bigint }, check: ()
 class Walk {
   readonly range: CompactRange;
   readonly keysets: Map<string, Uint8Array>;
+  readonly revocations: Map<bigint, string>;
   readonly #source: LogSource;
   readonly #next: SignedCheckpoint;
   /** Hashes of levels above 0 that this walk finished, by `level/index of the tile`. */
@@ -116,6 +129,7 @@ class Walk {
   constructor(source: LogSource, state: MonitorState, next: SignedCheckpoint) {
     this.range = state.range.clone();
     this.keysets = new Map(state.keysets);
+    this.revocations = new Map(state.revocations);
     this.#source = source;
     this.#next = next;
   }
@@ -141,7 +155,7 @@ class Walk {
           leafIndex,
         });
       }
-      await this.#leaf(entries[i]!);
+      await this.#leaf(entries[i]!, hash);
       this.range.append(hash, (level, node, value) => this.#remember(level, node, value));
     }
   }
@@ -166,7 +180,7 @@ class Walk {
     }
   }
 
-  async #leaf(data: Uint8Array): Promise<void> {
+  async #leaf(data: Uint8Array, hash: Uint8Array): Promise<void> {
     const leafIndex = this.range.size;
     const leaf = alarming("leaf_invalid", { leafIndex }, () => parseLeafData(data));
     const signer = alarming("leaf_signature_invalid", { leafIndex }, () =>
@@ -189,6 +203,17 @@ class Walk {
       throw new LogAlarm("leaf_signature_invalid", `leaf ${leafIndex} was not signed by its keyset's key`, {
         leafIndex,
       });
+    if (leaf.type === "Revocation") this.#revocation(hash);
+  }
+
+  /** More than a list may hold cannot all be in it. */
+  #revocation(hash: Uint8Array): void {
+    const leafIndex = this.range.size;
+    if (this.revocations.size >= MAX_REVOCATIONS) {
+      const told = `the log has more than the ${MAX_REVOCATIONS} revocations that a list holds`;
+      throw new LogAlarm("revocation_unlisted", told, { leafIndex });
+    }
+    this.revocations.set(leafIndex, toHex(hash));
   }
 
   /** The receipt address of a keyset that is being logged, by its published text. */

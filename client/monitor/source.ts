@@ -1,6 +1,6 @@
 /** What a monitor reads of a log, by HTTP (c2sp.org/tlog-tiles) and from the service's documents. Nothing is believed yet. */
 import { toHex } from "../../codec/index.ts";
-import { tilePath, type TileId } from "../../receipts/index.ts";
+import { MAX_REVOCATIONS_BYTES, tilePath, type TileId } from "../../receipts/index.ts";
 import { AffidavitError } from "../errors.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -14,23 +14,26 @@ export interface LogSource {
   document(digest: Uint8Array): Promise<Uint8Array>;
   /** JSON text of `GET /v1/attestation`. */
   attestation(): Promise<string>;
+  /** JSON text of `GET /v1/revocations`. */
+  revocations(): Promise<string>;
 }
 
 /** @throws AffidavitError `server_unreachable`, `server_timeout`, `server_error`, `server_response_invalid` from each */
 export function httpSource(url: string, request: typeof fetch = fetch): LogSource {
   const base = url.replace(/\/$/, "");
-  const bytes = (path: string) => get(request, `${base}${path}`);
-  const text = async (path: string) =>
-    new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(await bytes(path));
+  const bytes = (path: string, maxBytes = MAX_BYTES) => get(request, `${base}${path}`, maxBytes);
+  const text = async (path: string, maxBytes?: number) =>
+    new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(await bytes(path, maxBytes));
   return {
     checkpoint: () => text("/log/checkpoint"),
     tile: (tile) => bytes(`/log/${tilePath(tile)}`),
     document: (digest) => bytes(`/v1/documents/${toHex(digest)}`),
     attestation: () => text("/v1/attestation"),
+    revocations: () => text("/v1/revocations", MAX_REVOCATIONS_BYTES),
   };
 }
 
-async function get(request: typeof fetch, url: string): Promise<Uint8Array> {
+async function get(request: typeof fetch, url: string, maxBytes: number): Promise<Uint8Array> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   let response: Response;
   try {
@@ -48,7 +51,7 @@ async function get(request: typeof fetch, url: string): Promise<Uint8Array> {
   try {
     for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       length += part.length;
-      if (length > MAX_BYTES) throw new AffidavitError("server_response_invalid", `${url} is too long`);
+      if (length > maxBytes) throw new AffidavitError("server_response_invalid", `${url} is too long`);
       parts.push(part);
     }
   } catch (cause) {

@@ -31,7 +31,7 @@ const HELP = `
 affidavit monitor --url URL [flags]
 
 Reads every leaf of a log, derives each signed root from them, and raises an alarm on a fork, a rollback, tiles that are
-not of the leaves, a bad leaf, or a keyset that was used before it was logged.
+not of the leaves, a bad leaf, a keyset that was used before it was logged, or a list of revocations that is not the log's.
 
   --url URL               the service (${DEFAULT_URL})
   --log-key KEY           the log's verifier key (origin+id+base64); without it the key of the first keyset seen is kept
