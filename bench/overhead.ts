@@ -9,8 +9,7 @@ import { Connection, postBytes, type Answer } from "./connection.ts";
 import { figure, type Figure, type Report } from "./report.ts";
 import { startSides, type Side, type Sides } from "./servers.ts";
 
-type Name = "whole" | "bare";
-const NAMES: readonly Name[] = ["whole", "bare"];
+type Name = "whole" | "plain" | "bare";
 
 interface Load {
   model: string;
@@ -35,7 +34,9 @@ export async function run(): Promise<Report> {
   const sides = await startSides();
   try {
     progress("throughput");
-    const throughput = await compareThroughput(sides);
+    const throughput = await compareThroughput(sides, "whole");
+    progress("throughput without the receipt's other forms");
+    const throughputPlain = await compareThroughput(sides, "plain");
     progress("latency: breast-cancer");
     const tiny = await compareLatency(sides, TINY, { warmUps: 300, pairs: 1500 });
     progress("latency: digits");
@@ -50,6 +51,7 @@ export async function run(): Promise<Report> {
       figure("p50.largest", largest.map(withoutCommit), { ...LOWER, aim: 1.01 }),
       figure("p50.largest_durable", largest.map(durable), LOWER),
       figure("throughput.tiny", throughput, { unit: "ratio", better: "higher", aim: 0.6 }),
+      figure("throughput.tiny_plain", throughputPlain, { unit: "ratio", better: "higher" }),
       figure("fsync_ms", flushes, { unit: "ms", better: "lower" }),
     ];
     return { bench: "overhead", figures, notMeasured: [] };
@@ -77,7 +79,7 @@ function requestOf(side: Side, { model, binary }: Load): Buffer {
 /** A bench of refusals, or of answers without their receipt, would look fast. */
 function check(name: Name, { status, head, body }: Answer): void {
   if (status !== 200) throw new Error(`${name}: ${status} ${body.toString().slice(0, 300)}`);
-  if (head.includes("\r\naffidavit-receipt:") !== (name === "whole"))
+  if (head.includes("\r\naffidavit-receipt:") !== (name !== "bare"))
     throw new Error(`${name}: the receipt is where it should not be, or missing`);
 }
 
@@ -100,7 +102,7 @@ async function compareLatency(
   const bares = await Connection.open(sides.bare.url);
   const connections = { whole: wholes, bare: bares };
   const requests = { whole: requestOf(sides.whole, load), bare: requestOf(sides.bare, load) };
-  const timed = async (name: Name): Promise<{ tookMs: number; answer: Answer }> => {
+  const timed = async (name: "whole" | "bare"): Promise<{ tookMs: number; answer: Answer }> => {
     const begunMs = performance.now();
     const answer = await connections[name].send(requests[name]);
     const tookMs = performance.now() - begunMs;
@@ -116,7 +118,8 @@ async function compareLatency(
     if (i >= 0)
       samples.push({ wholeMs: whole.tookMs, commitMs: commitOf(whole.answer), bareMs: bare.tookMs });
   }
-  for (const name of NAMES) connections[name].close();
+  wholes.close();
+  bares.close();
   return samples;
 }
 
@@ -126,23 +129,28 @@ function commitOf({ head }: Answer): number {
   return Number(text);
 }
 
+function openAll(side: Side): Promise<Connection[]> {
+  return Promise.all(Array.from({ length: CONNECTIONS }, () => Connection.open(side.url)));
+}
+
 /** Whole over bare, by pairs of slices in which the other side rests. */
-async function compareThroughput(sides: Sides): Promise<number[]> {
-  const open = (name: Name): Promise<Connection[]> =>
-    Promise.all(Array.from({ length: CONNECTIONS }, () => Connection.open(sides[name].url)));
-  const connections = { whole: await open("whole"), bare: await open("bare") };
-  const requests = { whole: requestOf(sides.whole, TINY), bare: requestOf(sides.bare, TINY) };
-  const slice = (name: Name): Promise<number> => perSecond(name, connections[name], requests[name]);
+async function compareThroughput(sides: Sides, wholeName: "whole" | "plain"): Promise<number[]> {
+  const wholes = { side: sides[wholeName], connections: await openAll(sides[wholeName]) };
+  const bares = { side: sides.bare, connections: await openAll(sides.bare) };
+  const slice = (name: Name): Promise<number> => {
+    const { side, connections } = name === "bare" ? bares : wholes;
+    return perSecond(name, connections, requestOf(side, TINY));
+  };
   const ratios: number[] = [];
   for (let i = -WARM_UP_SLICES; i < SLICE_PAIRS; i++) {
     const firstBare = i % 2 === 0 ? await slice("bare") : undefined;
-    const whole = await slice("whole");
+    const whole = await slice(wholeName);
     const bare = firstBare ?? (await slice("bare"));
     if (i < 0) continue;
     ratios.push(whole / bare);
     progress(`  ${Math.round(whole)} over ${Math.round(bare)} a second`);
   }
-  for (const name of NAMES) for (const connection of connections[name]) connection.close();
+  for (const connection of [...wholes.connections, ...bares.connections]) connection.close();
   return ratios;
 }
 

@@ -10,6 +10,8 @@ export interface Side {
 
 export interface Sides {
   whole: Side & { directory: string };
+  /** The whole road without the receipt's other forms (AIR, ACI, dstack). */
+  plain: Side;
   bare: Side;
   stop(): Promise<void>;
 }
@@ -20,13 +22,19 @@ const START_TIMEOUT_MS = 60_000;
 const ENVIRONMENT = { AFFIDAVIT_LOG_LEVEL: "warn" };
 
 export async function startSides(): Promise<Sides> {
-  const whole = await startService({ environment: { ...ENVIRONMENT, AFFIDAVIT_SERVER_TIMING: "true" } });
+  const started: { stop(): Promise<void> }[] = [];
+  const stop = async (): Promise<void> => void (await Promise.all(started.map((side) => side.stop())));
   try {
+    const environment = { ...ENVIRONMENT, AFFIDAVIT_SERVER_TIMING: "true" };
+    const whole = await startService({ environment });
+    started.push(whole);
+    const plain = await startService({ environment: { ...environment, AFFIDAVIT_OTHER_FORMS: "false" } });
+    started.push(plain);
     const bare = await startBare();
-    const stop = async (): Promise<void> => void (await Promise.all([bare.stop(), whole.stop()]));
-    return { whole, bare, stop };
+    started.push(bare);
+    return { whole, plain, bare, stop };
   } catch (error) {
-    await whole.stop();
+    await stop();
     throw error;
   }
 }

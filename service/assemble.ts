@@ -87,6 +87,7 @@ export function assemble(parts: Parts): Services {
       idempotency: new Idempotency(replayStore(database, config)),
       append: appendWith(parts.appender),
       inferenceTimeoutMs: config.inferenceTimeoutMs,
+      otherForms: config.otherForms,
       serverTiming: config.serverTiming,
     }),
     models: {

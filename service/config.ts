@@ -283,6 +283,13 @@ const SETTINGS = {
     fallback: "10000",
     meaning: "How long a statement waits for a database that is away before its request fails.",
   }),
+  otherForms: setting({
+    env: "AFFIDAVIT_OTHER_FORMS",
+    schema: flag,
+    fallback: "true",
+    meaning:
+      "Whether each answer is also signed as AIR, ACI and dstack receipts, for its owner. Costs the vault two more signatures an answer.",
+  }),
   serverTiming: setting({
     env: "AFFIDAVIT_SERVER_TIMING",
     schema: flag,

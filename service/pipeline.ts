@@ -42,6 +42,8 @@ export interface PipelineParts {
   /** Resolves when the statement, and with it the replay record, is committed. */
   append(entry: AppendEntry): Promise<void>;
   inferenceTimeoutMs: number;
+  /** Whether the vault signs the other forms of the receipt too. */
+  otherForms: boolean;
   /** Tell each caller how long its answer waited for the commit. */
   serverTiming: boolean;
 }
@@ -123,7 +125,7 @@ async function run(
     promised: 0,
     promiseDeadlineMs: 0n,
   };
-  const statement = await session.sign(fields, {
+  const projection = {
     requestHash,
     responseHash,
     requestSalt,
@@ -133,7 +135,8 @@ async function run(
     endpoint: call.path,
     challengeNonce: call.challengeNonce ?? null,
     executionTimeMs: BigInt(executionTimeMs),
-  });
+  };
+  const statement = await session.sign(fields, parts.otherForms ? projection : null);
 
   const answer = answerWith(response, statement, account, call.salt ? undefined : defaultSalt);
   const { executionText, executionDigest } = result;
