@@ -86,14 +86,26 @@ function pemBlocks(text: string, label: string): Uint8Array[] {
 
 export type DerLabel = "CERTIFICATE" | "X509 CRL" | "OCSP RESPONSE";
 
+function isText(bytes: Uint8Array): boolean {
+  try {
+    fromUtf8(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof CodecError) return false;
+    throw error;
+  }
+}
+
 /**
- * The DER values in a file: PEM blocks with this label, or DER, itself perhaps in base64 or hex. They are not parsed.
+ * The DER values in a file: PEM blocks with this label, or DER, itself perhaps in base64 or hex. They are not parsed:
+ * bytes that are neither are one value, for the parser to refuse.
  * @throws UsageError `file_unreadable`, `file_too_large`
  */
 export async function readDerValues(path: string, label: DerLabel): Promise<Uint8Array[]> {
   const bytes = new Uint8Array(await readInput(path, MAX_CERTIFICATES_BYTES));
   const der = bytes[0] === DER_SEQUENCE ? bytes : spelledBytes(bytes);
   const values = der?.[0] === DER_SEQUENCE ? splitDer(der) : pemBlocks(asText(bytes), label);
+  if (values.length === 0 && !isText(bytes)) return [bytes];
   if (values.length === 0) throw new UsageError(`${path} holds no ${label} in PEM or DER`, "file_unreadable");
   if (values.length >= MAX_VALUES) throw new UsageError(`${path} holds too many values`, "file_too_large");
   return values;

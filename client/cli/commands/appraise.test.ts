@@ -257,6 +257,8 @@ describe("sev-snp", () => {
     expect(await snp(ark, file("cut.pem", pem("CERTIFICATE", key).slice(0, 200)), askFile)).toMatchObject({
       status: 1,
     });
+    const otherTag = file("other-tag.der", Buffer.concat([Buffer.of(0x31), key.subarray(1)]));
+    expect(await snp(ark, otherTag, askFile)).toMatchObject({ status: 1, code: "certificate_malformed" });
     expect(await snp(ark, file("none.txt", "nothing here"), askFile)).toMatchObject({ status: 2 });
     expect(await snp(ark, file("no-bytes", ""), askFile)).toMatchObject({ status: 2 });
     expect(await snp(keyFile, keyFile, askFile)).toMatchObject({ status: 2 });
