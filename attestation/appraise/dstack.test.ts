@@ -162,6 +162,13 @@ describe("what the boot measured", () => {
     }
   });
 
+  test.each(["instance-id", "system-ready"])("%s cannot be hidden behind another event type", (name) => {
+    const hidden = events.with(named(name), { ...events[named(name)]!, type: 0x0800_0002 });
+    expect(run(quoteResponse({ ...good, events: [...TEST_BOOT_EVENTS, ...hidden] })).code).toBe(
+      "dstack_malformed",
+    );
+  });
+
   test("MRCONFIGID of version 1 names the same compose file", () => {
     expect(codeOf(events, { mrConfigId: configId(TEST_COMPOSE_HASH) })).toBe("ok");
     expect(codeOf(events, { mrConfigId: configId(new Uint8Array(32)) })).toBe("dstack_config_mismatch");

@@ -183,12 +183,15 @@ export function parseNamedAttestation(bytes: Uint8Array): DstackEvidence {
   };
 }
 
-/** The events that a log has for RTMR3 where no list of its own is given. */
+/**
+ * The events that a log has for RTMR3 where no list of its own is given. Only dstack extends RTMR3, and only of its own
+ * events do name and payload lead to the digest: one that calls itself another type would be replayed and not be read.
+ * @throws AttestationError `dstack_malformed`
+ */
 export function runtimeEventsOf(events: readonly MeasuredEvent[]): readonly MeasuredEvent[] {
-  return events.filter(({ register }) => register === 3);
-}
-
-/** Whether this is one of dstack's own events. */
-export function isDstackEvent({ type }: MeasuredEvent): boolean {
-  return type === DSTACK_EVENT_TYPE;
+  const own = events.filter(({ register }) => register === 3);
+  if (own.some(({ type }) => type !== DSTACK_EVENT_TYPE)) {
+    malformedDstack("RTMR3 holds an event that is not dstack's");
+  }
+  return own;
 }

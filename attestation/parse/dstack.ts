@@ -5,7 +5,6 @@
  */
 import { CodecError, concat, fromHex, fromUtf8, sha256, sha512, utf8 } from "../../codec/index.ts";
 import {
-  isDstackEvent,
   malformedDstack,
   parseNamedAttestation,
   parseScaleAttestation,
@@ -136,8 +135,8 @@ export function mrConfigDigest(document: string): Uint8Array {
  * dstack's own events from before the app runs: what comes after `system-ready` is the app's word, whatever its name.
  */
 export function bootEvents(events: readonly MeasuredEvent[]): readonly MeasuredEvent[] {
-  const end = events.findIndex((event) => isDstackEvent(event) && event.name === SYSTEM_READY);
-  return (end < 0 ? events : events.slice(0, end)).filter(isDstackEvent);
+  const end = events.findIndex(({ name }) => name === SYSTEM_READY);
+  return end < 0 ? events : events.slice(0, end);
 }
 
 /** The digest of the operating system's image in the host's configuration, hex; undefined where it names none. */
