@@ -9,9 +9,10 @@ export interface Side {
 }
 
 export interface Sides {
+  /** The road of the statement: AFFIDAVIT_OTHER_FORMS=false. */
   whole: Side & { directory: string };
-  /** The whole road without the receipt's other forms (AIR, ACI, dstack). */
-  plain: Side;
+  /** As shipped: the vault signs AIR, ACI and dstack forms besides. */
+  forms: Side;
   bare: Side;
   stop(): Promise<void>;
 }
@@ -26,13 +27,13 @@ export async function startSides(): Promise<Sides> {
   const stop = async (): Promise<void> => void (await Promise.all(started.map((side) => side.stop())));
   try {
     const environment = { ...ENVIRONMENT, AFFIDAVIT_SERVER_TIMING: "true" };
-    const whole = await startService({ environment });
+    const whole = await startService({ environment: { ...environment, AFFIDAVIT_OTHER_FORMS: "false" } });
     started.push(whole);
-    const plain = await startService({ environment: { ...environment, AFFIDAVIT_OTHER_FORMS: "false" } });
-    started.push(plain);
+    const forms = await startService({ environment });
+    started.push(forms);
     const bare = await startBare();
     started.push(bare);
-    return { whole, plain, bare, stop };
+    return { whole, forms, bare, stop };
   } catch (error) {
     await stop();
     throw error;
