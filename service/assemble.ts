@@ -213,11 +213,16 @@ function attestationOf(sessions: SessionHolder, keysets: KeysetRecords): Attesta
   };
 }
 
+/** The statement digest in hex. */
+const RECEIPT_ID = /^[0-9a-f]{64}$/;
+
 function receiptsOf(database: Database, sessions: SessionHolder, keysets: KeysetRecords): Receipts {
   return {
     forms: ownersForms(database, sessions, keysets),
     cose: (receiptId, form) => coseForm({ database, sessions, keysets }, receiptId, form),
     async owner(receiptId) {
+      // An id of another form names no receipt.
+      if (!RECEIPT_ID.test(receiptId)) return undefined;
       const stored = await findStatement(database, fromHex(receiptId, 32));
       return stored?.accountId ? { accountId: stored.accountId, tenantId: stored.tenantId } : undefined;
     },
@@ -230,7 +235,8 @@ function receiptsOf(database: Database, sessions: SessionHolder, keysets: Keyset
         return { receiptId: toHex(digest), type, leafIndex, issuedAtMs };
       });
     },
-    bundle: (receiptId) => receiptBundle(database, keysets, receiptId),
+    bundle: async (receiptId) =>
+      RECEIPT_ID.test(receiptId) ? await receiptBundle(database, keysets, receiptId) : undefined,
     addLink: ({ receiptId, account, tokenDigest, expiresAtMs }) =>
       addLink(database, {
         tokenHash: tokenDigest,

@@ -3,6 +3,8 @@ import type { Component } from "./services.ts";
 
 export function banner(facts: {
   url: string;
+  /** Verifier key of the log (C2SP signed-note), for monitors and log witnesses. */
+  logKey: string;
   simulated: boolean;
   keyFile: string | undefined;
   components: Component[];
@@ -16,6 +18,7 @@ export function banner(facts: {
     `  Evidence       ${url}/v1/attestation`,
     `  Health         ${url}/readyz`,
     `  Models         ${facts.models} at ${url}/v1/models`,
+    `  Log            ${url}/log/checkpoint, key ${facts.logKey}`,
   ];
   if (keyFile) lines.push(`  API key        in ${keyFile}; the affidavit command reads it there`);
   if (simulated) {

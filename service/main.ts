@@ -6,6 +6,7 @@ import program from "../package.json" with { type: "json" };
 import { endorsementSource } from "./endorsements.ts";
 import { EnginePool, ModelRegistry, type ExecutionProvider } from "../models/index.ts";
 import { utf8 } from "../codec/index.ts";
+import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { banner } from "./banner.ts";
@@ -194,7 +195,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
       ? await provideFirstKey({ database, keys, configDirectory: config.configDirectory, url })
       : undefined;
   const components = await services.health.components();
-  process.stdout.write(banner({ url, simulated, keyFile, components, models: models.list().length }));
+  const { logPublicKey } = keeper.holder.current().vault.info;
+  const logKey = formatVerifierKey(NOTE_TYPE_ED25519, { name: config.logOrigin, publicKey: logPublicKey });
+  process.stdout.write(banner({ url, logKey, simulated, keyFile, components, models: models.list().length }));
 }
 
 /** A signal came while the service was starting. */

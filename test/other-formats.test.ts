@@ -249,6 +249,7 @@ describe("whose they are", () => {
       expect((await fetch(`${service.url}${path}`)).status).toBe(401);
       expect((await get(path, "x".repeat(40))).status).toBe(401);
       expect((await get(path.replace(answer.id, "00".repeat(32)))).status).toBe(404);
+      expect((await get(path.replace(answer.id, "no-digest"))).status).toBe(404);
     }
   });
 });
