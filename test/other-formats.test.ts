@@ -245,9 +245,17 @@ describe("whose they are", () => {
       `/v1/signature/${answer.id}`,
       `/v1/receipts/${answer.id}?format=air`,
     ];
+    const made = await fetch(`${service.url}/v1/keys`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${service.apiKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ label: "another account", scopes: ["infer"] }),
+    });
+    const { key: stranger } = (await made.json()) as { key: string };
+    expect((await get("/v1/account", stranger)).status).toBe(200);
     for (const path of paths) {
       expect((await fetch(`${service.url}${path}`)).status).toBe(401);
       expect((await get(path, "x".repeat(40))).status).toBe(401);
+      expect((await get(path, stranger)).status).toBe(404);
       expect((await get(path.replace(answer.id, "00".repeat(32)))).status).toBe(404);
       expect((await get(path.replace(answer.id, "no-digest"))).status).toBe(404);
     }
