@@ -96,7 +96,7 @@ function claimsToJson(claims: AirClaims): Record<string, unknown> {
 }
 
 function hexed(members: object): Record<string, unknown> {
-  const entries = Object.entries(members) as [string, unknown][];
+  const entries = (Object.entries(members) as [string, unknown][]).filter(([, value]) => value !== undefined);
   return Object.fromEntries(
     entries.map(([name, value]) => [name, value instanceof Uint8Array ? toHex(value) : plain(value)]),
   );
@@ -116,8 +116,10 @@ function airLines(path: string, { verdict, code, message, layer, claims }: AirVe
     ];
   const { measurements, ...flat } = claimsToJson(claims!);
   const rows = Object.entries({ ...flat, ...(measurements as object) });
+  const accepted =
+    claims!.securityMode === "evaluation" ? paint("yellow", "○ accepted") : paint("green", "✓ accepted");
   return [
-    `${paint("green", "✓ accepted")}, AIR-local  ${path}`,
+    `${accepted}, AIR-local  ${path}`,
     "  The key signed these claims. Whose machine holds the key, AIR alone does not tell: check its evidence.",
     ...(claims!.securityMode === "evaluation" ? ["  The receipt calls itself one of an evaluation."] : []),
     "",
