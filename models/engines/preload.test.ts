@@ -83,9 +83,10 @@ describe("preload", () => {
     const engine = pool({ loadTimeoutMs: 1 });
     let read = 0;
     const slow = { ...layer, weights: () => (read++, new Promise<Uint8Array>(() => undefined)) };
-    expect(await engine.preload([slow, identity])).toEqual([
+    const never = { ...identity, weights: () => new Promise<Uint8Array>(() => undefined) };
+    expect(await engine.preload([slow, never])).toEqual([
       { model: slow, error: refusal("engine_crashed") },
-      { model: identity, error: expect.anything() },
+      { model: never, error: expect.anything() },
     ]);
     expect(read).toBe(1);
   });
