@@ -70,6 +70,76 @@ const POLICY_CHANGE = [
   { name: "issuedAtMs", type: "uint64" },
 ] as const satisfies readonly Field[];
 
+const CIRCUIT_BINDING = [
+  { name: "modelId", type: "bytes32" },
+  { name: "circuitId", type: "bytes32" },
+  { name: "vkDigest", type: "bytes32" },
+  { name: "srsDigest", type: "bytes32" },
+  { name: "inputScale", type: "uint8" },
+  { name: "outputScale", type: "uint8" },
+  { name: "bound", type: "uint64" },
+  { name: "inputRange", type: "uint64" },
+  { name: "documentDigest", type: "bytes32" },
+  { name: "issuedAtMs", type: "uint64" },
+] as const satisfies readonly Field[];
+
+const CIRCUIT_COMMITMENT = [
+  { name: "subject", type: "bytes32" },
+  { name: "circuitId", type: "bytes32" },
+  { name: "circuitInput", type: "bytes32" },
+  { name: "issuedAtMs", type: "uint64" },
+] as const satisfies readonly Field[];
+
+const PROOF = [
+  { name: "subject", type: "bytes32" },
+  { name: "circuitId", type: "bytes32" },
+  { name: "instancesDigest", type: "bytes32" },
+  { name: "srsDigest", type: "bytes32" },
+  { name: "difference", type: "uint64" },
+  { name: "outcome", type: "uint8" },
+  { name: "issuedAtMs", type: "uint64" },
+] as const satisfies readonly Field[];
+
+const REEXECUTION = [
+  { name: "subject", type: "bytes32" },
+  { name: "executionDigest", type: "bytes32" },
+  { name: "difference", type: "uint64" },
+  { name: "tolerance", type: "uint64" },
+  { name: "outcome", type: "uint8" },
+  { name: "issuedAtMs", type: "uint64" },
+] as const satisfies readonly Field[];
+
+const LEDGER_ENTRY = [
+  { name: "account", type: "bytes32" },
+  { name: "sequence", type: "uint64" },
+  { name: "operation", type: "uint8" },
+  { name: "previousDigest", type: "bytes32" },
+  { name: "newDigest", type: "bytes32" },
+  { name: "operandDigest", type: "bytes32" },
+  { name: "serverKeyDigest", type: "bytes32" },
+  { name: "executionDigest", type: "bytes32" },
+  { name: "issuedAtMs", type: "uint64" },
+] as const satisfies readonly Field[];
+
+const OPENING = [
+  { name: "account", type: "bytes32" },
+  { name: "sequence", type: "uint64" },
+  { name: "kind", type: "uint8" },
+  { name: "subject", type: "bytes32" },
+  { name: "requestDigest", type: "bytes32" },
+  { name: "result", type: "uint8" },
+  { name: "issuedAtMs", type: "uint64" },
+] as const satisfies readonly Field[];
+
+const KEY_RELEASE = [
+  { name: "modelId", type: "bytes32" },
+  { name: "brokerKeyDigest", type: "bytes32" },
+  { name: "policyDigest", type: "bytes32" },
+  { name: "resultDigest", type: "bytes32" },
+  { name: "challengeNonce", type: "bytes32" },
+  { name: "issuedAtMs", type: "uint64" },
+] as const satisfies readonly Field[];
+
 const REVOCATION = [
   { name: "kind", type: "uint8" },
   { name: "subject", type: "bytes32" },
@@ -83,7 +153,14 @@ export const STATEMENT_FIELDS = {
   Keyset: KEYSET,
   Aborted: ABORTED,
   Checkpoint: CHECKPOINT,
+  CircuitBinding: CIRCUIT_BINDING,
   PolicyChange: POLICY_CHANGE,
+  CircuitCommitment: CIRCUIT_COMMITMENT,
+  Proof: PROOF,
+  Reexecution: REEXECUTION,
+  LedgerEntry: LEDGER_ENTRY,
+  Opening: OPENING,
+  KeyRelease: KEY_RELEASE,
   Revocation: REVOCATION,
 } as const satisfies Record<string, readonly Field[]>;
 
@@ -119,14 +196,16 @@ export type CheckpointStatement = StatementOf<"Checkpoint">;
 export type PolicyChangeStatement = StatementOf<"PolicyChange">;
 export type RevocationStatement = StatementOf<"Revocation">;
 
+/** How a proof or a re-execution of the statement `subject` ended. Only `delivered` redeems a promise. */
+export const OUTCOMES = { delivered: 1, disagrees: 2, incomparable: 3, expired: 4 } as const;
+/** `difference` where nothing was compared. */
+export const NOT_COMPARED = 2n ** 64n - 1n;
+
 /** Bits of `promised`. */
 export const PROMISED_PROOF = 1;
 export const PROMISED_REEXECUTION = 2;
 
-/**
- * The type byte of leaf data and of the header form. `Checkpoint` has none: it is never appended.
- * Numbers without a field table yet are reserved for the named statement.
- */
+/** The type byte of leaf data and of the header form. `Checkpoint` has none: it is never appended. */
 export const LEAF_TYPES = {
   InferenceStatement: 1,
   Keyset: 2,
