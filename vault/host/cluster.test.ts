@@ -12,6 +12,7 @@ import { symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sha256 } from "../../codec/index.ts";
 import { loadCluster, saveCheckpoint } from "./cluster.ts";
 import { CHECKPOINT_FILE, enterKeyDirectory, KEY_FILE } from "./key-directory.ts";
 
@@ -53,7 +54,24 @@ describe("loadCluster", () => {
     for (const name of [KEY_FILE, CHECKPOINT_FILE]) expect(statSync(name).mode & 0o777).toBe(0o600);
     expect(statSync(".").mode & 0o777).toBe(0o700);
     expect(await loadCluster()).toEqual(made);
-    expect(new Set([made.keys.logSeed, made.keys.storageKey, made.keys.hpkeKey].map(String)).size).toBe(3);
+    const { epoch: _, ...secrets } = made.keys;
+    expect(new Set(Object.values(secrets).map(String)).size).toBe(5);
+  });
+
+  it("adds the keys that a file of version 1 lacks, once", async () => {
+    const { keys } = await loadCluster();
+    const body = readFileSync(KEY_FILE).subarray(0, 112);
+    body.writeUInt32LE(1, 8);
+    writeFileSync(KEY_FILE, Buffer.concat([body, sha256(body)]));
+    const upgraded = await loadCluster();
+    expect(upgraded.keys).toMatchObject({
+      epoch: keys.epoch,
+      logSeed: keys.logSeed,
+      storageKey: keys.storageKey,
+      hpkeKey: keys.hpkeKey,
+    });
+    expect(upgraded.keys.chainKey).not.toEqual(keys.chainKey);
+    expect(await loadCluster()).toEqual(upgraded);
   });
 
   it("keeps the last checkpoint", async () => {

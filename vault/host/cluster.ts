@@ -37,11 +37,12 @@ export async function loadCluster(): Promise<Cluster> {
     if (checkpoint?.last) throw new VaultError("cluster_keys_missing");
     return createCluster();
   }
-  const keys = parseClusterKeys(keyFile);
+  const { keys, upgraded } = parseClusterKeys(keyFile);
   if (!checkpoint) throw new VaultError("checkpoint_state_missing");
   if (!equal(checkpoint.logPublicKey, ed25519FromSeed(keys.logSeed).publicKey)) {
     throw new VaultError("checkpoint_state_invalid");
   }
+  if (upgraded) await writePrivateFile(KEY_FILE, encodeClusterKeys(keys));
   return { keys, checkpoint };
 }
 
