@@ -32,7 +32,7 @@ export { AMD_INTERMEDIATES, AMD_ROOTS } from "./endorsements/amd-roots.ts";
 export { AWS_NITRO_ROOT } from "./endorsements/aws-roots.ts";
 export { INTEL_SGX_ROOT, SIMULATED_SGX_ROOT } from "./endorsements/intel-roots.ts";
 export type { DcapRoot } from "./endorsements/intel-roots.ts";
-export { NVIDIA_DEVICE_ROOT, NVIDIA_RIM_ROOT } from "./endorsements/nvidia-roots.ts";
+export { NVIDIA_DEVICE_ROOT, NVIDIA_RIM_ROOT, SIMULATED_NVIDIA_ROOT } from "./endorsements/nvidia-roots.ts";
 export type { TrustRoot } from "./endorsements/trust-root.ts";
 export { AttestationError } from "./error.ts";
 export type { AttestationErrorCode } from "./error.ts";

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, toBase64, utf8 } from "../../codec/index.ts";
+import { littleEndian } from "../attest/spdm-write.ts";
 import { appraise, CollateralCache, parsePolicy, REPORTING_POLICY } from "../index.ts";
 import { rootCertificate, testCollateral, testPki, testQuote, TEST_NOW } from "../testing/dcap.ts";
 import {
   firmwareEvent,
   jsonEvents,
-  littleEndian,
   registersOf,
   specIdEvent,
   tcgEvent,
@@ -185,11 +185,12 @@ function read(name: string): Uint8Array {
   return new Uint8Array(readFileSync(join(folder, name)));
 }
 
-describe.skipIf(!existsSync(folder))(`a real CCEL and its quote${why}`, () => {
-  const evidence = { type: "tdx", quote: read("google-ccel-cos-113-tdx-quote.dat") } as const;
-  const replay = (eventLog: Uint8Array) =>
-    appraise({ ...evidence, eventLog }, undefined, { now: TEST_NOW, policy: REPORTING_POLICY });
+function replay(eventLog: Uint8Array) {
+  const evidence = { type: "tdx", quote: read("google-ccel-cos-113-tdx-quote.dat"), eventLog } as const;
+  return appraise(evidence, undefined, { now: TEST_NOW, policy: REPORTING_POLICY });
+}
 
+describe.skipIf(!existsSync(folder))(`a real CCEL and its quote${why}`, () => {
   test("leads to all four registers", () => {
     // There is no collateral for this quote, so the replay is what can be shown.
     const result = replay(read("google-ccel-ccel_data.dat"));

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concat, toBase64, utf8 } from "../../codec/index.ts";
+import { measurementBlock } from "../attest/spdm-write.ts";
 import { appraise, parsePolicy, type AppraisalPolicyInput } from "../index.ts";
 import { REQUEST_FIELDS, RESPONSE_FIELDS } from "../parse/nvidia-spdm.ts";
 import { testCertificates } from "../testing/appraise.ts";
@@ -8,7 +9,6 @@ import {
   diceTcbInfo,
   compositeDeviceId,
   listEntry,
-  measurementBlock,
   signReport,
   TEST_FWID,
   TEST_NVIDIA_NONCE,

@@ -3,7 +3,8 @@
  * the devices are genuine, and fresh where the verifier chose the nonce; never to which machine they are attached.
  */
 import { equal } from "../../codec/index.ts";
-import { NVIDIA_DEVICE_ROOT, NVIDIA_RIM_ROOT } from "../endorsements/nvidia-roots.ts";
+import { NVIDIA_DEVICE_ROOT, NVIDIA_RIM_ROOT, SIMULATED_NVIDIA_ROOT } from "../endorsements/nvidia-roots.ts";
+import type { TrustRoot } from "../endorsements/trust-root.ts";
 import { AttestationError } from "../error.ts";
 import { parseNvidiaEndorsements } from "../parse/nvidia-endorsements.ts";
 import { parseNvidiaEvidence, type NvidiaDevice } from "../parse/nvidia-evidence.ts";
@@ -19,6 +20,7 @@ import { parseCertificate, type Certificate } from "../verify/x509.ts";
 import { checkReportData, type AppraisalContext, type Evidence } from "./appraisal.ts";
 import { checkCodeIdentity } from "./code-identity.ts";
 import { confidentialMode, deviceClaims } from "./nvidia-claims.ts";
+import type { AppraisalPolicy } from "./policy.ts";
 import { trustRoots } from "./roots.ts";
 
 interface VerifiedRim {
@@ -33,10 +35,33 @@ const ARCHITECTURES = new Map([
   ["LS10", "LS"],
 ]);
 
+/** The policy's roots and the simulated one, so that simulated evidence is refused by name. */
+function knownRoots(policy: AppraisalPolicy): readonly TrustRoot[] {
+  const roots = trustRoots(policy, [NVIDIA_DEVICE_ROOT], [SIMULATED_NVIDIA_ROOT]);
+  return roots.includes(SIMULATED_NVIDIA_ROOT) ? roots : [...roots, SIMULATED_NVIDIA_ROOT];
+}
+
+/** The simulated root is known here too; what it signed makes the whole simulated, the device's root aside. */
 function rimRoots({ policy }: AppraisalContext): readonly Certificate[] {
-  return policy.nvidia.rimRoots.map((root) =>
+  const roots = policy.nvidia.rimRoots.map((root) =>
     root === "hardware" ? NVIDIA_RIM_ROOT.certificate : parseCertificate(root.certificate),
   );
+  return [...roots, SIMULATED_NVIDIA_ROOT.certificate];
+}
+
+function isSimulatedRim({ path }: VerifiedRim): boolean {
+  return equal(path.at(-1)!.der, SIMULATED_NVIDIA_ROOT.certificate.der);
+}
+
+/** As soon as it is known: whatever fails later is then a simulation's failure, and told as one. */
+function checkSimulated(isSimulated: boolean, { findings, policy }: AppraisalContext, checks: Checks): void {
+  if (!isSimulated) return;
+  findings.simulated = true;
+  checks.run("root", "a simulated root is accepted by the policy", () => {
+    if (!trustRoots(policy, [], [SIMULATED_NVIDIA_ROOT]).includes(SIMULATED_NVIDIA_ROOT)) {
+      throw new AttestationError("simulated_refused", "the evidence is simulated: it proves nothing");
+    }
+  });
 }
 
 function verifyRims(texts: readonly string[], context: AppraisalContext): readonly VerifiedRim[] {
@@ -176,11 +201,12 @@ function appraiseDevice(
   if (trailing.length > 0)
     checks.skip("trailing", `${trailing.length} bytes behind the signature are no part of the report`);
   const verified = verifyNvidiaReport(report, device, {
-    roots: trustRoots(policy, [NVIDIA_DEVICE_ROOT]),
+    roots: knownRoots(policy),
     nowSeconds,
     checks,
     requireFirmwareIdentity: policy.nvidia.firmwareIdentity === "required",
   });
+  checkSimulated(verified.root.simulated, context, checks);
   checks.run("device_type", `the device is ${verified.hardwareModel}`, () =>
     checkType(device, verified, evidence.type),
   );
@@ -216,8 +242,9 @@ function claimsOf(
   const what = isGpu ? "GPU" : "NVSwitch";
   const isFresh = context.expectedNonce !== undefined;
   const isHardware = devices.every((device) => device.root === NVIDIA_DEVICE_ROOT);
+  const source = isHardware ? "hardware_proven" : "operator_asserted";
   return {
-    source: isHardware ? "hardware_proven" : "operator_asserted",
+    source: context.findings.simulated ? "simulated" : source,
     root: root.name,
     rootFingerprint: root.fingerprint,
     statement: `${what} evidence ${isFresh ? "fresh and genuine" : "genuine"}`,
@@ -245,6 +272,7 @@ export function appraiseNvidia(evidence: Evidence, endorsements: unknown, contex
     beside.ocspResponses.map(parseOcspResponse),
   );
   const rims = verifyRims(beside.rims, context);
+  checkSimulated(rims.some(isSimulatedRim), context, checks);
   for (const [i, { path }] of rims.entries())
     checkOcsp(path, responses, context, new PartChecks(checks, `rim${i}`));
   const part = evidence.type === "nvidia-gpu" ? "gpu" : "switch";
@@ -260,7 +288,6 @@ export function appraiseNvidia(evidence: Evidence, endorsements: unknown, contex
     ),
   );
   const isMeasured = rims.length > 0;
-  findings.simulated = verified.some(({ root }) => root.simulated);
   findings.reportData = sharedNonce(verified);
   findings.claims = claimsOf(verified, evidence, context, isMeasured);
   checkReportData(findings.reportData, context);

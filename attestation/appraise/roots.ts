@@ -1,6 +1,7 @@
 /** The roots that a policy trusts, for one technology. */
 import { equal, sha256, toHex } from "../../codec/index.ts";
 import { INTEL_SGX_ROOT, SIMULATED_SGX_ROOT, type DcapRoot } from "../endorsements/intel-roots.ts";
+import { SIMULATED_NVIDIA_ROOT } from "../endorsements/nvidia-roots.ts";
 import type { TrustRoot } from "../endorsements/trust-root.ts";
 import { parseCertificate } from "../verify/x509.ts";
 import type { AppraisalPolicy } from "./policy.ts";
@@ -35,14 +36,21 @@ export function dcapRoots(policy: AppraisalPolicy): readonly DcapRoot[] {
   return roots;
 }
 
+const SIMULATED_ROOTS: readonly TrustRoot[] = [SIMULATED_SGX_ROOT, SIMULATED_NVIDIA_ROOT];
+
 /**
- * The roots of a technology of which no simulated evidence exists: the word `simulated` names none.
+ * The roots that a policy trusts for one technology.
  * @param hardware the maker's pinned roots
+ * @param simulated those of the project's own; none where no simulated evidence exists
  * @throws X509Error `certificate_malformed` where the policy brings a certificate that is none
  */
-export function trustRoots(policy: AppraisalPolicy, hardware: readonly TrustRoot[]): readonly TrustRoot[] {
+export function trustRoots(
+  policy: AppraisalPolicy,
+  hardware: readonly TrustRoot[],
+  simulated: readonly TrustRoot[] = [],
+): readonly TrustRoot[] {
   return policy.roots.flatMap((root) => {
     if (root === "hardware") return hardware;
-    return root === "simulated" ? [] : [ownRoot(root.certificate, [...hardware, SIMULATED_SGX_ROOT])];
+    return root === "simulated" ? simulated : [ownRoot(root.certificate, [...hardware, ...SIMULATED_ROOTS])];
   });
 }

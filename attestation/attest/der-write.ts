@@ -74,9 +74,10 @@ export function distinguishedName(commonName: string): Uint8Array {
   );
 }
 
-/** r ‖ s, 64 bytes, as an Ecdsa-Sig-Value. */
+/** r ‖ s, of equal length, as an Ecdsa-Sig-Value. */
 export function ecdsaSignature(raw: Uint8Array): Uint8Array {
-  return sequence(integer(raw.subarray(0, 32)), integer(raw.subarray(32)));
+  const half = raw.length / 2;
+  return sequence(integer(raw.subarray(0, half)), integer(raw.subarray(half)));
 }
 
 /** PEM text (RFC 7468) with lines of 64 characters. */

@@ -1,13 +1,14 @@
 /**
- * The simulated TEE's certificates and CRLs, of the shape of Intel's: root, platform CA, PCK and TCB signing.
+ * The simulated TEE's certificates and CRLs, of the shape of Intel's (root, platform CA, PCK and TCB signing; P-256) and of
+ * NVIDIA's (P-384).
  *
  * The private keys are hashes of public labels: anyone can sign with them. That is intended, since a simulated quote
  * proves nothing, and the reason why the root they lead to is trusted by no default policy. ECDSA nonces are
  * deterministic (RFC 6979), so that the same inputs give the same bytes, the pinned root among them.
  */
-import { p256 } from "@noble/curves/nist.js";
-import { concat, sha256, utf8 } from "../../codec/index.ts";
-import { SPKI_PREFIX } from "../verify/spki.ts";
+import { p256, p384 } from "@noble/curves/nist.js";
+import { concat, sha256, sha384, utf8 } from "../../codec/index.ts";
+import { SPKI_PREFIX, type Curve } from "../verify/spki.ts";
 import { KEY_USAGE, OID } from "../verify/x509.ts";
 import { INTEL_SGX_OID } from "../parse/dcap-pck.ts";
 import { bitString, boolean, der, distinguishedName, ecdsaSignature, integer } from "./der-write.ts";
@@ -15,31 +16,43 @@ import { octets, oid, sequence, time } from "./der-write.ts";
 
 export interface DevelopmentKey {
   readonly commonName: string;
+  readonly curve: Curve;
   readonly secretKey: Uint8Array;
   /** Uncompressed: 0x04 ‖ x ‖ y. */
   readonly point: Uint8Array;
 }
 
+const CURVES = { p256, p384 } as const;
+
 /** A key that anyone can recompute from its name. */
-export function developmentKey(commonName: string): DevelopmentKey {
-  const secretKey = sha256(utf8(`affidavit.simulated.key.v1 ${commonName}`));
-  return { commonName, secretKey, point: p256.getPublicKey(secretKey, false) };
+export function developmentKey(commonName: string, curve: Curve = "p256"): DevelopmentKey {
+  const label = utf8(`affidavit.simulated.key.v1 ${commonName}`);
+  const secretKey = curve === "p256" ? sha256(label) : sha384(label);
+  return { commonName, curve, secretKey, point: CURVES[curve].getPublicKey(secretKey, false) };
 }
 
-/** ECDSA P-256 with SHA-256: r ‖ s, 64 bytes. */
-export function sign(key: DevelopmentKey, message: Uint8Array): Uint8Array {
-  return p256.sign(message, key.secretKey, { lowS: false });
+/** SubjectPublicKeyInfo, DER. */
+export function developmentSpki({ curve, point }: DevelopmentKey): Uint8Array {
+  return concat(SPKI_PREFIX[curve], point);
 }
 
-const ECDSA_SHA256 = sequence(oid("1.2.840.10045.4.3.2"));
+/** ECDSA with the curve's usual hash, SHA-256 or SHA-384: r ‖ s, 64 or 96 bytes. */
+export function sign({ curve, secretKey }: DevelopmentKey, message: Uint8Array): Uint8Array {
+  return CURVES[curve].sign(message, secretKey, { lowS: false });
+}
+
+const ALGORITHM: Readonly<Record<Curve, Uint8Array>> = {
+  p256: sequence(oid("1.2.840.10045.4.3.2")),
+  p384: sequence(oid("1.2.840.10045.4.3.3")),
+};
 const NOT_BEFORE = new Date("2025-01-01T00:00:00Z");
 const NOT_AFTER = new Date("2049-12-31T23:59:59Z");
 
 function signed(key: DevelopmentKey, tbs: Uint8Array): Uint8Array {
-  return sequence(tbs, ECDSA_SHA256, bitString(ecdsaSignature(sign(key, tbs))));
+  return sequence(tbs, ALGORITHM[key.curve], bitString(ecdsaSignature(sign(key, tbs))));
 }
 
-function extension(id: string, critical: boolean, value: Uint8Array): Uint8Array {
+export function extension(id: string, critical: boolean, value: Uint8Array): Uint8Array {
   return critical ? sequence(oid(id), boolean(true), octets(value)) : sequence(oid(id), octets(value));
 }
 
@@ -75,11 +88,11 @@ export function certificate(params: CertificateParams): Uint8Array {
   const tbs = sequence(
     der(0xa0, integer(2)),
     integer(concat(new Uint8Array([0x40 | (serial[0]! & 0x3f)]), serial.subarray(1))),
-    ECDSA_SHA256,
+    ALGORITHM[issuer.curve],
     distinguishedName(issuer.commonName),
     sequence(time(params.notBefore ?? NOT_BEFORE), time(params.notAfter ?? NOT_AFTER)),
     distinguishedName(subject.commonName),
-    concat(SPKI_PREFIX.p256, subject.point),
+    developmentSpki(subject),
     der(
       0xa3,
       sequence(
@@ -109,7 +122,7 @@ export function crl(params: CrlParams): Uint8Array {
   );
   const tbs = sequence(
     integer(1),
-    ECDSA_SHA256,
+    ALGORITHM[params.issuer.curve],
     distinguishedName(params.issuer.commonName),
     time(params.thisUpdate),
     time(params.nextUpdate),

@@ -1,4 +1,4 @@
-/** NVIDIA's roots, pinned: of device identities, and of the reference integrity manifests. */
+/** NVIDIA's roots, pinned: of device identities, and of the reference integrity manifests; and the project's own, of both. */
 import { fromBase64 } from "../../codec/index.ts";
 import { parseCertificate } from "../verify/x509.ts";
 import type { TrustRoot } from "./trust-root.ts";
@@ -35,6 +35,25 @@ export const NVIDIA_RIM_ROOT: TrustRoot = {
         "84caR/BXWEeZo2MwYTAdBgNVHQ4EFgQUpaXrOPK4ZDAk08DBskn594zeZjAwHwYDVR0jBBgwFoAUpaXrOPK4ZDAk08DBskn594zeZjAwDwYDVR" +
         "0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwCgYIKoZIzj0EAwMDZwAwZAIwHGDyscDP6ihHqRvZlI3eqZ4YkvjE1duaN84tAHRVgxVMvNrp" +
         "5Tnom3idHYGW/dskAjATvjIx6VzHm/4e2GiZAyZEIUBDOKPzp5ei/A0iUZpdvngenDwV8Qa/wGdiTmJ7Bp4=",
+    ),
+  ),
+};
+
+/** The root of simulated GPUs and of their manifests: its key is public (`attest/simulated-nvidia.ts`), so it proves nothing. */
+export const SIMULATED_NVIDIA_ROOT: TrustRoot = {
+  name: "Affidavit simulated NVIDIA root (development)",
+  fingerprint: "fe336790b21dfd8ac86933e4473ff3ffd388c34b820e024a53a6d4e991e08ebd",
+  simulated: true,
+  certificate: parseCertificate(
+    fromBase64(
+      "MIICWTCCAd+gAwIBAgIQTJ77ZaeUpZxNbTTNEqRDmDAKBggqhkjOPQQDAzBcMSswKQYDVQQDDCJBZmZpZGF2aXQgU2ltdWxhdGVkIE5WSURJQS" +
+        "BSb290IENBMS0wKwYDVQQKDCRBZmZpZGF2aXQgc2ltdWxhdGlvbiwgcHJvdmVzIG5vdGhpbmcwHhcNMjUwMTAxMDAwMDAwWhcNNDkxMjMxMjM1" +
+        "OTU5WjBcMSswKQYDVQQDDCJBZmZpZGF2aXQgU2ltdWxhdGVkIE5WSURJQSBSb290IENBMS0wKwYDVQQKDCRBZmZpZGF2aXQgc2ltdWxhdGlvbi" +
+        "wgcHJvdmVzIG5vdGhpbmcwdjAQBgcqhkjOPQIBBgUrgQQAIgNiAASTaS5REgJP/03BME1EKODXas383oQDP2JGUHu5ufRuziySO0uHCN4V5VEq" +
+        "S39Yx02knB6hEaTGJAIfNFXzOpD832FPJ9LKK9H7b0raaXyS+ejssCsCbT7tKK+mB3OrmKujZjBkMB8GA1UdIwQYMBaAFMVPjlcZKSvAMYRcAu" +
+        "oFlFcu820rMB0GA1UdDgQWBBTFT45XGSkrwDGEXALqBZRXLvNtKzAOBgNVHQ8BAf8EBAMCAQYwEgYDVR0TAQH/BAgwBgEB/wIBAjAKBggqhkjO" +
+        "PQQDAwNoADBlAjEAi/lzE2SFigUe4PXnUfPM/+AZk8CsRKkQfOuYcaLMmxtNWxG7asC7B5wbwLwhKFi9AjBzzFSvNFpvkKBqmsfPykERO0gxHo" +
+        "NHz/izugmV27MYQqsc3vyqMhc9kbHkFDx+8o8=",
     ),
   ),
 };

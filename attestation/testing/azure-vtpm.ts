@@ -1,8 +1,8 @@
 /** Azure vTPM evidence under the tests' own SEV-SNP and TDX roots. */
 import { generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 import { concat, sha256, toBase64, toHex, utf8 } from "../../codec/index.ts";
+import { littleEndian } from "../attest/spdm-write.ts";
 import { testQuote } from "./dcap.ts";
-import { littleEndian } from "./event-log.ts";
 import { testSnpEvidence } from "./sev-snp.ts";
 
 export const TEST_AZURE_NONCE = utf8("a verifier's nonce");

@@ -1,15 +1,9 @@
 /** dstack evidence of the tests' own, in every form that the guest agent gives out. */
 import { concat, sha256, toHex, utf8 } from "../../codec/index.ts";
+import { littleEndian } from "../attest/spdm-write.ts";
 import type { MeasuredEvent } from "../parse/event-log.ts";
 import { testQuote } from "./dcap.ts";
-import {
-  jsonEvents,
-  littleEndian,
-  registersOf,
-  TEST_BOOT_EVENTS,
-  TEST_COMPOSE,
-  testRuntimeEvents,
-} from "./event-log.ts";
+import { jsonEvents, registersOf, TEST_BOOT_EVENTS, TEST_COMPOSE, testRuntimeEvents } from "./event-log.ts";
 
 export const TEST_COMPOSE_HASH = sha256(utf8(TEST_COMPOSE));
 export const TEST_CONFIG = JSON.stringify({ os_image_hash: "08".repeat(32), cpu_count: 2 });

@@ -1,10 +1,7 @@
 /** Event logs of the tests' own, in both forms, and quotes whose registers they lead to. */
 import { concat, sha384, toHex, utf8 } from "../../codec/index.ts";
+import { littleEndian } from "../attest/spdm-write.ts";
 import { dstackEvent, replayRegister, type MeasuredEvent } from "../parse/event-log.ts";
-
-export function littleEndian(value: number, byteLength: number): Uint8Array {
-  return Uint8Array.from({ length: byteLength }, (_, i) => Math.floor(value / 256 ** i) % 256);
-}
 
 /** A firmware event whose digest is that of its data. */
 export function firmwareEvent(register: number, type: number, text: string): MeasuredEvent {

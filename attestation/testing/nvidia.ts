@@ -1,11 +1,10 @@
 /** NVIDIA reports, device chains, reference manifests and OCSP responses under roots of the tests' own. */
 import { sign } from "node:crypto";
-import { concat, fromHex, sha384, toBase64, toHex, utf8 } from "../../codec/index.ts";
+import { concat, fromHex, toBase64, toHex, utf8 } from "../../codec/index.ts";
 import { der, integer, octets, oid, pem, sequence } from "../attest/der-write.ts";
-import { parseXml, type XmlElement } from "../parse/xml.ts";
-import { canonicalXml } from "../verify/xml-c14n.ts";
+import { rimDocument as writeRim, signRim as signWrittenRim, type RimContent } from "../attest/rim-write.ts";
+import { unsignedSpdm } from "../attest/spdm-write.ts";
 import { testCertificate, testExtension, testKey, TEST_KEY_USAGE, type TestKey } from "./certificates.ts";
-import { littleEndian } from "./event-log.ts";
 
 export const TEST_FWID = new Uint8Array(48).fill(0xf1);
 export const TEST_NVIDIA_NONCE = new Uint8Array(32).fill(0x4e);
@@ -100,10 +99,6 @@ export function testDevice(options: TestDeviceOptions = {}): TestDevice {
   return device;
 }
 
-export function opaqueField(type: number, value: Uint8Array): Uint8Array {
-  return concat(littleEndian(type, 2), littleEndian(value.length, 2), value);
-}
-
 /** The opaque fields of a good report, by type. */
 export function testOpaque(): Map<number, Uint8Array> {
   return new Map([
@@ -129,31 +124,14 @@ export function testMeasurements(count = 40): Uint8Array[] {
   return Array.from({ length: count }, (_, i) => new Uint8Array(48).fill(i));
 }
 
-export function measurementBlock(index: number, value: Uint8Array): Uint8Array {
-  const body = concat(Uint8Array.of(1), littleEndian(value.length, 2), value);
-  return concat(Uint8Array.of(index, 1), littleEndian(body.length, 2), body);
-}
-
 /** Request and response up to the signature. */
 export function unsignedReport(options: TestReportOptions = {}): Uint8Array {
-  const record = concat(
-    ...(options.measurements ?? testMeasurements()).map((value, i) => measurementBlock(i + 1, value)),
-  );
-  const count = (options.measurements ?? testMeasurements()).length;
-  const opaque = concat(
-    ...[...(options.opaque ?? testOpaque())].map(([type, value]) => opaqueField(type, value)),
-  );
-  return concat(
-    Uint8Array.of(0x11, 0xe0, 0x01, 0xff),
-    options.nonce ?? TEST_NVIDIA_NONCE,
-    Uint8Array.of(0),
-    Uint8Array.of(0x11, 0x60, 0, 0, count),
-    littleEndian(record.length, 3),
-    record,
-    new Uint8Array(32).fill(0x5a),
-    littleEndian(opaque.length, 2),
-    opaque,
-  );
+  return unsignedSpdm({
+    nonce: options.nonce ?? TEST_NVIDIA_NONCE,
+    measurements: options.measurements ?? testMeasurements(),
+    responseNonce: new Uint8Array(32).fill(0x5a),
+    opaque: options.opaque ?? testOpaque(),
+  });
 }
 
 function signRaw(key: TestKey, message: Uint8Array): Uint8Array {
@@ -212,76 +190,21 @@ export function testRimSigner(name = "Test RIM", notAfter = new Date("2049-01-01
   };
 }
 
-export interface TestRim {
-  readonly version: string;
-  readonly product?: string;
-  /** Alternatives by index. */
-  readonly measurements: ReadonlyMap<number, readonly Uint8Array[]>;
-}
-
-const NAMESPACES =
-  'xmlns="http://standards.iso.org/iso/19770/-2/2015/schema.xsd" ' +
-  'xmlns:ns0="http://standards.iso.org/iso/19770/-2/2015/schema.xsd" xmlns:ns2="http://www.w3.org/2001/04/xmlenc#sha384"';
-
-function resource(index: number, alternatives: readonly Uint8Array[]): string {
-  const hashes = alternatives.map((value, i) => `ns2:Hash${i}="${toHex(value)}"`).join(" ");
-  return `<ns0:Resource type="Measurement" index="${index}" active="True" alternatives="${alternatives.length}" ${hashes} name="Measurement_${index}" size="48"/>`;
-}
+export type TestRim = Pick<RimContent, "version" | "measurements"> & Partial<RimContent>;
 
 /** The manifest around its signature, which stands where `@` is. */
-export function rimDocument({ version, product = "GH100", measurements }: TestRim): string {
-  const resources = [...measurements].map(
-    ([index, alternatives]) => `        ${resource(index, alternatives)}`,
-  );
-  return [
-    `<SoftwareIdentity ${NAMESPACES} corpus="false" name="${product}" tagId="1" version="1.0">`,
-    '    <ns0:Entity name="Test &amp; Corporation" role="softwareCreator tagCreator"/>',
-    `    <ns0:Meta colloquialVersion="${version}" edition="GPU" product="${product}" revision="r1"/>`,
-    "    <ns0:Payload>",
-    ...resources,
-    '        <ns0:Resource type="Measurement" index="63" active="False" alternatives="1" name="Measurement_63" size="48"/>',
-    "    </ns0:Payload>",
-    "@</SoftwareIdentity>",
-  ].join("\n");
-}
-
-const DSIG = "http://www.w3.org/2000/09/xmldsig#";
-const C14N = "http://www.w3.org/2006/12/xml-c14n11";
-
-function signedInfo(digest: Uint8Array): string {
-  return (
-    `<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="${C14N}"/>` +
-    '<ds:SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"/>' +
-    `<ds:Reference URI=""><ds:Transforms><ds:Transform Algorithm="${DSIG}enveloped-signature"/>` +
-    `<ds:Transform Algorithm="${C14N}"/></ds:Transforms>` +
-    '<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#sha384"/>' +
-    `<ds:DigestValue>${toBase64(digest)}</ds:DigestValue></ds:Reference></ds:SignedInfo>`
-  );
-}
-
-function elementAt(parent: XmlElement, at: number): XmlElement {
-  return parent.children.filter((child) => typeof child !== "string").at(at)!;
+export function rimDocument(rim: TestRim): string {
+  return writeRim({ product: "GH100", creator: "Test &amp; Corporation", ...rim });
 }
 
 /** Signs a document with `@` where the signature is to be; `change` alters what is signed about it. */
 export function signRim(
   document: string,
-  signer: TestRimSigner,
-  change: (signedInfo: string) => string = (text) => text,
+  { signer, signerDer, rootDer }: TestRimSigner,
+  change?: (signedInfo: string) => string,
 ): string {
-  const digest = sha384(utf8(canonicalXml(parseXml(document.replace("@", "")))));
-  const info = change(signedInfo(digest));
-  const frame = (value: string) =>
-    document.replace(
-      "@",
-      `<ds:Signature xmlns:ds="${DSIG}">${info}<ds:SignatureValue>${value}</ds:SignatureValue><ds:KeyInfo><ds:X509Data>` +
-        [signer.signerDer, signer.rootDer]
-          .map((certificate) => `<ds:X509Certificate>${toBase64(certificate)}\n</ds:X509Certificate>`)
-          .join("") +
-        "</ds:X509Data></ds:KeyInfo></ds:Signature>",
-    );
-  const canonical = canonicalXml(elementAt(elementAt(parseXml(frame("")), -1), 0));
-  return frame(toBase64(signRaw(signer.signer, utf8(canonical))));
+  const certificates = [signerDer, rootDer];
+  return signWrittenRim(document, { sign: (message) => signRaw(signer, message), certificates }, change);
 }
 
 export function testRim(rim: TestRim, signer: TestRimSigner): string {
