@@ -98,6 +98,11 @@ const services: Services = {
   documents: { get: absent },
   revocations: { add: absent, list: absent },
   transparencyLog: { checkpoint: absent, tile: absent, inclusion: absent, covered: absent },
+  jobs: {
+    administration() {
+      throw new ServiceError("jobs_unsupported", "not part of the bare service");
+    },
+  },
   health: { components: async () => [] },
 };
 

@@ -18,6 +18,7 @@ import { dstackReport } from "./routes/dstack-report.ts";
 import { dstackSignature } from "./routes/dstack-signature.ts";
 import { health } from "./routes/health.ts";
 import { infer } from "./routes/infer.ts";
+import { jobs } from "./routes/jobs.ts";
 import { landing } from "./routes/landing.ts";
 import { logCheckpoint } from "./routes/log-checkpoint.ts";
 import { logTile } from "./routes/log-tile.ts";
@@ -97,6 +98,7 @@ function registerRoutes(app: App, services: Services): void {
   apiKeys(app, services, authenticator);
   models(app, services);
   revocations(app, services, authenticator);
+  jobs(app, services, authenticator);
   logCheckpoint(app, services);
   logTile(app, services);
 }

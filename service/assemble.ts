@@ -11,6 +11,7 @@ import {
   addLink,
   countLiveApiKeys,
   createApiKey,
+  DEFAULT_TENANT,
   findLink,
   findStatement,
   hasAccount,
@@ -29,12 +30,13 @@ import {
 import { aciReport, signerReport } from "./foreign-reports.ts";
 import { createHealth } from "./health.ts";
 import { Idempotency, type ReplayStore } from "./idempotency.ts";
+import { JobError, type JobQueue } from "./jobs/index.ts";
 import { KeysetRecords } from "./keyset-records.ts";
 import { createMetrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
 import { ownersForms } from "./owners-forms.ts";
 import { createPipeline, type AppendEntry } from "./pipeline.ts";
-import { ServiceError } from "./problem.ts";
+import { PROBLEMS, ServiceError } from "./problem.ts";
 import { PublishedLog } from "./published-log.ts";
 import { receiptBundle } from "./receipt-bundles.ts";
 import {
@@ -60,6 +62,8 @@ export interface Parts {
   engine: Engine;
   sessions: SessionHolder;
   keys: ApiKeyFinder;
+  /** Undefined where this Node cannot run it. */
+  jobs: JobQueue | undefined;
 }
 
 export function assemble(parts: Parts): Services {
@@ -117,6 +121,13 @@ export function assemble(parts: Parts): Services {
       origin: config.logOrigin,
       witnesses,
     }),
+    jobs: {
+      administration({ tenantId }) {
+        if (tenantId !== DEFAULT_TENANT)
+          throw new ServiceError("scope_missing", "only the operator's tenant sees jobs");
+        return requireJobs(parts.jobs).administration;
+      },
+    },
     health: createHealth({
       database,
       embedded: parts.embedded,
@@ -124,8 +135,15 @@ export function assemble(parts: Parts): Services {
       sessions,
       engine,
       models,
+      jobs: parts.jobs,
     }),
   };
+}
+
+/** @throws JobError `jobs_unsupported` */
+function requireJobs(jobs: JobQueue | undefined): JobQueue {
+  if (!jobs) throw new JobError("jobs_unsupported", PROBLEMS.jobs_unsupported[1]);
+  return jobs;
 }
 
 /** As many as a list shows. */

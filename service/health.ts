@@ -1,6 +1,7 @@
 /** What `/readyz` says of each part, in plain words. */
 import type { Engine, ModelRegistry } from "../models/index.ts";
 import { isReachable, type Appender, type Database } from "./db/index.ts";
+import type { JobQueue } from "./jobs/index.ts";
 import type { SessionHolder } from "./session.ts";
 import type { Component, Health } from "./services.ts";
 
@@ -22,6 +23,7 @@ export function createHealth(parts: {
   sessions: SessionHolder;
   engine: Engine;
   models: ModelRegistry;
+  jobs: JobQueue | undefined;
 }): Health {
   return {
     async components() {
@@ -37,6 +39,7 @@ export function createHealth(parts: {
         },
         vaultComponent(parts.sessions),
         engineComponent(parts.engine, parts.models),
+        jobsComponent(parts.jobs),
         ...(simulated(parts.sessions) ? OPTIONAL_PARTS : []),
       ];
     },
@@ -74,4 +77,10 @@ function engineComponent(engine: Engine, models: ModelRegistry): Component {
       `${models.list().length} models, ${alive} of ${hosts.length} engine hosts ready, ${queued} inferences wait, ${restarts} hosts replaced.`,
     ],
   };
+}
+
+function jobsComponent(jobs: JobQueue | undefined): Component {
+  return jobs
+    ? { name: "jobs", status: "ok", notes: ["Background jobs in the database's schema affidavit_jobs."] }
+    : { name: "jobs", status: "off", notes: ["Background jobs need Node 22.12 or newer."] };
 }

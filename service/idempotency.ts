@@ -2,15 +2,13 @@
  * `Idempotency-Key`: one answer a key and caller, replayed for as long as the record lives. The record is ciphertext under
  * a key that only the vault derives; a stolen database replays nothing.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { concat, equal, fromUtf8, sha256, toHex, utf8 } from "../codec/index.ts";
 import type { Vault } from "../vault/index.ts";
 import { ServiceError } from "./problem.ts";
+import { openRecord, sealRecord } from "./sealed-record.ts";
 import type { InferAnswer, InferCall } from "./services.ts";
 
 const MAX_KEY_LENGTH = 255;
-const AEAD_NONCE_BYTES = 12;
-const AEAD_TAG_BYTES = 16;
 
 /** What storage says of a key. `lease` names this attempt: only its holder completes or releases. */
 export type Reservation =
@@ -73,14 +71,14 @@ export class Idempotency {
     }
     const context = recordContext(call, keyHash, tag);
     if (found.state === "done") {
-      const answer = openRecord(await vault.recordKey(context), context, found.ciphertext);
+      const answer = openAnswer(await vault.recordKey(context), context, found.ciphertext);
       return { replay: { ...answer, headers: { ...answer.headers, "Idempotency-Replayed": "true" } } };
     }
     const { lease } = found;
     return {
       seal: async (answer) => {
         const recordKey = await vault.recordKey(context);
-        return { keyHash, lease, ciphertext: sealRecord(recordKey, context, answer) };
+        return { keyHash, lease, ciphertext: sealAnswer(recordKey, context, answer) };
       },
       release: () => this.#store.release({ call, keyHash, lease }),
     };
@@ -114,28 +112,18 @@ function recordContext(call: InferCall, keyHash: Uint8Array, tag: Uint8Array): U
   return sha256(utf8("affidavit.v1.replay"), ownerOf(call), keyHash, tag);
 }
 
-function sealRecord(recordKey: Uint8Array, context: Uint8Array, answer: InferAnswer): Uint8Array {
+function sealAnswer(recordKey: Uint8Array, context: Uint8Array, answer: InferAnswer): Uint8Array {
   const head = utf8(JSON.stringify({ status: answer.status, headers: answer.headers }));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, head.length);
-  const aeadNonce = randomBytes(AEAD_NONCE_BYTES);
-  const cipher = createCipheriv("aes-256-gcm", recordKey, aeadNonce);
-  cipher.setAAD(context);
-  const parts = [cipher.update(length), cipher.update(head), cipher.update(answer.body), cipher.final()];
-  return Buffer.concat([aeadNonce, ...parts, cipher.getAuthTag()]);
+  return sealRecord(recordKey, context, [length, head, answer.body]);
 }
 
-function openRecord(recordKey: Uint8Array, context: Uint8Array, sealed: Uint8Array): InferAnswer {
-  try {
-    const end = sealed.length - AEAD_TAG_BYTES;
-    const decipher = createDecipheriv("aes-256-gcm", recordKey, sealed.subarray(0, AEAD_NONCE_BYTES));
-    decipher.setAAD(context);
-    decipher.setAuthTag(sealed.subarray(end));
-    const plain = Buffer.concat([decipher.update(sealed.subarray(AEAD_NONCE_BYTES, end)), decipher.final()]);
-    const headEnd = 4 + plain.readUInt32BE(0);
-    const head = JSON.parse(fromUtf8(plain.subarray(4, headEnd))) as Pick<InferAnswer, "status" | "headers">;
-    return { ...head, body: plain.subarray(headEnd) };
-  } catch {
-    throw new ServiceError("replay_unreadable", "the kept answer does not open under its key");
-  }
+function openAnswer(recordKey: Uint8Array, context: Uint8Array, sealed: Uint8Array): InferAnswer {
+  const plain = openRecord(recordKey, context, sealed);
+  if (!plain) throw new ServiceError("replay_unreadable", "the kept answer does not open under its key");
+  // What opens is what was sealed here.
+  const headEnd = 4 + plain.readUInt32BE(0);
+  const head = JSON.parse(fromUtf8(plain.subarray(4, headEnd))) as Pick<InferAnswer, "status" | "headers">;
+  return { ...head, body: plain.subarray(headEnd) };
 }

@@ -28,6 +28,7 @@ import {
   type EmbeddedServer,
 } from "./db/index.ts";
 import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
+import { JobError, JobQueue, vaultSeal } from "./jobs/index.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { listen } from "./listen.ts";
@@ -109,6 +110,23 @@ async function openModels(config: Config, database: Database): Promise<ModelRegi
   return models;
 }
 
+/** Undefined where this Node is too old for it: the service then serves what needs no background work. */
+async function openJobs(database: Database, keeper: Keeper, log: Logger): Promise<JobQueue | undefined> {
+  try {
+    return await JobQueue.open({
+      connection: database.connection,
+      seal: vaultSeal(() => keeper.holder.current().vault),
+      onError: (error) => log.warn({ err: error }, "the job queue failed at something"),
+      onFailure: (kind, jobId, error) =>
+        log.error({ err: describeError(error), kind, jobId }, "a job failed"),
+    });
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error;
+    log.warn({ code: error.code }, error.message);
+    return undefined;
+  }
+}
+
 /** @returns where callers find it */
 async function serve(config: Config, services: Services, cleanup: Cleanup): Promise<string> {
   const { lifecycle } = services;
@@ -173,6 +191,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   cleanup("checkpoints", () => job.stop());
   cleanup("housekeeping", startHousekeeping(database, log));
 
+  const jobs = await openJobs(database, keeper, log);
+  if (jobs) cleanup("jobs", () => jobs.stop());
+
   const keys = new ApiKeyFinder(database);
   const services = assemble({
     config,
@@ -187,6 +208,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     engine,
     sessions: keeper.holder,
     keys,
+    jobs,
   });
   const url = await serve(config, services, cleanup);
   const { simulated } = keeper.holder.current().vault.info.attester;

@@ -6,6 +6,7 @@ import type { ModelErrorCode, OipErrorCode } from "../models/client.ts";
 import type { ReceiptErrorCode } from "../receipts/index.ts";
 import type { VaultErrorCode } from "../vault/index.ts";
 import type { DatabaseErrorCode } from "./db/error.ts";
+import type { JobErrorCode } from "./jobs/error.ts";
 
 /** Codes of the HTTP side and of the pipeline itself. */
 type ServiceErrorCode =
@@ -52,6 +53,7 @@ export type ProblemCode =
   | ModelErrorCode
   | ReceiptErrorCode
   | DatabaseErrorCode
+  | JobErrorCode
   | `vault_${VaultErrorCode}`;
 
 export type ProblemStatus =
@@ -234,6 +236,15 @@ const DATABASE = {
   log_range: [400, "The log has no such range"],
 } as const satisfies Record<DatabaseErrorCode, ProblemRow>;
 
+const JOBS = {
+  jobs_unsupported: [503, "Background jobs are off: they need Node 22.12 or newer"],
+  jobs_closed: [503, "The service no longer takes jobs"],
+  job_not_found: [404, "There is no such job"],
+  job_not_failed: [409, "Only a failed or cancelled job can be tried again"],
+  job_ended: [409, "The job has ended"],
+  job_payload_too_large: [413, "The request is too large to be worked on later"],
+} as const satisfies Record<JobErrorCode, ProblemRow>;
+
 const VAULT = {
   vault_malformed: [500, "The vault could not read a request"],
   vault_request_too_large: [500, "A request to the vault was too large"],
@@ -277,5 +288,6 @@ export const PROBLEMS = {
   ...RECEIPT,
   ...MODEL,
   ...DATABASE,
+  ...JOBS,
   ...VAULT,
 } as const satisfies Record<ProblemCode, ProblemRow>;

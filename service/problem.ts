@@ -3,6 +3,7 @@ import { ModelError, OipError } from "../models/client.ts";
 import { ReceiptError } from "../receipts/index.ts";
 import { VaultError } from "../vault/index.ts";
 import { DatabaseError } from "./db/error.ts";
+import { JobError } from "./jobs/error.ts";
 import { PROBLEMS } from "./problem-table.ts";
 import type { ProblemCode, ProblemStatus } from "./problem-table.ts";
 
@@ -48,7 +49,8 @@ export function problemCode(error: unknown): ProblemCode {
     error instanceof OipError ||
     error instanceof ModelError ||
     error instanceof ReceiptError ||
-    error instanceof DatabaseError
+    error instanceof DatabaseError ||
+    error instanceof JobError
   ) {
     return error.code;
   }

@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { Manifest } from "../models/client.ts";
 import type { DstackAlgorithm, LogProof, RevocationKind, TileId } from "../receipts/index.ts";
+import type { JobAdministration } from "./jobs/administration.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -233,6 +234,14 @@ export interface Revocations {
   list(): Promise<string>;
 }
 
+export interface Jobs {
+  /**
+   * For the operator's own tenant: jobs are the whole installation's.
+   * @throws ServiceError `scope_missing`; JobError `jobs_unsupported` where there is no queue
+   */
+  administration(account: Account): JobAdministration;
+}
+
 /** One part of the service as `/readyz` shows it. */
 export interface Component {
   name: string;
@@ -287,5 +296,6 @@ export interface Services {
   documents: Documents;
   transparencyLog: TransparencyLog;
   revocations: Revocations;
+  jobs: Jobs;
   health: Health;
 }

@@ -6,6 +6,7 @@ import { doctor } from "./doctor.ts";
 import { endorsementsBundle, endorsementsFetch, endorsementsShow } from "./endorsements.ts";
 import { exportCommand } from "./export.ts";
 import { infer } from "./infer.ts";
+import { jobsCancel, jobsList, jobsRetry, jobsShow } from "./jobs.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { monitor } from "./monitor.ts";
@@ -28,6 +29,10 @@ export const COMMANDS: Record<string, Command> = {
   "keys create": keysCreate,
   "keys list": keysList,
   "keys revoke": keysRevoke,
+  "jobs list": jobsList,
+  "jobs show": jobsShow,
+  "jobs retry": jobsRetry,
+  "jobs cancel": jobsCancel,
   "models list": modelsList,
   "models add": modelsAdd,
 };

@@ -1,14 +1,16 @@
 /** `affidavit keys create | list | revoke`: API keys of a service, with a key whose scope is `admin`. */
-import { CodecError, fromUtf8, utf8 } from "../../../codec/index.ts";
-import { AffidavitError } from "../../errors.ts";
-import { Transport, type Answer } from "../../transport.ts";
+import { utf8 } from "../../../codec/index.ts";
+import {
+  ADMIN_FLAGS_HELP,
+  adminFlags,
+  adminTransport,
+  malformedAnswer,
+  noPositionals,
+  readObject,
+  textMember,
+} from "../admin.ts";
 import { flags, onlyPositional, printJson, UsageError, type Command } from "../command.ts";
-import { apiKeyFor, DEFAULT_URL } from "../credentials.ts";
 import { paint, printable, table } from "../output.ts";
-
-const COMMON_HELP = `  --url URL            the service (AFFIDAVIT_URL, else ${DEFAULT_URL})
-  --key KEY            a key with the scope admin (AFFIDAVIT_API_KEY, else the file that npm start wrote)
-  --json               one line for machines`;
 
 const CREATE_HELP = `
 affidavit keys create --label LABEL [flags]
@@ -19,7 +21,7 @@ Makes an API key and shows it: this once, since the service keeps its hash alone
   --scope SCOPE        infer (the default) or admin; repeat it for both
   --account ID         the account that it acts for; without it a new one
   --expires TIME       when it stops working, as ISO 8601; without it never
-${COMMON_HELP}
+${ADMIN_FLAGS_HELP}
 `;
 
 const LIST_HELP = `
@@ -27,7 +29,7 @@ affidavit keys list [flags]
 
 Shows the API keys of your tenant: all that are not revoked, then the newest revoked ones.
 
-${COMMON_HELP}
+${ADMIN_FLAGS_HELP}
 `;
 
 const REVOKE_HELP = `
@@ -35,10 +37,8 @@ affidavit keys revoke ID [flags]
 
 Revokes an API key for good. It may work for a few seconds more.
 
-${COMMON_HELP}
+${ADMIN_FLAGS_HELP}
 `;
-
-const common = { url: { type: "string" }, key: { type: "string" }, json: { type: "boolean" } } as const;
 
 interface ApiKey {
   id: string;
@@ -61,9 +61,9 @@ async function create(words: string[]): Promise<number> {
     scope: { type: "string", multiple: true },
     account: { type: "string" },
     expires: { type: "string" },
-    ...common,
+    ...adminFlags,
   });
-  none(positionals);
+  noPositionals(positionals);
   if (!values.label) throw new UsageError("give a --label");
   const asked = {
     label: values.label,
@@ -71,27 +71,27 @@ async function create(words: string[]): Promise<number> {
     accountId: values.account,
     expiresAt: values.expires === undefined ? undefined : parseTime(values.expires),
   };
-  const transport = await transportFor(values);
+  const transport = await adminTransport(values);
   const answer = await transport.send("/v1/keys", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: utf8(JSON.stringify(asked)) as Uint8Array<ArrayBuffer>,
     expectedStatus: 201,
   });
-  const made = read(answer);
+  const made = readObject(answer);
   const view = apiKey(made);
-  const key = text(made, "key");
+  const key = textMember(made, "key");
   if (values.json) printJson({ ok: true, code: "ok", ...view, key });
   else process.stdout.write(created(view, key));
   return 0;
 }
 
 async function list(words: string[]): Promise<number> {
-  const { values, positionals } = flags(words, common);
-  none(positionals);
-  const transport = await transportFor(values);
-  const { keys } = read(await transport.send("/v1/keys", {}));
-  if (!Array.isArray(keys)) throw malformed();
+  const { values, positionals } = flags(words, adminFlags);
+  noPositionals(positionals);
+  const transport = await adminTransport(values);
+  const { keys } = readObject(await transport.send("/v1/keys", {}));
+  if (!Array.isArray(keys)) throw malformedAnswer();
   const views = keys.map(apiKey);
   if (values.json) printJson({ ok: true, code: "ok", keys: views });
   else process.stdout.write(listed(views) + "\n");
@@ -99,23 +99,13 @@ async function list(words: string[]): Promise<number> {
 }
 
 async function revoke(words: string[]): Promise<number> {
-  const { values, positionals } = flags(words, common);
+  const { values, positionals } = flags(words, adminFlags);
   const id = onlyPositional(positionals, "key id");
-  const transport = await transportFor(values);
+  const transport = await adminTransport(values);
   await transport.send(`/v1/keys/${encodeURIComponent(id)}`, { method: "DELETE", expectedStatus: 204 });
   if (values.json) printJson({ ok: true, code: "ok", id });
   else process.stdout.write(`${paint("green", "✓ revoked")}  ${printable(id)}\n`);
   return 0;
-}
-
-async function transportFor(values: { url?: string; key?: string }): Promise<Transport> {
-  const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
-  if (!URL.canParse(url)) throw new UsageError("--url takes an address such as https://inference.example");
-  return new Transport({ url, apiKey: await apiKeyFor(url, values.key) });
-}
-
-function none(positionals: string[]): void {
-  if (positionals.length > 0) throw new UsageError(`unexpected ${JSON.stringify(positionals[0])}`);
 }
 
 /** @throws UsageError */
@@ -126,42 +116,22 @@ function parseTime(given: string): string {
   return time.toISOString();
 }
 
-function read({ body }: Answer): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(fromUtf8(body));
-    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
-  } catch (error) {
-    if (!(error instanceof SyntaxError) && !(error instanceof CodecError)) throw error;
-  }
-  throw malformed();
-}
-
 /** The members that are shown, each of its type: the server's words are not ours. */
 function apiKey(value: unknown): ApiKey {
-  if (typeof value !== "object" || value === null) throw malformed();
+  if (typeof value !== "object" || value === null) throw malformedAnswer();
   const row = value as Record<string, unknown>;
   const scopes = row["scopes"];
-  if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === "string")) throw malformed();
+  if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === "string")) throw malformedAnswer();
   return {
-    id: text(row, "id"),
-    accountId: text(row, "accountId"),
-    prefix: text(row, "prefix"),
-    label: text(row, "label"),
+    id: textMember(row, "id"),
+    accountId: textMember(row, "accountId"),
+    prefix: textMember(row, "prefix"),
+    label: textMember(row, "label"),
     scopes,
-    createdAt: text(row, "createdAt"),
-    expiresAt: row["expiresAt"] === null ? null : text(row, "expiresAt"),
-    revokedAt: row["revokedAt"] === null ? null : text(row, "revokedAt"),
+    createdAt: textMember(row, "createdAt"),
+    expiresAt: row["expiresAt"] === null ? null : textMember(row, "expiresAt"),
+    revokedAt: row["revokedAt"] === null ? null : textMember(row, "revokedAt"),
   };
-}
-
-function text(row: Record<string, unknown>, name: string): string {
-  const value = row[name];
-  if (typeof value !== "string") throw malformed();
-  return value;
-}
-
-function malformed(): AffidavitError {
-  return new AffidavitError("server_response_invalid", "the server's answer is not what /v1/keys answers");
 }
 
 function created(view: ApiKey, key: string): string {

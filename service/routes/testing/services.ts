@@ -9,6 +9,7 @@ import {
   parseManifest,
 } from "../../../models/client.ts";
 import { createApp } from "../../app.ts";
+import { JobError, type JobAdministration, type JobView } from "../../jobs/index.ts";
 import { createLogger } from "../../logger.ts";
 import { createMetrics } from "../../metrics.ts";
 import { Lifecycle } from "../../middleware/lifecycle.ts";
@@ -103,6 +104,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
       inclusion: async () => undefined,
       covered: async () => false,
     },
+    jobs: { administration: () => memoryJobs() },
     health: { components: async () => [] },
     ...options.services,
   };
@@ -175,6 +177,37 @@ function memoryReceipts(): Services["receipts"] {
       }),
     },
     cose: async (_, form) => utf8(form),
+  };
+}
+
+/** One job, which failed. */
+function memoryJobs(): JobAdministration {
+  const job: JobView = {
+    id: "00000000-0000-4000-8000-000000000001",
+    kind: "prove",
+    state: "failed",
+    priority: 0,
+    retries: 3,
+    retryLimit: 3,
+    createdAt: new Date(1000),
+    startAfter: new Date(2000),
+    startedAt: new Date(3000),
+    endedAt: new Date(4000),
+    code: "prover_crashed",
+  };
+  const find = async (id: string) => (id === job.id ? job : undefined);
+  const require = async (id: string) => {
+    if (!(await find(id))) throw new JobError("job_not_found", "there is no such job");
+  };
+  return {
+    find,
+    list: async ({ kind, state }) =>
+      (kind ?? job.kind) === job.kind && (state ?? job.state) === job.state ? [job] : [],
+    retry: require,
+    cancel: async (id) => {
+      await require(id);
+      throw new JobError("job_ended", "the job is failed");
+    },
   };
 }
 
