@@ -29,7 +29,7 @@ const prose = (maximum: number) =>
     .max(maximum)
     .refine((text) => text.isWellFormed(), "not well-formed Unicode");
 const line = (maximum: number) => prose(maximum).regex(/^[^\p{Cc}]*$/u, "one line of text");
-const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
+const hex32 = z.string().regex(/^[0-9a-f]{64}$/, "64 lower-case hex digits");
 const versionText = z
   .string()
   .max(32)
@@ -140,7 +140,7 @@ const manifestSchema = z
       .regex(/^[A-Za-z0-9.+() -]+$/, "an SPDX expression"),
     source: sourceSchema,
     weights: z.strictObject({
-      sha256: sha256Hex,
+      sha256: hex32,
       bytes: z
         .int()
         .min(1)
@@ -157,6 +157,8 @@ const manifestSchema = z
     assurance: assuranceSchema,
     /** Null where nobody measured it. */
     accuracy: accuracySchema.nullable(),
+    /** The owner's Ed25519 key: signs what is said of the model later, such as which circuit proves it. */
+    owner: hex32.optional(),
     limits: z.strictObject({
       /** Bound of the first dimension of every input where it is free. */
       maxBatch: z.int().min(1).max(65536),

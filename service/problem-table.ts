@@ -279,6 +279,10 @@ const VAULT = {
   vault_record_unreadable: [500, "A sealed record does not open under its key"],
   vault_leaf_not_included: [500, "A log proof does not lead to the checkpoint's root"],
   vault_checkpoint_foreign: [500, "A checkpoint kept by a log witness is not one of this log key"],
+  vault_document_invalid: [500, "An owner's document is not valid"],
+  vault_owner_unknown: [500, "An owner's document is signed by another key than the owner's"],
+  vault_opening_mismatch: [422, "Input and salt do not open the receipt's input commitment"],
+  vault_circuit_input_invalid: [422, "The input is not what the circuit takes"],
   vault_start_failed: [503, "The vault did not start"],
 } as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;
 

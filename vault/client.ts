@@ -34,6 +34,7 @@ import {
   type UnsignedStatement,
   type VaultInfo,
 } from "./wire/operations.ts";
+import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 import { decode, encode } from "./wire/shape.ts";
 
@@ -151,6 +152,34 @@ export class VaultClient {
    */
   signLeaf(logged: LoggedLeaf): Promise<LeafSignatures> {
     return this.#call("signLeaf", logged);
+  }
+
+  /**
+   * Signs that the model's owner bound a circuit to the model: the document's signature is by the key that the manifest names
+   * as owner, or by the one that the vault was started with.
+   * @throws VaultError `document_invalid`, `owner_unknown`, `keyset_missing`, `keyset_expired`
+   */
+  async signCircuitBinding(owned: OwnedDocument): Promise<SignedStatement> {
+    return { type: "CircuitBinding", ...(await this.#call("signCircuitBinding", owned)) };
+  }
+
+  /**
+   * Signs a circuit's commitment to the input of a logged statement, which the input and the salt must open.
+   * @throws VaultError `document_invalid`, `owner_unknown`, `checkpoint_foreign`, `leaf_not_included`, `statement_invalid`,
+   *   `opening_mismatch`, `circuit_input_invalid`, `keyset_missing`, `keyset_expired`
+   */
+  async signCircuitCommitment(opened: OpenedInput): Promise<SignedStatement> {
+    return { type: "CircuitCommitment", ...(await this.#call("signCircuitCommitment", opened)) };
+  }
+
+  /** Signs how a proof ended. @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired` */
+  async signProof(fields: ProofFields): Promise<SignedStatement> {
+    return { type: "Proof", ...(await this.#call("signProof", fields)) };
+  }
+
+  /** Signs how a re-execution ended. @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired` */
+  async signReexecution(fields: ReexecutionFields): Promise<SignedStatement> {
+    return { type: "Reexecution", ...(await this.#call("signReexecution", fields)) };
   }
 
   /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */

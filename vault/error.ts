@@ -54,6 +54,13 @@ const REFUSALS = [
   ["checkpoint_foreign", "the checkpoint to go on from is not one that this log key signed"],
   ["record_unreadable", "the record does not open under its key: it was changed or is another's"],
   ["leaf_not_included", "the proof does not show the leaf in the tree of that checkpoint"],
+  [
+    "document_invalid",
+    "the document is not one of its form, signed by the key it names, about that manifest",
+  ],
+  ["owner_unknown", "the document is signed by another key than the model owner's"],
+  ["opening_mismatch", "input and salt do not open the statement's input commitment"],
+  ["circuit_input_invalid", "the input is not what the circuit takes, or too large"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -14,3 +14,4 @@ export type {
   VaultInfo,
 } from "./wire/operations.ts";
 export type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
+export type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";

@@ -25,6 +25,8 @@ export interface VaultOptions {
   /** The vault's own user, where the service runs as root; 60,942 unless told. */
   uid?: number;
   gid?: number;
+  /** The Ed25519 key whose documents are accepted about models that name no owner: 32 bytes; nobody's unless told. */
+  owner?: Uint8Array | undefined;
 }
 
 export interface Vault extends Pick<VaultClient, keyof VaultClient> {
@@ -82,6 +84,7 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
     keyDirectory: resolve(options.keyDirectory),
     attestation: options.attestation,
     user,
+    owner: options.owner,
   });
   // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
   const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {

@@ -22,9 +22,13 @@ export function newKeyDirectory(): string {
   return join(folder, `${++directories}`, "keys");
 }
 
-export async function start(keyDirectory = newKeyDirectory(), lines: string[] = []): Promise<Vault> {
+export async function start(
+  keyDirectory = newKeyDirectory(),
+  lines: string[] = [],
+  owner?: Uint8Array,
+): Promise<Vault> {
   const log = (line: string) => void lines.push(line);
-  const vault = await startVault({ keyDirectory, attestation: "simulated", log });
+  const vault = await startVault({ keyDirectory, attestation: "simulated", log, owner });
   cleanups.push(() => vault.close());
   return vault;
 }
@@ -32,7 +36,7 @@ export async function start(keyDirectory = newKeyDirectory(), lines: string[] = 
 /** The vault's process without the client, for what no client would send. */
 export function spawnBare(keyDirectory = newKeyDirectory()): { child: ChildProcess; stream: Socket } {
   const main = join(import.meta.dirname, "main.ts");
-  const host = formatArguments({ keyDirectory, attestation: "simulated", user: undefined });
+  const host = formatArguments({ keyDirectory, attestation: "simulated", user: undefined, owner: undefined });
   const child = spawn(process.execPath, [main, ...host], {
     env: {},
     stdio: ["ignore", "ignore", "ignore", "pipe"],

@@ -1,5 +1,6 @@
-/** The command line that `startVault` gives its child: `KEY_DIRECTORY ATTESTATION UID:GID|-`. */
+/** The command line that `startVault` gives its child: `KEY_DIRECTORY ATTESTATION UID:GID|- OWNER|-`. */
 import { isAbsolute } from "node:path";
+import { fromHex, toHex } from "../../codec/index.ts";
 import { VaultError } from "../error.ts";
 import type { OwnUser } from "./key-directory.ts";
 
@@ -7,19 +8,31 @@ export interface HostArguments {
   keyDirectory: string;
   attestation: string;
   user: OwnUser | undefined;
+  /** The Ed25519 key of the owner of models that name none: 32 bytes. */
+  owner: Uint8Array | undefined;
 }
 
-export function formatArguments({ keyDirectory, attestation, user }: HostArguments): string[] {
-  return [keyDirectory, attestation, user ? `${user.uid}:${user.gid}` : "-"];
+export function formatArguments({ keyDirectory, attestation, user, owner }: HostArguments): string[] {
+  return [keyDirectory, attestation, user ? `${user.uid}:${user.gid}` : "-", owner ? toHex(owner) : "-"];
 }
 
 /** @throws VaultError `start_failed` */
 export function parseArguments(values: readonly string[]): HostArguments {
-  const [keyDirectory, attestation, user, ...rest] = values;
-  if (!keyDirectory || !isAbsolute(keyDirectory) || !attestation || !user || rest.length > 0) {
+  const [keyDirectory, attestation, user, owner, ...rest] = values;
+  if (!keyDirectory || !isAbsolute(keyDirectory) || !attestation || !user || !owner || rest.length > 0) {
     throw new VaultError("start_failed");
   }
-  return { keyDirectory, attestation, user: user === "-" ? undefined : parseUser(user) };
+  return {
+    keyDirectory,
+    attestation,
+    user: user === "-" ? undefined : parseUser(user),
+    owner: owner === "-" ? undefined : parseOwner(owner),
+  };
+}
+
+function parseOwner(value: string): Uint8Array {
+  if (!/^[0-9a-f]{64}$/.test(value)) throw new VaultError("start_failed");
+  return fromHex(value, 32);
 }
 
 function parseUser(value: string): OwnUser {

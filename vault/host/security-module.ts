@@ -14,6 +14,7 @@ import { drawInstanceKeys } from "./instance-keys.ts";
 import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
 import { Keysets } from "./keysets.ts";
 import { signLeaf } from "./leaf-signer.ts";
+import { signProof, signReexecution } from "./outcomes.ts";
 import { ProjectionSigner } from "./projections.ts";
 import { Quotes } from "./quotes.ts";
 import { serveHandlers } from "./serve.ts";
@@ -27,7 +28,7 @@ const DEVICE_TIMEOUT_MS = 12_000;
 
 /** @throws VaultError why the vault cannot start */
 export async function startSecurityModule(
-  { keyDirectory, attestation, user }: HostArguments,
+  { keyDirectory, attestation, user, owner }: HostArguments,
   log: (line: string) => void,
 ): Promise<(frame: Frame) => Reply | Promise<Reply>> {
   const nowMs = Date.now;
@@ -49,6 +50,11 @@ export async function startSecurityModule(
   const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated: attester.simulated });
   const statements = new Statements({ signer, tickets, keysets, projections, nowMs });
   const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
+  // With what it reads documents by, loaded where the first one comes: most vaults never see one.
+  const circuits = lazy(async () => {
+    const { Circuits } = await import("./circuits.ts");
+    return new Circuits({ statements, keysets, logKey, owner, nowMs });
+  });
   const info: VaultInfo = {
     receiptAddress: signer.address,
     receiptPublicKey: signer.publicKey,
@@ -83,9 +89,18 @@ export async function startSecurityModule(
       quoteSigner: ({ ed25519, nonce }) =>
         quotes.quoteSigner(ed25519 ? aci.publicKey : signer.address, nonce),
       signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),
+      signCircuitBinding: async (owned) => (await circuits()).signCircuitBinding(owned),
+      signCircuitCommitment: async (opened) => (await circuits()).signCircuitCommitment(opened),
+      signProof: (fields) => signProof(statements, fields),
+      signReexecution: (fields) => signReexecution(statements, fields),
     },
     log,
   );
+}
+
+function lazy<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
 }
 
 function openAttestation(

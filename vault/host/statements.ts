@@ -8,7 +8,6 @@ import {
   REVOCATION_KINDS,
   wordsDigest,
   type StatementOf,
-  type StatementType,
 } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
 import type {
@@ -36,6 +35,8 @@ const TICKETED = new Map<number, TicketedType>([
   [LEAF_TYPES.InferenceStatement, "InferenceStatement"],
   [LEAF_TYPES.Aborted, "Aborted"],
 ]);
+
+type UnticketedType = "Revocation" | "CircuitBinding" | "CircuitCommitment" | "Proof" | "Reexecution";
 
 export class Statements {
   readonly #parts: Parts;
@@ -91,16 +92,23 @@ export class Statements {
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`
    */
   signRevocation({ kind, subject, fromIndex }: RevocationFields): SignedWords {
-    const nowMs = this.#parts.nowMs();
-    const keysetDigest = this.#parts.keysets.current(nowMs).digest;
     const isKnown = (Object.values(REVOCATION_KINDS) as number[]).includes(kind);
     if (!isKnown || subject.every((byte) => byte === 0) || fromIndex > MAX_TREE_SIZE)
       throw new VaultError("statement_invalid");
-    const fields = { kind, subject, fromIndex, issuedAtMs: BigInt(nowMs) };
-    return this.#sign("Revocation", fields, 0n, keysetDigest);
+    return this.signNow("Revocation", (issuedAtMs) => ({ kind, subject, fromIndex, issuedAtMs }));
   }
 
-  #sign<T extends StatementType & ("Keyset" | "Revocation" | TicketedType)>(
+  /**
+   * Signs a statement that uses no ticket, at the vault's own time. Whoever calls this has checked what it says.
+   * @throws VaultError `keyset_missing`, `keyset_expired`
+   */
+  signNow<T extends UnticketedType>(type: T, fields: (issuedAtMs: bigint) => StatementOf<T>): SignedWords {
+    const nowMs = this.#parts.nowMs();
+    const { digest } = this.#parts.keysets.current(nowMs);
+    return this.#sign(type, fields(BigInt(nowMs)), 0n, digest);
+  }
+
+  #sign<T extends "Keyset" | UnticketedType | TicketedType>(
     type: T,
     fields: StatementOf<T>,
     sequence: bigint,

@@ -14,6 +14,7 @@ import {
   type Shape,
 } from "./shape.ts";
 import { LEAF_BYTES } from "../../receipts/index.ts";
+import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
 import {
   MAX_SEALED_BYTES,
   openedProjections,
@@ -334,6 +335,10 @@ export const OPERATIONS = {
     }),
     record<LeafSignatures>({ receipt: bytes(64), statement: bytes(64) }),
   ),
+  signCircuitBinding: operation(20, ownedDocument, signedWords),
+  signCircuitCommitment: operation(21, openedInput, signedWords),
+  signProof: operation(22, proofFields, signedWords),
+  signReexecution: operation(23, reexecutionFields, signedWords),
 } as const;
 
 export type Operations = typeof OPERATIONS;

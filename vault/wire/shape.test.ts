@@ -114,6 +114,36 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     request: { note: "a note", leaf: new Uint8Array(131), leafIndex: 3n, inclusionProof: [digest] },
     reply: { receipt: new Uint8Array(64), statement: new Uint8Array(64) },
   },
+  signCircuitBinding: { request: { document: "{}", manifest: "{ }" }, reply: signed },
+  signCircuitCommitment: {
+    request: {
+      document: "{}",
+      manifest: "{ }",
+      words: new Uint8Array(544),
+      leaf: new Uint8Array(131),
+      leafIndex: 3n,
+      note: "a note",
+      inclusionProof: [digest],
+      input: new Uint8Array(60),
+      salt: digest,
+    },
+    reply: signed,
+  },
+  signProof: {
+    request: {
+      subject: digest,
+      circuitId: digest,
+      instancesDigest: digest,
+      srsDigest: digest,
+      difference: 2n ** 64n - 1n,
+      outcome: 1,
+    },
+    reply: signed,
+  },
+  signReexecution: {
+    request: { subject: digest, executionDigest: digest, difference: 1n, tolerance: 0n, outcome: 2 },
+    reply: signed,
+  },
 };
 
 const messages = (Object.keys(SAMPLES) as OperationName[]).flatMap((name) =>
