@@ -4,6 +4,7 @@ export * from "./jcs.ts";
 export { CborError, CborTagged, decodeCbor } from "./cbor.ts";
 export type { CborErrorCode, CborLimits, CborMap, CborValue } from "./cbor.ts";
 export { encodeCbor } from "./cbor-write.ts";
+export * as protobuf from "./protobuf.ts";
 export {
   hkdfExpander,
   hkdfExtractSha256,

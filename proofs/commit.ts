@@ -30,7 +30,10 @@ function values(tensor: Tensor): Float32Array {
   return new Float32Array(tensor.data.slice().buffer);
 }
 
-function sorted(circuit: Circuit, tensors: readonly Tensor[]): Tensor[] {
+/** What says how an input is written. */
+export type InputForm = Pick<Circuit, "inputs" | "inputScale" | "inputRange">;
+
+function sorted(circuit: InputForm, tensors: readonly Tensor[]): Tensor[] {
   const list = tensors.toSorted(byName);
   const { inputs } = circuit;
   const fits =
@@ -54,7 +57,7 @@ function sorted(circuit: Circuit, tensors: readonly Tensor[]): Tensor[] {
  * @param tensors FP32, of exactly the circuit's names and shapes
  * @throws ProofError `circuit_shape_mismatch`, `circuit_input_out_of_range` (NaN and infinity as well)
  */
-export function quantiseInput(circuit: Circuit, tensors: readonly Tensor[]): number[] {
+export function quantiseInput(circuit: InputForm, tensors: readonly Tensor[]): number[] {
   let list: Tensor[];
   try {
     list = sorted(circuit, tensors);
@@ -80,7 +83,7 @@ export function quantiseInput(circuit: Circuit, tensors: readonly Tensor[]): num
  * @throws ProofError `circuit_shape_mismatch`, `circuit_input_out_of_range`
  */
 export function circuitElements(
-  circuit: Circuit,
+  circuit: InputForm,
   tensors: readonly Tensor[],
   sCircuit: Uint8Array,
 ): number[] {
@@ -92,7 +95,11 @@ export function circuitElements(
  * @param sCircuit 16 bytes
  * @throws ProofError `circuit_shape_mismatch`, `circuit_input_out_of_range`
  */
-export function commitInput(circuit: Circuit, tensors: readonly Tensor[], sCircuit: Uint8Array): Uint8Array {
+export function commitInput(
+  circuit: InputForm,
+  tensors: readonly Tensor[],
+  sCircuit: Uint8Array,
+): Uint8Array {
   const list = circuitElements(circuit, tensors, sCircuit);
   return toBigEndian(poseidon(list.map((element) => fromInteger(BigInt(element)))));
 }

@@ -2,3 +2,10 @@
 export * from "./client.ts";
 export * from "./store.ts";
 export * from "./system.ts";
+export { cacheDirectory, findProofSystem, setUpProofSystem } from "./ezkl/environment.ts";
+export type { ProofSystemState, SetUpOptions } from "./ezkl/environment.ts";
+export { createEzklSystem } from "./ezkl/system.ts";
+export type { EzklOptions, EzklSystem } from "./ezkl/system.ts";
+export { buildCircuit } from "./build.ts";
+export type { BuildRequest, BuiltCircuit } from "./build.ts";
+export type { Sample } from "./search.ts";

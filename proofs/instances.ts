@@ -42,10 +42,15 @@ export function readInstances(circuit: Circuit, instances: readonly Uint8Array[]
 /**
  * The largest difference of float outputs and the circuit's, in units of 10^-9, over the outputs that are given; the
  * circuit's others are not compared.
+ * @param proved the circuit's outputs, as `readInstances` gives them
  * @param outputs FP32 or FP64, each one of the circuit's names and shapes
  * @throws ProofError `circuit_shape_mismatch`
  */
-export function outputDifference(circuit: Circuit, proved: Instances, outputs: readonly Tensor[]): bigint {
+export function outputDifference(
+  circuit: Pick<Circuit, "outputs" | "outputScale">,
+  proved: readonly bigint[],
+  outputs: readonly Tensor[],
+): bigint {
   let largest = 0n;
   let offset = 0;
   let compared = 0;
@@ -55,7 +60,7 @@ export function outputDifference(circuit: Circuit, proved: Instances, outputs: r
     if (tensor) {
       compared++;
       for (const [i, value] of realValues(tensor, count).entries()) {
-        const units = difference(value, proved.outputs[offset + i]!, circuit.outputScale);
+        const units = difference(value, proved[offset + i]!, circuit.outputScale);
         if (units > largest) largest = units;
       }
     }

@@ -1,6 +1,6 @@
 /** What a proof system does for the service and the command line; EZKL is the one there is. */
 import type { Tensor } from "../receipts/index.ts";
-import type { Circuit, CircuitTensor, ParameterMode, ProofSystemName } from "./circuit.ts";
+import type { CircuitTensor, ParameterMode, ProofSystemName } from "./circuit.ts";
 import type { ProofParts } from "./verifier.ts";
 import type { StoredCircuit } from "./store.ts";
 
@@ -24,12 +24,17 @@ export interface ProveRequest extends OperationOptions {
   onProgress?: ((stage: ProveStage) => void) | undefined;
 }
 
-export interface ProveResult extends ProofParts {
+export interface RawProof {
+  proof: Uint8Array;
+  /** 32 bytes each, little-endian. */
+  instances: Uint8Array[];
   /** How long each stage took. */
   stagesMs: Partial<Record<ProveStage, number>>;
   /** The largest resident size of the worker so far. */
   peakMemoryBytes: number;
 }
+
+export type ProveResult = ProofParts & RawProof;
 
 /** How a model is to be made a circuit. */
 export interface CircuitSettings {
@@ -38,15 +43,23 @@ export interface CircuitSettings {
   scale: number;
   decompositionBase: number;
   decompositionLegs: number;
+  /** log2 of the rows; undefined: as few as may hold it. */
+  logrows?: number | undefined;
+}
+
+/** A model as a circuit is made of it: FP32 tensors of whole shapes. */
+export interface ModelGraph {
+  onnx: Uint8Array;
+  inputs: CircuitTensor[];
+  outputs: CircuitTensor[];
 }
 
 export interface CompiledCircuit {
-  inputs: CircuitTensor[];
+  /** In the order of the instances. */
   outputs: CircuitTensor[];
   inputScale: number;
   outputScale: number;
   rows: number;
-  /** The fewest rows, as a power of two, that hold it. */
   logrows: number;
 }
 
@@ -58,31 +71,42 @@ export interface Rehearsal {
   parametersHash: Uint8Array | null;
 }
 
-/** A folder in which a circuit is being made. */
-export interface Workspace {
-  directory: string;
-}
-
 export interface ProofSystem {
   readonly name: ProofSystemName;
-  /** Makes the circuit of an ONNX model with one more input, the salt, in a folder. @throws ProofError `circuit_unsupported` */
+  /** Makes the circuit of a model with one more input, the salt, in a folder. @throws ProofError `circuit_unsupported` */
   compile(
-    workspace: Workspace,
-    onnx: Uint8Array,
+    directory: string,
+    model: ModelGraph,
     settings: CircuitSettings,
     options?: OperationOptions,
   ): Promise<CompiledCircuit>;
   /** Runs a compiled circuit on inputs of `circuitElements`' form. */
   rehearse(
-    workspace: Workspace,
+    directory: string,
     inputScale: number,
     samples: readonly (readonly number[])[],
     options?: OperationOptions,
   ): Promise<Rehearsal>;
+  /** Whether the constraints hold for one input, with no key and no SRS: shows that the circuit has rows enough. */
+  mock(
+    directory: string,
+    inputScale: number,
+    elements: readonly number[],
+    options?: OperationOptions,
+  ): Promise<boolean>;
+  /** Compiles a folder's `model.onnx` by its `settings.json` as they are. */
+  recompile(directory: string, options?: OperationOptions): Promise<void>;
   /** Makes verifying and proving key; the SRS is `kzg.srs` in the folder. */
-  setup(workspace: Workspace, options?: OperationOptions): Promise<void>;
+  setup(directory: string, options?: OperationOptions): Promise<void>;
   /** A development SRS, whose maker can forge proofs. */
   generateSrs(file: string, logrows: number, options?: OperationOptions): Promise<void>;
+  /** Proves in a folder that may not be a stored circuit yet, and verifies what it proved by that folder's keys. */
+  proveIn(
+    directory: string,
+    inputScale: number,
+    elements: readonly number[],
+    options?: OperationOptions & Pick<ProveRequest, "onProgress">,
+  ): Promise<RawProof>;
   /** Proves, and verifies what it proved. @throws ProofError `prover_*`, `circuit_*`, `cancelled` */
   prove(request: ProveRequest): Promise<ProveResult>;
   /** Verifies natively. */
@@ -92,5 +116,3 @@ export interface ProofSystem {
   /** Ends the workers. */
   close(): Promise<void>;
 }
-
-export type { Circuit };

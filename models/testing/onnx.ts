@@ -1,7 +1,8 @@
 /** Writes small ONNX models (onnx.proto, IR version 8, opset 17): graphs that tests need and nobody ships. */
-import { concat } from "../../codec/index.ts";
+import { concat, protobuf } from "../../codec/index.ts";
 import type { Datatype } from "../../receipts/index.ts";
-import { bytes, float32, integer } from "./protobuf.ts";
+
+const { bytes, float32, integer } = protobuf;
 
 const IR_VERSION = 8;
 const OPSET = 17;
