@@ -22,6 +22,7 @@ const EXPORTS = {
   "./codec": "codec/index",
   "./models": "models/client",
   "./monitor": "client/monitor/index",
+  "./proofs": "proofs/client",
   "./receipts": "receipts/index",
   "./service": "service/app",
   "./witness": "client/witness/index",
@@ -57,6 +58,9 @@ function copyAssets() {
   }
   for (const name of ["affidavit.js", "affidavit-service.js", "node24.js"]) {
     cpSync(join(root, "bin", name), join(dist, "bin", name));
+  }
+  for (const name of ["worker.py", "requirements.txt"]) {
+    cpSync(join(root, "proofs", "ezkl", name), join(dist, "proofs", "ezkl", name));
   }
   const zoo = join(root, "models", "zoo");
   for (const file of filesBelow(zoo).filter((name) => ZOO_FILES.test(name))) {
@@ -153,7 +157,10 @@ function packageJson(bundled) {
   const imports = JSON.parse(JSON.stringify(program.imports).replaceAll('.ts"', '.js"'));
   // The imports are needed from here on: they say what `#` names mean.
   writePackageJson({ name, version, type, imports });
-  const client = packagesFrom(CLIENT_ENTRIES);
+  // What is optional in a clone stays so, also where the client can use it.
+  const client = new Set(
+    [...packagesFrom(CLIENT_ENTRIES)].filter((each) => program.optionalDependencies[each] === undefined),
+  );
   const code = filesBelow(dist).filter(
     (file) => file.endsWith(".js") && !file.includes(`${sep}node_modules${sep}`),
   );
