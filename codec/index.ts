@@ -6,6 +6,7 @@ export type { CborErrorCode, CborLimits, CborMap, CborValue } from "./cbor.ts";
 export { encodeCbor } from "./cbor-write.ts";
 export * as protobuf from "./protobuf.ts";
 export {
+  hkdfExpandSha256,
   hkdfExpander,
   hkdfExtractSha256,
   hkdfSha256,
