@@ -36,6 +36,7 @@ import {
 } from "./wire/operations.ts";
 import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
+import type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
 import { decode, encode } from "./wire/shape.ts";
 
 /** A statement as the vault signed it. */
@@ -180,6 +181,15 @@ export class VaultClient {
   /** Signs how a re-execution ended. @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired` */
   async signReexecution(fields: ReexecutionFields): Promise<SignedStatement> {
     return { type: "Reexecution", ...(await this.#call("signReexecution", fields)) };
+  }
+
+  /**
+   * Opens one sealed request as far as its own keys: the vault sees no body, and hands the cluster key to nobody. Each
+   * encapsulated key works once, as far as the vault remembers.
+   * @throws VaultError `sealing_key_unknown`, `sealed_request_replayed`, `sealed_salt_unreadable`
+   */
+  exportRequestKeys(request: SealedRequest): Promise<RequestKeys> {
+    return this.#call("exportRequestKeys", request);
   }
 
   /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */

@@ -61,6 +61,12 @@ const REFUSALS = [
   ["owner_unknown", "the document is signed by another key than the model owner's"],
   ["opening_mismatch", "input and salt do not open the statement's input commitment"],
   ["circuit_input_invalid", "the input is not what the circuit takes, or too large"],
+  [
+    "sealing_key_unknown",
+    "the request is sealed to a key that this vault does not hold, or its key is no point",
+  ],
+  ["sealed_request_replayed", "a request with this encapsulated key was opened before"],
+  ["sealed_salt_unreadable", "the salt is not sealed to the request's key and for this request"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

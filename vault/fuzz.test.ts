@@ -50,6 +50,10 @@ describe("a live vault", () => {
       ["openProjections", { digest: new Uint8Array(32), sealed: new Uint8Array(100) }],
       ["quoteSigner", { ed25519: false, nonce: new Uint8Array(32) }],
       ["signCheckpoint", { size: 0n, root: new Uint8Array(32), previousSize: null, consistencyProof: [] }],
+      [
+        "exportRequestKeys",
+        { protocol: "ehbp", keyId: 1, encapsulatedKey: hash, sealedSalt: new Uint8Array(80) },
+      ],
       ["idempotencyTag", { message: new Uint8Array(10) }],
     ];
     const valid = requests.map(([name, value]) => ({

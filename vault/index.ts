@@ -15,3 +15,4 @@ export type {
 } from "./wire/operations.ts";
 export type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 export type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
+export type { RequestKeys, SealedRequest } from "./wire/sealing.ts";

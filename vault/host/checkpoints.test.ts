@@ -53,6 +53,8 @@ async function save(state: CheckpointState): Promise<void> {
   saved.push(state);
 }
 
+const hpkePublicKey = new Uint8Array(32).fill(9);
+
 function start(last: CheckpointState["last"] = null): Checkpoints {
   const parts = { signer, logKey, keysets, nowMs: () => NOW_MS, save };
   return new Checkpoints(parts, { logPublicKey: logKey.publicKey, last });
@@ -62,7 +64,7 @@ beforeEach(() => {
   saved = [];
   failSave = false;
   const attester = { type: "tdx", name: "simulated", simulated: true } as const;
-  keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, epoch: 1, attester });
+  keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, hpkePublicKey, epoch: 1, attester });
   install("log.example/1");
 });
 
@@ -164,7 +166,7 @@ describe("Checkpoints", () => {
     install("log.example/2");
     await expect(checkpoints.sign(request(0n, 4n))).rejects.toThrow(refusal("origin_mismatch"));
     const attester = { type: "tdx", name: "simulated", simulated: true } as const;
-    keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, epoch: 1, attester });
+    keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, hpkePublicKey, epoch: 1, attester });
     await expect(start().sign(first)).rejects.toThrow(refusal("keyset_missing"));
   });
 });

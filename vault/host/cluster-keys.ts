@@ -13,7 +13,7 @@ export interface ClusterKeys {
   /** Ed25519 seed of the log key. */
   logSeed: Uint8Array;
   storageKey: Uint8Array;
-  /** Reserved for sealed requests. */
+  /** Sealed requests are sealed to it: X25519. */
   hpkeKey: Uint8Array;
   /** Reserved for the transactions that this installation pays for: secp256k1. */
   chainKey: Uint8Array;

@@ -9,6 +9,7 @@ import {
   ReceiptError,
   type AirMeasurements,
 } from "../../receipts/index.ts";
+import { hpkeKeysetKey } from "../../sealing/index.ts";
 import { VaultError } from "../error.ts";
 import type { Keyset, KeysetParameters } from "../wire/operations.ts";
 import type { Ed25519Key } from "./ed25519.ts";
@@ -24,6 +25,8 @@ interface Parts {
   air: Ed25519Key;
   aci: Ed25519Key;
   logKey: Ed25519Key;
+  /** X25519: 32 bytes. */
+  hpkePublicKey: Uint8Array;
   epoch: number;
   attester: Pick<Attester, "type" | "name" | "simulated">;
 }
@@ -107,7 +110,7 @@ export class Keysets {
   }
 
   #build(parameters: KeysetParameters): string {
-    const { signer, air, aci, logKey, epoch, attester } = this.#parts;
+    const { signer, air, aci, logKey, hpkePublicKey, epoch, attester } = this.#parts;
     try {
       // The origin is also the name of the log key in notes, whose rules are narrower than the keyset's.
       noteKeyId(parameters.logOrigin, NOTE_TYPE_ED25519, logKey.publicKey);
@@ -117,7 +120,7 @@ export class Keysets {
         airPublicKey: air.publicKey,
         notAfterSeconds: Number(parameters.notAfterSeconds),
         subject: parameters.subject,
-        encryptionKeys: [],
+        encryptionKeys: [hpkeKeysetKey(epoch, hpkePublicKey)],
         tlsKeys: parameters.tlsKeys.map((key) => ({ ...key, custody: "service" })),
         log: { origin: parameters.logOrigin, publicKey: logKey.publicKey },
         epoch,

@@ -17,6 +17,7 @@ import { signLeaf } from "./leaf-signer.ts";
 import { signProof, signReexecution } from "./outcomes.ts";
 import { ProjectionSigner } from "./projections.ts";
 import { Quotes } from "./quotes.ts";
+import { RequestOpener } from "./request-opener.ts";
 import { serveHandlers } from "./serve.ts";
 import { Statements } from "./statements.ts";
 import { Tickets } from "./tickets.ts";
@@ -44,7 +45,9 @@ export async function startSecurityModule(
   const logKey = ed25519FromSeed(keys.logSeed);
   const secrets = storageSecrets(keys.storageKey);
   const tickets = new Tickets(nowMs);
-  const keysets = new Keysets({ signer, air, aci, logKey, epoch: keys.epoch, attester });
+  const opener = new RequestOpener(keys.epoch, keys.hpkeKey);
+  const hpkePublicKey = opener.publicKey;
+  const keysets = new Keysets({ signer, air, aci, logKey, hpkePublicKey, epoch: keys.epoch, attester });
   const quotes = new Quotes({ attester, keysets, nowMs, log });
   const { recordKey } = secrets;
   const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated: attester.simulated });
@@ -88,6 +91,7 @@ export async function startSecurityModule(
       openProjections: ({ digest, sealed }) => projections.open(digest, sealed),
       quoteSigner: ({ ed25519, nonce }) =>
         quotes.quoteSigner(ed25519 ? aci.publicKey : signer.address, nonce),
+      exportRequestKeys: (request) => opener.exportKeys(request),
       signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),
       signCircuitBinding: async (owned) => (await circuits()).signCircuitBinding(owned),
       signCircuitCommitment: async (opened) => (await circuits()).signCircuitCommitment(opened),

@@ -15,6 +15,7 @@ import {
 } from "./shape.ts";
 import { LEAF_BYTES } from "../../receipts/index.ts";
 import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
+import { requestKeys, sealedRequest } from "./sealing.ts";
 import {
   MAX_SEALED_BYTES,
   openedProjections,
@@ -339,6 +340,7 @@ export const OPERATIONS = {
   signCircuitCommitment: operation(21, openedInput, signedWords),
   signProof: operation(22, proofFields, signedWords),
   signReexecution: operation(23, reexecutionFields, signedWords),
+  exportRequestKeys: operation(55, sealedRequest, requestKeys),
 } as const;
 
 export type Operations = typeof OPERATIONS;

@@ -144,6 +144,10 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     request: { subject: digest, executionDigest: digest, difference: 1n, tolerance: 0n, outcome: 2 },
     reply: signed,
   },
+  exportRequestKeys: {
+    request: { protocol: "ohttp", keyId: 7, encapsulatedKey: digest, sealedSalt: new Uint8Array(80).fill(4) },
+    reply: { key: digest, baseNonce: new Uint8Array(12).fill(5), responseSecret: digest, salt: digest },
+  },
 };
 
 const messages = (Object.keys(SAMPLES) as OperationName[]).flatMap((name) =>
