@@ -91,6 +91,7 @@ const services: Services = {
     cose: absent,
     owner: absent,
     list: absent,
+    salt: absent,
     bundle: absent,
     addLink: absent,
     findLink: absent,
@@ -103,6 +104,7 @@ const services: Services = {
       throw new ServiceError("jobs_unsupported", "not part of the bare service");
     },
   },
+  sealing: { keys: () => [], exportKeys: absent },
   health: { components: async () => [] },
 };
 

@@ -5,11 +5,13 @@ import {
   keysetDigest,
   MAX_REVOCATIONS_BYTES,
   parseAttestation,
+  parseKeyset,
   parseRevocations,
   type AttestationDocument,
   type Revocation,
 } from "../receipts/index.ts";
 import { AffidavitError } from "./errors.ts";
+import { hpkeKeysOf } from "../sealing/index.ts";
 import type { ClientPolicy } from "./policy.ts";
 import { reading, refuse } from "./refusals.ts";
 import type { Transport } from "./transport.ts";
@@ -28,6 +30,8 @@ export interface Attested {
   verification: Verification;
   fresh: { evidence: NonNullable<AttestationDocument["fresh"]>; nonce: Uint8Array };
   digest: Uint8Array;
+  /** What requests are sealed to: X25519, 32 bytes; undefined where the service takes no sealed requests. */
+  sealingKey: Uint8Array | undefined;
   untilMs: number;
 }
 
@@ -94,7 +98,15 @@ export class Attestations {
     const digest = keysetDigest(document.keyset);
     if (verification.verdict === "rejected") this.#forget(digest);
     refuse(verification, "attestation_rejected");
-    const attested = { document, verification, fresh, digest, untilMs: nowMs + LIFETIME_MS };
+    const [sealingKey] = hpkeKeysOf(parseKeyset(document.keyset).encryptionKeys);
+    const attested = {
+      document,
+      verification,
+      fresh,
+      digest,
+      sealingKey: sealingKey?.publicKey,
+      untilMs: nowMs + LIFETIME_MS,
+    };
     if (this.#known.size >= MAX_KEYSETS) this.#known.clear();
     this.#known.set(toHex(digest), attested);
     this.#newest = attested;

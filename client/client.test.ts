@@ -60,6 +60,19 @@ describe("a client", () => {
     expect(await client.manifest("fixture")).toEqual(fixtureManifest());
   });
 
+  it("seals what it sends unless told not to, and only to a keyset that has a key", async () => {
+    await infer();
+    client = clientOf({ seal: false });
+    await infer();
+    const asked = service.heard.filter(({ path }) => path.endsWith("/infer"));
+    expect(asked.map(({ wasSealed }) => wasSealed)).toEqual([true, false]);
+    service.issuer = await createIssuer({ hpkeSeed: null });
+    expect(await refusal(infer)).toBe("none");
+    client = clientOf();
+    expect(await refusal(infer)).toBe("sealing_unavailable");
+    expect(service.heard.filter(({ path }) => path.endsWith("/infer"))).toHaveLength(3);
+  });
+
   it("does the same in binary", async () => {
     service.call = { response: responseBody(undefined, { binary: true }) };
     const result = await client.infer("fixture", [INPUT], { binary: true });

@@ -29,6 +29,7 @@ import { AffidavitError } from "./errors.ts";
 import { checkOptions, inferPath, requestHeaders, responseBody } from "./infer-exchange.ts";
 import type { ClientPolicy } from "./policy.ts";
 import { preparing, reading, refuse, rejectRequest } from "./refusals.ts";
+import { Sender } from "./sender.ts";
 import { Transport } from "./transport.ts";
 import { verifyReceipt } from "./verify.ts";
 import type { Verification } from "./verification.ts";
@@ -48,6 +49,8 @@ export interface ClientOptions {
   randomBytes?: (length: number) => Uint8Array;
   /** Bound of one HTTP exchange. */
   timeoutMs?: number;
+  /** False sends requests as they are, for whoever ends TLS to read; true where left out. */
+  seal?: boolean;
 }
 
 export interface InferOptions {
@@ -126,6 +129,7 @@ class VerifyingClient implements Client {
   readonly #cache = new CollateralCache();
   readonly #documents = new Map<string, string>();
   readonly #attestations: Attestations;
+  readonly #sender: Sender;
   readonly #apiKey: string | undefined;
   readonly url: string;
 
@@ -143,6 +147,7 @@ class VerifyingClient implements Client {
       randomBytes: this.#randomBytes,
       cache: this.#cache,
     });
+    this.#sender = new Sender(this.#transport, this.#attestations, options.seal ?? true);
   }
 
   async infer(model: string, inputs: Tensor[], options: InferOptions = {}): Promise<InferResult> {
@@ -159,15 +164,9 @@ class VerifyingClient implements Client {
   async inferBody(model: string, request: Body, options: InferOptions = {}): Promise<InferResult> {
     checkOptions(options);
     const { audience, signal, version, idempotencyKey } = options;
-    // Before anything is sent: who is it that would read it?
-    await this.#attestations.current(signal);
     const salt = options.salt ?? this.#makeSalt(request, idempotencyKey);
-    const answer = await this.#transport.send(inferPath(model, version), {
-      method: "POST",
-      headers: requestHeaders(request, salt, options),
-      body: request.bytes as Uint8Array<ArrayBuffer>,
-      signal,
-    });
+    const headers = requestHeaders(request, options);
+    const answer = await this.#sender.post(inferPath(model, version), { headers, request, salt, signal });
     const header = answer.headers.get("affidavit-receipt");
     const requester = answer.headers.get("affidavit-requester");
     if (header === null || requester === null) {

@@ -12,6 +12,7 @@ export type AffidavitErrorCode =
   | "receipt_rejected"
   | "attestation_rejected"
   | "attestation_invalid"
+  | "sealing_unavailable"
   | "revocations_unavailable"
   | "cancelled";
 
@@ -29,6 +30,8 @@ const ADVICE: Record<AffidavitErrorCode, string> = {
   attestation_rejected:
     "Do not send anything private: the server did not prove that it runs in an accepted TEE.",
   attestation_invalid: "Do not send anything private: the server's evidence is malformed.",
+  sealing_unavailable:
+    "Use a newer service, and a platform whose WebCrypto has X25519 (in a browser: a page over https). Or turn sealing off, with --clear or seal: false: the operator's hops then see what you send.",
   revocations_unavailable:
     "Do not send anything private: the server does not tell what it revoked. Is it a version that serves /v1/revocations?",
   cancelled: "The call was cancelled here; the service may have finished it.",

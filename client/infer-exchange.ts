@@ -1,5 +1,5 @@
 /** An inference as HTTP: path, headers, and what the answer's headers say of its body. */
-import { toHex, toHex0x } from "../codec/index.ts";
+import { toHex0x } from "../codec/index.ts";
 import type { Body } from "../receipts/index.ts";
 import type { InferOptions } from "./client.ts";
 import { AffidavitError } from "./errors.ts";
@@ -12,15 +12,8 @@ export function inferPath(model: string, version: string | undefined): string {
   return `/v2/models/${encodeURIComponent(model)}${named}/infer`;
 }
 
-export function requestHeaders(
-  request: Body,
-  salt: Uint8Array,
-  options: InferOptions,
-): Record<string, string> {
-  const headers: Record<string, string> = {
-    "Content-Type": request.contentType,
-    "Affidavit-Salt": toHex(salt),
-  };
+export function requestHeaders(request: Body, options: InferOptions): Record<string, string> {
+  const headers: Record<string, string> = { "Content-Type": request.contentType };
   if (request.headerLength !== null)
     headers["Inference-Header-Content-Length"] = String(request.headerLength);
   const { audience, idempotencyKey } = options;

@@ -1,6 +1,7 @@
 /** HTTP to one service: time limits, problems as errors, nothing sent twice. */
 import { AffidavitError, type AffidavitErrorCode } from "./errors.ts";
 import type { ClientOptions } from "./client.ts";
+import type { SealedMessage } from "./sealed-exchange.ts";
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
@@ -12,6 +13,8 @@ export interface Exchange {
   signal?: AbortSignal | undefined;
   /** The one status that is an answer: 200 where left out. */
   expectedStatus?: number;
+  /** What was sealed of it: adds its headers, sends its body, and opens the answer. */
+  sealed?: SealedMessage | undefined;
   /** The longest body that is read, where it is less than what any answer may have. */
   maxBytes?: number;
 }
@@ -50,14 +53,15 @@ export class Transport {
   async send(path: string, exchange: Exchange): Promise<Answer> {
     const {
       method = "GET",
+      sealed,
       headers = {},
-      body,
+      body = sealed?.body,
       signal,
       expectedStatus = 200,
       maxBytes = MAX_ANSWER_BYTES,
     } = exchange;
     const timeout = AbortSignal.timeout(this.#timeoutMs);
-    const sent = headersOf(headers);
+    const sent = headersOf({ ...headers, ...sealed?.headers });
     if (this.#apiKey !== undefined) sent.set("Authorization", `Bearer ${this.#apiKey}`);
     try {
       const response = await this.#fetch(this.base + path, {
@@ -67,7 +71,8 @@ export class Transport {
         redirect: "error",
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
-      const bytes = await readBounded(response, maxBytes);
+      const received = await readBounded(response, maxBytes);
+      const bytes = sealed ? await sealed.open(response.status, response.headers, received) : received;
       if (response.status !== expectedStatus) throw problemOf(response.status, bytes);
       return { status: response.status, headers: response.headers, body: bytes };
     } catch (cause) {

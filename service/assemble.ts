@@ -31,6 +31,7 @@ import { aciReport, signerReport } from "./foreign-reports.ts";
 import { createHealth } from "./health.ts";
 import { Idempotency, type ReplayStore } from "./idempotency.ts";
 import { JobError, type JobQueue } from "./jobs/index.ts";
+import { keptSalt } from "./kept-salt.ts";
 import { KeysetRecords } from "./keyset-records.ts";
 import { createMetrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
@@ -47,6 +48,7 @@ import {
   type Services,
 } from "./services.ts";
 import { LoggedRevocations } from "./revocations.ts";
+import { sessionSealing } from "./sealed/session-sealing.ts";
 import type { SessionHolder } from "./session.ts";
 
 export interface Parts {
@@ -128,6 +130,7 @@ export function assemble(parts: Parts): Services {
         return requireJobs(parts.jobs).administration;
       },
     },
+    sealing: sessionSealing(sessions),
     health: createHealth({
       database,
       embedded: parts.embedded,
@@ -253,6 +256,8 @@ function receiptsOf(database: Database, sessions: SessionHolder, keysets: Keyset
         return { receiptId: toHex(digest), type, leafIndex, issuedAtMs };
       });
     },
+    salt: async (receiptId) =>
+      RECEIPT_ID.test(receiptId) ? await keptSalt(database, sessions, receiptId) : undefined,
     bundle: async (receiptId) =>
       RECEIPT_ID.test(receiptId) ? await receiptBundle(database, keysets, receiptId) : undefined,
     addLink: ({ receiptId, account, tokenDigest, expiresAtMs }) =>

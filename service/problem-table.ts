@@ -44,6 +44,14 @@ type ServiceErrorCode =
   | "idempotency_in_progress"
   | "idempotency_expired"
   | "replay_unreadable"
+  | "salt_not_kept"
+  | "sealed_key_unknown"
+  | "sealed_body_invalid"
+  | "sealed_replayed"
+  | "sealing_required"
+  | "sealing_unsupported"
+  | "ohttp_key_unknown"
+  | "ohttp_request_invalid"
   | "session_unavailable";
 
 /** The vault's codes are short words among themselves; callers see them with a prefix. */
@@ -108,6 +116,14 @@ const SERVICE = {
   revocation_limit: [409, "The log has as many revocations as it may"],
   inclusion_pending: [404, "No signed checkpoint covers this statement yet"],
   evidence_unavailable: [503, "Evidence cannot be made right now"],
+  salt_not_kept: [404, "The caller chose this receipt's salt; the service does not know it"],
+  sealed_key_unknown: [422, "The request does not open under the service's key: ask for its keys again"],
+  sealed_body_invalid: [400, "The sealed body is cut off, out of order or changed"],
+  sealed_replayed: [409, "This sealed request was received before: seal it anew"],
+  sealing_required: [403, "This resource answers sealed requests alone"],
+  sealing_unsupported: [400, "This resource takes no sealed body"],
+  ohttp_key_unknown: [400, "The request does not open under the gateway's key: ask for its keys again"],
+  ohttp_request_invalid: [400, "The encapsulated request is no binary HTTP request for this service"],
   idempotency_conflict: [422, "The idempotency key was used with another request"],
   idempotency_in_progress: [409, "A request with this idempotency key is running"],
   idempotency_expired: [410, "The answer for this idempotency key is no longer kept"],
@@ -283,6 +299,9 @@ const VAULT = {
   vault_owner_unknown: [500, "An owner's document is signed by another key than the owner's"],
   vault_opening_mismatch: [422, "Input and salt do not open the receipt's input commitment"],
   vault_circuit_input_invalid: [422, "The input is not what the circuit takes"],
+  vault_sealing_key_unknown: [422, "The request is sealed to an unknown key"],
+  vault_sealed_request_replayed: [409, "The sealed request was opened before"],
+  vault_sealed_salt_unreadable: [422, "The sealed salt does not open"],
   vault_start_failed: [503, "The vault did not start"],
 } as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;
 

@@ -15,6 +15,8 @@ export interface ServiceErrorOptions {
   retryAfterSeconds?: number;
   /** The receipt of an answer that is no longer kept. */
   receiptId?: string;
+  /** The problem's type where a protocol of others names it. */
+  type?: string;
   /** Further response headers. */
   headers?: Record<string, string>;
 }
@@ -77,7 +79,7 @@ export function toProblem(error: unknown, traceId: string): Problem {
   if (RETRYABLE.has(status)) headers["retry-after"] = String(retryAfterSeconds(error, options));
   if (status === 401) headers["www-authenticate"] = 'Bearer realm="affidavit"';
   const body = JSON.stringify({
-    type: `/problems/${code}`,
+    type: options.type ?? `/problems/${code}`,
     title,
     status,
     detail,

@@ -3,6 +3,8 @@ import type { Logger } from "pino";
 import type { Manifest } from "../models/client.ts";
 import type { DstackAlgorithm, LogProof, RevocationKind, TileId } from "../receipts/index.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
+import type { HpkeKey, SealingProtocol } from "../sealing/index.ts";
+import type { RequestKeys } from "../vault/index.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -180,6 +182,11 @@ export interface Receipts {
    */
   cose(receiptId: string, form: "cose" | "scitt"): Promise<Uint8Array>;
   owner(receiptId: string): Promise<{ accountId: string; tenantId: string } | undefined>;
+  /**
+   * The salt that the vault made for a receipt whose caller chose none: 32 bytes; undefined where the caller did. Whoever
+   * asks has shown that it is theirs.
+   */
+  salt(receiptId: string): Promise<Uint8Array | undefined>;
   /** JSON text of the receipt bundle; undefined where there is no such receipt. */
   bundle(receiptId: string): Promise<string | undefined>;
   /** The account's statements, the newest first, from below leaf `before`. */
@@ -251,6 +258,27 @@ export interface Component {
   notes: string[];
 }
 
+/** What a sealed request's headers say. */
+export interface SealedHead {
+  protocol: SealingProtocol;
+  keyId: number;
+  /** 32 bytes. */
+  encapsulatedKey: Uint8Array;
+  /** 80 bytes. */
+  sealedSalt: Uint8Array | null;
+}
+
+/** The cluster's HPKE keys, which only the vault holds. */
+export interface Sealing {
+  /** Public halves, as the keyset in use attests them; the newest first. @throws ServiceError `session_unavailable` */
+  keys(): HpkeKey[];
+  /**
+   * The keys of one request.
+   * @throws VaultError `sealing_key_unknown`, `sealed_request_replayed`, `sealed_salt_unreadable`
+   */
+  exportKeys(head: SealedHead): Promise<RequestKeys>;
+}
+
 export interface Health {
   components(): Promise<Component[]>;
 }
@@ -297,5 +325,6 @@ export interface Services {
   transparencyLog: TransparencyLog;
   revocations: Revocations;
   jobs: Jobs;
+  sealing: Sealing;
   health: Health;
 }

@@ -101,6 +101,9 @@ describe.skipIf(!hasChromium)(`a browser${WITHOUT_CHROMIUM}`, () => {
     service.call = { response: responseBody(undefined, { binary: true }) };
     expect(await infer({ policy, nowMs: NOW_MS, binary: true })).toEqual({ code: "ok", outputs });
     expect((await infer({ policy: {}, nowMs: NOW_MS, binary: false })).code).toBe("simulated_refused");
+    // Two answers that were read, by a browser's own X25519 and AES; the refused call sent nothing.
+    const asked = service.heard.filter(({ path }) => path.endsWith("/infer"));
+    expect(asked.map(({ wasSealed }) => wasSealed)).toEqual([true, true]);
     service.call = {};
     service.tamper = async (path, given) =>
       path.endsWith("/infer") ? new Response(`${await given.text()} `, { headers: given.headers }) : given;

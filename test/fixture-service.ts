@@ -1,5 +1,6 @@
 /** A service on paper as a `fetch`: answers by the receipt fixture's issuer, each of which a test may change on its way. */
-import { fromHex, toHex } from "../codec/index.ts";
+import { randomBytes } from "node:crypto";
+import { concat, fromHex, toHex } from "../codec/index.ts";
 import {
   attestationToJson,
   documentDigest,
@@ -9,12 +10,15 @@ import {
 } from "../receipts/index.ts";
 import type { ReceiptBundle, Revocation } from "../receipts/index.ts";
 import { EXECUTION_TEXT, MANIFEST_TEXT, POLICY_TEXT } from "./model-fixture.ts";
+import { SealedExchange } from "../service/sealed/exchange.ts";
 import { createIssuer, REQUESTER, type Call, type Issuer } from "./receipt-fixture.ts";
 
+/** As unsealed: with the salt in its plain form. */
 export interface Heard {
   path: string;
   headers: Headers;
   body: Uint8Array;
+  wasSealed: boolean;
 }
 
 export interface FixtureService {
@@ -27,13 +31,34 @@ export interface FixtureService {
   revocations: Revocation[];
   /** What an inference answers with instead of the fixture's own. */
   call: Call;
-  /** A man in the middle. */
+  /** What becomes of an answer before it is sealed. */
   tamper: (path: string, answer: Response) => Response | Promise<Response>;
 }
 
 const DOCUMENTS = new Map(
   [MANIFEST_TEXT, POLICY_TEXT, EXECUTION_TEXT].map((text) => [toHex(documentDigest(text)), text]),
 );
+
+/** What a request says once its body and salt are unsealed, where they were sealed. */
+function openExchange(
+  { opener }: Issuer,
+  headers: Headers,
+  body: Uint8Array,
+): { exchange?: SealedExchange; headers: Headers; plain: Uint8Array } {
+  const text = headers.get("ehbp-encapsulated-key");
+  if (text === null) return { headers, plain: body };
+  const encapsulatedKey = fromHex(text, 32);
+  const sealedSalt = fromHex(headers.get("affidavit-salt")!, 80);
+  const keys = opener.exportKeys({ protocol: "ehbp", keyId: 1, encapsulatedKey, sealedSalt });
+  const exchange = new SealedExchange({ keys, encapsulatedKey, randomBytes });
+  const chunks: Uint8Array[] = [];
+  const bodyOpener = exchange.bodyOpener();
+  bodyOpener.push(body, chunks);
+  bodyOpener.end();
+  const unsealed = new Headers(headers);
+  unsealed.set("affidavit-salt", toHex(exchange.salt!));
+  return { exchange, headers: unsealed, plain: concat(...chunks) };
+}
 
 export async function createFixtureService(): Promise<FixtureService> {
   const stored = new Map<string, ReceiptBundle>();
@@ -95,9 +120,17 @@ export async function createFixtureService(): Promise<FixtureService> {
       init?.signal?.throwIfAborted();
       const { pathname, search } = new URL(String(input));
       const body = new Uint8Array((init?.body as Uint8Array<ArrayBuffer> | null) ?? new Uint8Array(0));
-      const heard = { path: pathname + search, headers: new Headers(init?.headers), body };
+      const sealed = openExchange(service.issuer, new Headers(init?.headers), body);
+      const { headers, plain } = sealed;
+      const heard = {
+        path: pathname + search,
+        headers,
+        body: plain,
+        wasSealed: sealed.exchange !== undefined,
+      };
       service.heard.push(heard);
-      return await service.tamper(pathname, await answer(heard));
+      const given = await service.tamper(pathname, await answer(heard));
+      return sealed.exchange ? await sealed.exchange.seal(given) : given;
     },
   };
   return service;

@@ -49,6 +49,8 @@ import {
   type RevocationKind,
   type StatementOf,
 } from "../receipts/index.ts";
+import { hpkeKeysetKey } from "../sealing/index.ts";
+import { RequestOpener } from "../vault/host/request-opener.ts";
 import { EXECUTION_TEXT, MANIFEST_TEXT, POLICY_TEXT, requestBody, responseBody } from "./model-fixture.ts";
 
 export const NOW_MS = Date.UTC(2026, 2, 1, 12);
@@ -62,6 +64,8 @@ const FILLERS = 5;
 export interface IssuerOptions {
   /** Draws the keys. */
   seed?: number;
+  /** Draws the HPKE key, which is the cluster's: other keysets have it too. null: the keyset has none. */
+  hpkeSeed?: number | null;
   notAfterSeconds?: number;
   /** What the Keyset statement says instead, signed as it is. */
   stated?: Partial<KeysetStatement>;
@@ -95,6 +99,8 @@ export interface Receipt {
 
 export interface Issuer {
   record: KeysetRecord;
+  /** Holds the keyset's HPKE key. */
+  opener: RequestOpener;
   digest: Uint8Array;
   sign<T extends LoggedType>(type: T, statement: StatementOf<T>): Uint8Array;
   /** Evidence over a nonce, for this keyset, or another. */
@@ -138,6 +144,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   const receiptSecret = secret("receipt", seed);
   const logSecret = secret("log", options.logSeed ?? seed);
   const attester = createSimulatedAttester();
+  const opener = new RequestOpener(1, secret("hpke", options.hpkeSeed ?? 1));
   const notAfterSeconds = options.notAfterSeconds ?? (NOW_MS + LIFETIME_MS) / 1000;
   const text = buildKeyset({
     receiptPublicKey: secp256k1.getPublicKey(receiptSecret),
@@ -145,7 +152,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     airPublicKey: ed25519.getPublicKey(secret("air", seed)),
     notAfterSeconds,
     subject: "affidavit://fixture",
-    encryptionKeys: [],
+    encryptionKeys: options.hpkeSeed === null ? [] : [hpkeKeysetKey(1, opener.publicKey)],
     tlsKeys: [],
     log: { origin: ORIGIN, publicKey: ed25519.getPublicKey(secret("log", seed)) },
     epoch: 1,
@@ -231,6 +238,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   });
 
   return {
+    opener,
     record,
     digest,
     sign,

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { ServiceError } from "../problem.ts";
+import type { BodyOpener } from "../sealed/body-opener.ts";
 import type { AppContext } from "./env.ts";
 import type { Budget } from "./lifecycle.ts";
 
@@ -16,7 +17,7 @@ export interface BodyLimits {
 }
 
 export interface HeldBody {
-  /** Identity content-coding. */
+  /** Unsealed, identity content-coding. */
   bytes: Uint8Array;
   release(): void;
 }
@@ -28,17 +29,20 @@ const inflaters = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 /**
  * The whole body.
  * @throws ServiceError `request_body_too_large`, `request_body_incomplete`, `request_encoding_unsupported`,
- *   `request_encoding_invalid`, `request_inflates_too_much`, `request_header_invalid`, `service_overloaded`
+ *   `request_encoding_invalid`, `request_inflates_too_much`, `request_header_invalid`, `service_overloaded`,
+ *   `sealing_unsupported`, `sealed_key_unknown`, `sealed_body_invalid`
  */
 export async function readBody(c: AppContext, limits: BodyLimits): Promise<HeldBody> {
   const encoding = readEncoding(c.req.header("content-encoding"));
   const announced = readLength(c.req.header("content-length"));
   if (announced !== undefined && announced > limits.maxBytes) throw tooLarge(limits.maxBytes);
+  const opener = openerOf(c);
+  if (opener && encoding !== "identity")
+    throw new ServiceError("request_encoding_unsupported", "a sealed body is sent without Content-Encoding");
   const hold = new Hold(limits.budget);
   try {
-    const received = await receive(c, limits.maxBytes, hold);
-    if (announced !== undefined && received.length !== announced)
-      throw new ServiceError("request_body_incomplete");
+    const { received, length } = await receive(c, limits.maxBytes, hold, opener);
+    if (announced !== undefined && length !== announced) throw new ServiceError("request_body_incomplete");
     const bytes = encoding === "identity" ? received : await inflated(received, encoding, limits, hold);
     return { bytes, release: () => hold.release() };
   } catch (error) {
@@ -82,20 +86,36 @@ function readLength(text: string | undefined): number | undefined {
   throw new ServiceError("request_header_invalid", "Content-Length is not a number of bytes");
 }
 
-async function receive(c: AppContext, maxBytes: number, hold: Hold): Promise<Uint8Array> {
+/** A sealed body must not be taken for a plain one. */
+function openerOf(c: AppContext): Pick<BodyOpener, "push" | "end"> | undefined {
+  if (c.var.sealed) return c.var.sealed.bodyOpener();
+  if (c.req.header("ehbp-encapsulated-key") === undefined) return undefined;
+  throw new ServiceError("sealing_unsupported");
+}
+
+/** What came, unsealed where there is an opener, and how long it was on its way. */
+async function receive(
+  c: AppContext,
+  maxBytes: number,
+  hold: Hold,
+  opener: ReturnType<typeof openerOf>,
+): Promise<{ received: Uint8Array; length: number }> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   const onChunk = (chunk: Uint8Array): void => {
     length += chunk.length;
     if (length > maxBytes) throw tooLarge(maxBytes);
     hold.take(chunk.length);
-    chunks.push(chunk);
+    // Opened as it comes: decryption overlaps with arrival, and no sealed copy is kept.
+    if (opener) opener.push(chunk, chunks);
+    else chunks.push(chunk);
   };
   // Under Node's server the socket's own stream costs half of what a web stream does.
   if (c.env?.incoming !== undefined) await readIncoming(c.env.incoming as IncomingMessage, onChunk);
   else if (c.req.raw.body !== null) await readStream(c.req.raw.body, onChunk);
-  const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length);
-  return new Uint8Array(whole.buffer, whole.byteOffset, whole.length);
+  opener?.end();
+  const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+  return { received: new Uint8Array(whole.buffer, whole.byteOffset, whole.length), length };
 }
 
 function readIncoming(incoming: IncomingMessage, onChunk: (chunk: Uint8Array) => void): Promise<void> {

@@ -2,11 +2,15 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import type { SealedExchange } from "../sealed/exchange.ts";
 import type { Account } from "../services.ts";
 
 export interface AppEnv {
   /** Empty where the app is called without a server. */
-  Bindings: Partial<HttpBindings>;
+  Bindings: Partial<HttpBindings> & {
+    /** The request came out of an encapsulated one: a binding, since a caller could write any header. */
+    viaOhttp?: true;
+  };
   Variables: {
     /** Names the request in answers and logs. */
     traceId: string;
@@ -14,6 +18,8 @@ export interface AppEnv {
     account: Account;
     /** Code of the problem that was answered. */
     problem: string | undefined;
+    /** Set by `sealable` where the caller sealed the request. */
+    sealed: SealedExchange | undefined;
   };
 }
 

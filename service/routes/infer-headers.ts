@@ -26,7 +26,8 @@ export function readInferHeaders(c: AppContext): InferHeaders {
   }
   return {
     headerLength: readHeaderLength(c.req.header("inference-header-content-length")),
-    salt: readSalt(c.req.header("affidavit-salt")),
+    // Of a sealed request `sealable` read it: there the header is a ciphertext.
+    salt: c.var.sealed ? c.var.sealed.salt : readSalt(c.req.header("affidavit-salt")),
     audience: readAudience(c.req.header("affidavit-audience")),
     challengeNonce: readChallengeNonce(c.req.header("affidavit-challenge-nonce")),
     idempotencyKey: readIdempotencyKey(c.req.header("idempotency-key")),

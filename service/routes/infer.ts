@@ -8,6 +8,7 @@ import { readBody } from "../middleware/body.ts";
 import { withDeadline } from "../middleware/deadline.ts";
 import type { App, AppContext } from "../middleware/env.ts";
 import { Budget } from "../middleware/lifecycle.ts";
+import { sealable } from "../middleware/sealable.ts";
 import { problemCode } from "../problem.ts";
 import type { InferAnswer, Services } from "../services.ts";
 import { readInferHeaders } from "./infer-headers.ts";
@@ -40,10 +41,14 @@ const responseSchema = z
 const octets = z.string().openapi({ format: "binary", description: "JSON part, then the tensors' raw data" });
 
 const headers = z.object({
-  "affidavit-salt": z
+  "affidavit-salt": z.string().optional().openapi({
+    description:
+      "32 bytes in hex that blind the receipt's hashes; under EHBP sealed, as docs/spec/sealed.md says",
+  }),
+  "ehbp-encapsulated-key": z
     .string()
     .optional()
-    .openapi({ description: "32 bytes in hex that blind the receipt's hashes" }),
+    .openapi({ description: "The body is sealed (EHBP): HPKE's encapsulated key in hex" }),
   "affidavit-audience": z
     .string()
     .optional()
@@ -99,6 +104,9 @@ const documented = {
       "idempotency_conflict",
       "idempotency_in_progress",
       "idempotency_expired",
+      "sealed_key_unknown",
+      "sealed_body_invalid",
+      "sealed_replayed",
     ),
   },
 };
@@ -184,7 +192,7 @@ export function infer(app: App, services: Services, authenticator: Authenticator
 
   for (const each of [route, versionRoute]) {
     app.openAPIRegistry.registerPath(each);
-    app.post(each.getRoutingPath(), authenticator.requires("infer"), (c) => handle(c));
+    app.post(each.getRoutingPath(), authenticator.requires("infer"), sealable(services), (c) => handle(c));
   }
 }
 

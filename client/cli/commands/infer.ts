@@ -35,6 +35,7 @@ Asks a service for an inference, and verifies evidence, receipt and bodies befor
   --url URL            the service (AFFIDAVIT_URL, else ${DEFAULT_URL})
   --key KEY            the API key (AFFIDAVIT_API_KEY, else the file that npm start wrote)
   --save FILE          writes the receipt to FILE (shareable) and salt and bodies to FILE.private (mode 0600)
+  --clear              does not seal request and answer: whoever ends TLS before the service can read them
   --idempotency-key K  a repetition with the same key gets the same answer
 ${POLICY_FLAGS_HELP}
   --json               one line for machines
@@ -51,6 +52,7 @@ async function run(words: string[]): Promise<number> {
     key: { type: "string" },
     save: { type: "string" },
     "idempotency-key": { type: "string" },
+    clear: { type: "boolean" },
     json: { type: "boolean" },
     ...policyFlags,
   });
@@ -62,6 +64,7 @@ async function run(words: string[]): Promise<number> {
     url,
     apiKey: await apiKeyFor(url, values.key),
     policy: await policyFrom(values),
+    seal: values.clear !== true,
   });
   const version = values["model-version"];
   const prepared: Prepared =

@@ -8,6 +8,7 @@ import {
   parseInferRequest,
   parseManifest,
 } from "../../../models/client.ts";
+import { RequestOpener } from "../../../vault/host/request-opener.ts";
 import { createApp } from "../../app.ts";
 import { JobError, type JobAdministration, type JobView } from "../../jobs/index.ts";
 import { createLogger } from "../../logger.ts";
@@ -105,6 +106,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
       covered: async () => false,
     },
     jobs: { administration: () => memoryJobs() },
+    sealing: memorySealing(),
     health: { components: async () => [] },
     ...options.services,
   };
@@ -145,6 +147,15 @@ async function double(call: InferCall): Promise<InferAnswer> {
   return { status: 200, headers, body };
 }
 
+/** The vault's own opener, in this process. */
+function memorySealing(): Services["sealing"] {
+  const opener = new RequestOpener(1, new Uint8Array(randomBytes(32)));
+  return {
+    keys: () => [{ keyId: 1, publicKey: opener.publicKey }],
+    exportKeys: async (head) => opener.exportKeys(head),
+  };
+}
+
 function memoryModels(): Services["models"] {
   const list = [view("1.0.0"), view("2.0.0")];
   return {
@@ -161,6 +172,7 @@ function memoryReceipts(): Services["receipts"] {
   return {
     owner: async (id) => (id === "r1" ? { accountId: "alice", tenantId: "one" } : undefined),
     list: async () => [{ receiptId: "r1", type: "InferenceStatement", leafIndex: 3n, issuedAtMs: 5n }],
+    salt: async (id) => (id === "r1" ? new Uint8Array(32).fill(0x5a) : undefined),
     bundle: async (id) => (id === "r1" ? '{"formatVersion":1}' : undefined),
     addLink: async ({ receiptId, tokenDigest, expiresAtMs }) => {
       links.set(toHex(tokenDigest), { receiptId, tokenDigest, expiresAtMs });

@@ -1,0 +1,155 @@
+/** Sealed requests against a whole running service: the SDK's, and those of npm's `ehbp`, which is not ours. */
+import { readFileSync } from "node:fs";
+import { createTransport, Identity, KeyConfigMismatchError, Transport } from "ehbp";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createClient, type Client } from "../client/index.ts";
+import type { ClientOptions } from "../client/index.ts";
+import { fromHex, toHex } from "../codec/index.ts";
+import { parseInferRequest } from "../models/client.ts";
+import { parseReceiptHeader, SaltedDigests } from "../receipts/index.ts";
+import { startMiddleman, type Middleman } from "./middleman.ts";
+import { refusal } from "./refusal.ts";
+import { startService, type RunningService } from "./service-process.ts";
+
+const EXAMPLE = readFileSync(new URL("../models/zoo/breast-cancer/example.json", import.meta.url));
+const { inputs } = parseInferRequest(EXAMPLE);
+const PATH = "/v2/models/breast-cancer/infer";
+
+let service: RunningService;
+let middleman: Middleman;
+
+beforeAll(async () => {
+  service = await startService();
+  middleman = await startMiddleman(service.url);
+});
+afterAll(async () => {
+  await middleman?.close();
+  await service?.stop();
+});
+beforeEach(() => {
+  middleman.change = (_, answer) => answer;
+});
+
+function clientOf(options: Partial<ClientOptions> = {}): Client {
+  const { url, apiKey } = service;
+  return createClient({ url, apiKey, policy: { allowSimulated: true }, ...options });
+}
+
+const ask = (options?: Partial<ClientOptions>) => () => clientOf(options).infer("breast-cancer", inputs);
+
+function postTo(transport: Transport, path: string, body: string) {
+  const headers = { authorization: `Bearer ${service.apiKey}`, "content-type": "application/json" };
+  return transport.post(service.url + path, body, { headers });
+}
+
+/** An answer with its bytes as they are. */
+async function rewritten(
+  answer: Response,
+  change: {
+    body?: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
+    without?: string;
+    status?: number;
+  },
+): Promise<Response> {
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const headers = new Headers(answer.headers);
+  if (change.without) headers.delete(change.without);
+  return new Response(change.body?.(bytes) ?? bytes, { headers, status: change.status ?? answer.status });
+}
+
+describe("the SDK seals", () => {
+  it("so that a man in the middle reads neither body nor salt, and gets the same receipt as in the clear", async () => {
+    const seen: Uint8Array[] = [];
+    middleman.change = async (path, answer) => {
+      if (path === PATH) seen.push(new Uint8Array(await answer.clone().arrayBuffer()));
+      return answer;
+    };
+    const sealed = await clientOf({ url: middleman.url }).infer("breast-cancer", inputs);
+    const clear = await clientOf({ url: middleman.url, seal: false }).infer("breast-cancer", inputs);
+    expect(sealed.outputs).toEqual(clear.outputs);
+    expect(sealed.verification.verdict).toBe("accepted");
+    expect(Buffer.from(seen[0]!).includes("model_name")).toBe(false);
+    expect(Buffer.from(seen[1]!).includes("model_name")).toBe(true);
+    const stored = await clientOf().receipt(sealed.receiptId, sealed.privatePart);
+    expect(stored.verification.verdict).toBe("accepted");
+  });
+
+  it("and refuses answers in the clear, of another exchange, cut or changed", async () => {
+    const asked = () => refusal(ask({ url: middleman.url }));
+    const infer = (change: Parameters<typeof rewritten>[1]) => {
+      middleman.change = (path, answer) => (path === PATH ? rewritten(answer, change) : answer);
+      return asked();
+    };
+    const unread = "server_response_invalid answer_unreadable";
+    expect(await infer({})).toBe("none");
+    expect(await infer({ without: "ehbp-response-nonce" })).toBe("server_response_invalid answer_not_sealed");
+    expect(await infer({ body: (bytes) => bytes.map((byte, i) => (i === 9 ? byte ^ 1 : byte)) })).toBe(
+      unread,
+    );
+    expect(await infer({ body: (bytes) => bytes.subarray(0, -1) })).toBe(unread);
+    // An empty sequence of frames opens: the receipt finds what is missing.
+    expect(await infer({ body: () => new Uint8Array(0) })).toBe("receipt_rejected response_digest_mismatch");
+    // Opened, since the nonce is there, but no answer: its status may be anybody's.
+    expect(await infer({ status: 500 })).toMatch(/^server_error/);
+    const waiting = Promise.withResolvers<Response>();
+    let first: Response | undefined;
+    middleman.change = (path, answer) => {
+      if (path !== PATH) return answer;
+      if (first) {
+        waiting.resolve(answer);
+        return first;
+      }
+      first = answer;
+      return waiting.promise;
+    };
+    expect(await Promise.all([asked(), asked()])).toEqual([unread, unread]);
+  });
+
+  it("again, once, where the service has another key by now", async () => {
+    let asked = 0;
+    const problem = { code: "sealed_key_unknown", type: "urn:ietf:params:ehbp:error:key-config" };
+    middleman.change = (path, answer) =>
+      path === PATH && asked++ === 0 ? Response.json(problem, { status: 422 }) : answer;
+    expect(await refusal(ask({ url: middleman.url }))).toBe("none");
+    expect(asked).toBe(2);
+    middleman.change = (path, answer) => (path === PATH ? Response.json(problem, { status: 422 }) : answer);
+    expect(await refusal(ask({ url: middleman.url }))).toBe("request_rejected sealed_key_unknown");
+  });
+
+  it("and a repetition by its key gets the same answer, sealed or not", async () => {
+    const options = { idempotencyKey: "sealed-and-clear" };
+    const sealed = await clientOf().infer("breast-cancer", inputs, options);
+    const again = await clientOf().infer("breast-cancer", inputs, options);
+    const clear = await clientOf({ seal: false }).infer("breast-cancer", inputs, options);
+    expect([again.receiptId, clear.receiptId]).toEqual([sealed.receiptId, sealed.receiptId]);
+  });
+});
+
+describe("npm's ehbp", () => {
+  it("asks, reads problems, and gets the salt of its receipt", async () => {
+    const transport = await createTransport(service.url);
+    const answer = await postTo(transport, PATH, EXAMPLE.toString());
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("affidavit-salt")).toBeNull();
+    const id = answer.headers.get("affidavit-receipt-id")!;
+    const signed = parseReceiptHeader(answer.headers.get("affidavit-receipt")!);
+    const body = new Uint8Array(await answer.arrayBuffer());
+    expect(JSON.parse(new TextDecoder().decode(body))).toMatchObject({ model_name: "breast-cancer" });
+    const kept = await postTo(transport, `/v1/receipts/${id}/salt`, "{}");
+    const { salt } = (await kept.json()) as { salt: string };
+    const digests = new SaltedDigests(fromHex(salt, 32));
+    const { statement } = signed as Extract<typeof signed, { type: "InferenceStatement" }>;
+    expect(toHex(digests.responseDigest(body))).toBe(toHex(statement.responseDigest));
+    expect((await postTo(transport, PATH, "no JSON")).status).toBe(400);
+    // A salt of the caller's own the service does not have.
+    const { receiptId } = await clientOf().infer("breast-cancer", inputs);
+    const none = await postTo(transport, `/v1/receipts/${receiptId}/salt`, "{}");
+    expect(await none.json()).toMatchObject({ code: "salt_not_kept" });
+  });
+
+  it("is told when the key is another", async () => {
+    const stranger = new Transport(await Identity.generate(), new URL(service.url).host);
+    const asked = () => postTo(stranger, PATH, EXAMPLE.toString());
+    await expect(asked()).rejects.toBeInstanceOf(KeyConfigMismatchError);
+  });
+});
