@@ -27,6 +27,12 @@ export type ModelErrorCode =
   | "engine_crashed"
   | "engine_failed"
   | "engine_provider_unavailable"
+  | "engine_provider_missing"
+  | "engine_library_missing"
+  | "engine_adapter_missing"
+  | "engine_operation_unsupported"
+  | "engine_provider_failed"
+  | "engine_device_lost"
   | "cancelled";
 
 export class ModelError extends Error {

@@ -180,7 +180,13 @@ const MODEL = {
   engine_timeout: [504, "The model ran too long and was stopped"],
   engine_crashed: [502, "The engine died under this request"],
   engine_failed: [500, "The engine could not run the model on this input"],
-  engine_provider_unavailable: [503, "The execution provider is not available"],
+  engine_provider_unavailable: [503, "No configured execution provider is available"],
+  engine_provider_missing: [503, "The execution provider is not installed"],
+  engine_library_missing: [503, "A library of the execution provider is not installed"],
+  engine_adapter_missing: [503, "The execution provider finds no adapter"],
+  engine_operation_unsupported: [503, "The execution provider lacks operations of the model"],
+  engine_provider_failed: [502, "The execution provider failed"],
+  engine_device_lost: [502, "The device was lost under this request"],
   cancelled: [499, "The request was cancelled"],
 } as const satisfies Record<ModelErrorCode, ProblemRow>;
 

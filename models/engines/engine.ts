@@ -1,7 +1,9 @@
 /** What the rest of the service knows of an engine. */
 import type { Tensor } from "../../receipts/index.ts";
 import type { ModelError } from "../errors.ts";
+import type { Adapter } from "../execution.ts";
 import type { ExecutionProvider, Manifest } from "../manifest.ts";
+import type { Usage } from "./usage.ts";
 
 /** A model that can run: its manifest, the canonical text that `modelId` hashes, and a way to its weights. */
 export interface LoadedModel {
@@ -36,13 +38,35 @@ export interface RunOptions {
   timeoutMs: number;
 }
 
+/** A device with an engine host of its own. */
+export interface EngineDevice {
+  /** For people: in statistics and messages. */
+  readonly name: string;
+  /** What makes its host see this device and no other, such as `CUDA_VISIBLE_DEVICES`; added to the pool's. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** A model in a host. */
+export interface LoadedStats {
+  /** `name/version` */
+  model: string;
+  provider: ExecutionProvider;
+  adapter: Adapter | null;
+  cpuOperations: boolean;
+  /** Providers configured before the one used, each with the reason why it was not. */
+  skipped: readonly string[];
+}
+
 export interface HostStats {
   pid: number | undefined;
+  /** Undefined for a host that computes on the CPU alone. */
+  device: string | undefined;
   state: "starting" | "idle" | "loading" | "busy";
   /** A host beyond the steady number, started while all others were held up. */
   spare: boolean;
   inFlight: number;
   models: string[];
+  loaded: LoadedStats[];
 }
 
 export interface EngineStats {
@@ -58,8 +82,12 @@ export interface EngineStats {
   overloaded: number;
   timeouts: number;
   crashes: number;
+  /** Runs that a provider or its device failed; each took its host along. */
+  providerFailures: number;
   /** Hosts that took the place of one that died. */
   restarts: number;
+  /** Runs completed, by where they ran. */
+  usage: Usage[];
 }
 
 export interface Engine {
@@ -70,7 +98,8 @@ export interface Engine {
    * on to its end or its time limit and its result is dropped; either way the promise rejects at once.
    *
    * @throws ModelError `engine_overloaded`, `model_unavailable`, `engine_timeout`, `engine_crashed`, `engine_failed`,
-   *   `engine_provider_unavailable`, `graph_invalid`, `graph_mismatch`, `weights_missing`, `weights_digest_mismatch`,
+   *   `engine_provider_unavailable`, `engine_provider_missing`, `engine_library_missing`, `engine_adapter_missing`,
+   *   `engine_operation_unsupported`, `engine_provider_failed`, `engine_device_lost`, `graph_invalid`, `graph_mismatch`, `weights_missing`, `weights_digest_mismatch`,
    *   `output_invalid`, `output_not_finite`, `output_too_large`, `cancelled`. The message of `engine_failed` may quote
    *   input values: answer it to the caller, keep it out of logs.
    */
@@ -88,7 +117,7 @@ export interface Engine {
 }
 
 export interface EnginePoolOptions {
-  /** Hosts that are kept running (1). */
+  /** Hosts that are kept running, besides those of devices (1). */
   hosts?: number;
   /** Further hosts, started only while every other is held up by a long run, and for other models only (1). */
   spareHosts?: number;
@@ -110,6 +139,11 @@ export interface EnginePoolOptions {
   maxHostBytes?: number;
   /** Outputs of one run, bytes (64 MiB). */
   maxOutputBytes?: number;
+  /**
+   * Each has one host; models that list a provider other than the CPU run there alone, all others on the `hosts`. Empty
+   * (the default): the `hosts` run every model, on whatever devices they find.
+   */
+  devices?: readonly EngineDevice[];
   /** For models whose manifest names none; tried in order (`["cpu"]`). */
   executionProviders?: readonly ExecutionProvider[];
   /** Threads inside one run (1). Recorded: outputs are compared under the same number. */

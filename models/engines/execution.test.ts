@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sha256, toHex, utf8 } from "../../codec/index.ts";
-import { executionRecord, parseCpuInfo } from "./execution.ts";
+import { formatExecution, parseExecutionRecord, type Adapter } from "../execution.ts";
+import { executionRecord, parseCpuInfo, type Placement } from "./execution.ts";
 
 const X86 = `processor\t: 0
 vendor_id\t: GenuineIntel
@@ -50,20 +51,57 @@ describe("parseCpuInfo", () => {
 });
 
 describe("executionRecord", () => {
-  const cpu = executionRecord({ provider: "cpu", cpuOperations: false }, 1);
+  const onCpu: Placement = {
+    provider: "cpu",
+    cpuOperations: false,
+    operations: null,
+    adapter: null,
+    precision: "graph",
+  };
+  const adapter = {
+    name: "NVIDIA H100",
+    type: "discrete",
+    driver: "NVIDIA 580.65",
+    source: "ordinal",
+  } as const;
+  const onCuda: Placement = { ...onCpu, provider: "cuda", adapter };
+  const cpu = executionRecord(onCpu, 1);
 
   it("differs with everything that a re-execution must pin", () => {
     const others = [
-      executionRecord({ provider: "cuda", cpuOperations: false }, 1),
-      executionRecord({ provider: "cuda", cpuOperations: true }, 1),
-      executionRecord({ provider: "cpu", cpuOperations: false }, 2),
+      executionRecord(onCuda, 1),
+      executionRecord({ ...onCuda, cpuOperations: true }, 1),
+      executionRecord({ ...onCuda, cpuOperations: true, operations: { provider: 4, cpu: 2 } }, 1),
+      executionRecord({ ...onCuda, precision: "tf32" }, 1),
+      ...Object.keys(adapter).map((member) =>
+        executionRecord({ ...onCuda, adapter: { ...adapter, [member]: "only" } as Adapter }, 1),
+      ),
+      executionRecord(onCpu, 2),
     ];
-    expect(new Set([cpu, ...others].map(({ executionDigest }) => toHex(executionDigest))).size).toBe(4);
-    expect(JSON.parse(others[0]!.executionText)).toMatchObject({ provider: "cuda", device: "cuda:0" });
+    const digests = [cpu, ...others].map(({ executionDigest }) => toHex(executionDigest));
+    expect(new Set(digests).size).toBe(others.length + 1);
   });
 
   it("is digested as exact text", () => {
     expect(toHex(cpu.executionDigest)).toBe(toHex(sha256(utf8(cpu.executionText))));
-    expect(executionRecord({ provider: "cpu", cpuOperations: false }, 1)).toEqual(cpu);
+    expect(executionRecord(onCpu, 1)).toEqual(cpu);
+  });
+
+  it("is read back by whoever has its text, and a record of another form is not", () => {
+    expect(parseExecutionRecord(executionRecord(onCuda, 1).executionText)).toMatchObject(onCuda);
+    expect(parseExecutionRecord(cpu.executionText.replace('"formatVersion":2', '"formatVersion":3'))).toBe(
+      undefined,
+    );
+    expect(parseExecutionRecord("{")).toBe(undefined);
+  });
+
+  it("reads as one line that never calls a software adapter a GPU", () => {
+    const software = { name: "SwiftShader Device", type: "software", driver: "", source: "loader" } as const;
+    const record = { ...onCpu, provider: "webgpu", adapter: software, cpuOperations: true } as const;
+    const text = executionRecord(record, 1).executionText;
+    expect(formatExecution(parseExecutionRecord(text)!)).toBe(
+      "webgpu on SwiftShader Device (software, parts on the CPU)",
+    );
+    expect(formatExecution(parseExecutionRecord(cpu.executionText)!)).toBe("cpu");
   });
 });

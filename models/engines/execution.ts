@@ -71,18 +71,23 @@ export interface Execution {
   executionDigest: Uint8Array;
 }
 
-export function executionRecord(
-  reply: Pick<LoadReply, "provider" | "cpuOperations">,
-  threads: number,
-): Execution {
+/** What the host tells of a session. */
+export type Placement = Pick<
+  LoadReply,
+  "provider" | "cpuOperations" | "operations" | "adapter" | "precision"
+>;
+
+export function executionRecord(placement: Placement, threads: number): Execution {
+  const { provider, cpuOperations, operations, adapter, precision } = placement;
   const executionText = jcs({
-    formatVersion: 1,
+    formatVersion: 2,
     engine: "onnxruntime-node",
     version: engineVersion(),
-    provider: reply.provider,
-    /** Whether single operations may have run on the CPU under another provider. */
-    cpuOperations: reply.cpuOperations,
-    device: reply.provider === "cpu" ? "cpu" : `${reply.provider}:0`,
+    provider,
+    cpuOperations,
+    operations,
+    adapter: adapter && { ...adapter },
+    precision,
     platform: `${process.platform}-${process.arch}`,
     cpu: describeCpu(),
     threads,

@@ -12,10 +12,16 @@ const CODES = [
   "engine_provider_unavailable",
   "model_unavailable",
   "output_not_finite",
+  "engine_provider_missing",
+  "engine_library_missing",
+  "engine_adapter_missing",
+  "engine_operation_unsupported",
+  "engine_provider_failed",
+  "engine_device_lost",
 ] as const;
 export type HostErrorCode = (typeof CODES)[number];
 
-const MAX_MESSAGE_BYTES = 1024;
+const MAX_MESSAGE_BYTES = 4096;
 
 export class HostError extends Error {
   override readonly name = "HostError";

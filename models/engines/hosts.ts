@@ -1,4 +1,5 @@
 /** The pool's processes: started, watched, killed and replaced. Knows nothing of queues. */
+import type { EngineDevice } from "./engine.ts";
 import type { ModelState } from "./model-state.ts";
 import type { Limits } from "./options.ts";
 import { HostProcess } from "./process.ts";
@@ -44,6 +45,7 @@ export class Hosts {
     this.#limits = limits;
     this.#events = events;
     for (let i = 0; i < limits.hosts; i++) this.#start(false);
+    for (const device of limits.devices) this.#start(false, device);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -68,8 +70,9 @@ export class Hosts {
     await Promise.all(this.slots.map((slot) => slot.process.gone));
   }
 
-  #start(spare: boolean): void {
-    const slot = new HostSlot(new HostProcess(this.#limits.environment), spare);
+  #start(spare: boolean, device?: EngineDevice): void {
+    const environment = { ...this.#limits.environment, ...device?.environment };
+    const slot = new HostSlot(new HostProcess(environment), spare, device);
     this.started++;
     this.slots.push(slot);
     slot.process.hello().then(
@@ -93,7 +96,7 @@ export class Hosts {
 
   #replace(slot: HostSlot): void {
     if (slot.spare) return;
-    const spare = this.slots.find((other) => other.spare && !other.killedFor);
+    const spare = slot.device ? undefined : this.slots.find((other) => other.spare && !other.killedFor);
     if (spare) {
       spare.spare = false;
       this.restarts++;
@@ -101,10 +104,10 @@ export class Hosts {
     }
     // The first replacement is at once; only a row of deaths with nothing done in between slows down.
     this.#deaths = slot.answered > 0 ? 1 : this.#deaths + 1;
-    this.#startLater();
+    this.#startLater(slot.device);
   }
 
-  #startLater(): void {
+  #startLater(device: EngineDevice | undefined): void {
     const excess = Math.min(this.#deaths - 2, 16);
     const delayMs = excess < 0 ? 0 : Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** excess);
     this.#pendingStarts++;
@@ -113,12 +116,12 @@ export class Hosts {
       this.#pendingStarts--;
       this.restarts++;
       try {
-        this.#start(false);
+        this.#start(false, device);
       } catch {
         // No process, file or memory to be had now: the same as a host that dies at once.
         this.#deaths++;
         this.#countFailedStart();
-        this.#startLater();
+        this.#startLater(device);
       }
     }, delayMs);
     this.#timers.add(timer);
@@ -165,11 +168,13 @@ export class Hosts {
   }
 
   #startSpare(nowMs: number): void {
-    const spares = this.slots.filter((slot) => slot.spare).length;
-    if (spares >= this.#limits.spareHosts || this.#pendingStarts > 0) return;
-    if (!this.slots.every((slot) => slot.ready && slot.heldUp(nowMs, this.#limits.stallMs))) return;
+    // A device has one host: there is no spare for it.
+    const plain = this.slots.filter(({ device }) => device === undefined);
+    const spares = plain.filter((slot) => slot.spare).length;
+    if (plain.length === 0 || spares >= this.#limits.spareHosts || this.#pendingStarts > 0) return;
+    if (!plain.every((slot) => slot.ready && slot.heldUp(nowMs, this.#limits.stallMs))) return;
     const heldUp = new Set<ModelState>();
-    for (const slot of this.slots) {
+    for (const slot of plain) {
       const state = slot.loading ?? slot.head?.state;
       if (state) heldUp.add(state);
     }

@@ -1,6 +1,7 @@
 /** A host's answer to a load, checked as anything else that a host says. Not loaded by the host itself. */
 import { z } from "zod";
 import type { Datatype } from "../../receipts/index.ts";
+import { adapterSchema, operationsSchema, PRECISIONS } from "../execution.ts";
 import { EXECUTION_PROVIDERS } from "../manifest.ts";
 import { WIRE_DATATYPES } from "./datatypes.ts";
 import type { LoadReply } from "./wire.ts";
@@ -14,6 +15,10 @@ const graphTensorSchema = z.strictObject({
 const loadReplySchema: z.ZodType<LoadReply> = z.strictObject({
   provider: z.enum(EXECUTION_PROVIDERS),
   cpuOperations: z.boolean(),
+  operations: operationsSchema.nullable(),
+  adapter: adapterSchema.nullable(),
+  precision: z.enum(PRECISIONS),
+  skipped: z.array(z.string().max(1024)).max(EXECUTION_PROVIDERS.length),
   inputs: z.array(graphTensorSchema).max(4096),
   outputs: z.array(graphTensorSchema).max(4096),
 });

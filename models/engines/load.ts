@@ -7,6 +7,7 @@ import type { Hosts } from "./hosts.ts";
 import type { ModelState } from "./model-state.ts";
 import type { Limits } from "./options.ts";
 import type { HostSlot, Loaded } from "./slot.ts";
+import type { Usages } from "./usage.ts";
 import { MAX_TENSORS_BYTES } from "./wire.ts";
 
 /**
@@ -18,6 +19,7 @@ export async function loadInto(
   state: ModelState,
   hosts: Pick<Hosts, "makeRoom">,
   limits: Limits,
+  usages: Usages,
 ): Promise<Loaded> {
   const { manifest } = state.model;
   const { bytes } = manifest.weights;
@@ -25,18 +27,28 @@ export async function loadInto(
     throw new ModelError("model_unavailable", `${state.label} is larger than an engine host may hold`);
   }
   const weights = await readWeights(state.model);
+  if (slot.loaded.delete(state)) await slot.process.unload(state.number);
   await hosts.makeRoom(slot, bytes);
+  const nowMs = performance.now();
   const request = {
     model: state.number,
     bytes: weights.length,
-    executionProviders: [...(manifest.executionProviders ?? limits.executionProviders)],
+    executionProviders: state.providers(nowMs),
     threads: limits.threads,
     maxOutputBytes: Math.min(limits.maxOutputBytes, MAX_TENSORS_BYTES),
     reductions: manifest.reduce ?? [],
   };
   const reply = await slot.process.load(request, weights);
   checkGraph(manifest, reply);
-  return { bytes, usedAtMs: performance.now(), execution: executionRecord(reply, limits.threads) };
+  const { provider, adapter, cpuOperations, skipped } = reply;
+  return {
+    bytes,
+    usedAtMs: performance.now(),
+    execution: executionRecord(reply, limits.threads),
+    placement: { provider, adapter, cpuOperations, skipped },
+    usage: usages.of(provider, adapter),
+    retryAtMs: state.retryAtMs(nowMs),
+  };
 }
 
 async function readWeights(model: LoadedModel): Promise<Uint8Array> {

@@ -3,7 +3,8 @@ import { ModelError } from "../errors.ts";
 import { layerModel } from "../testing/models.ts";
 import { ModelState } from "./model-state.ts";
 
-const state = () => new ModelState(layerModel(), 1, 3);
+const limits = { breakerFailures: 3, executionProviders: ["webgpu", "cpu"], devices: [] } as const;
+const state = () => new ModelState(layerModel(), 1, limits);
 const unavailable = (retryAfterMs: number) =>
   expect.objectContaining({ code: "model_unavailable", retryAfterMs });
 
@@ -62,5 +63,31 @@ describe("the estimate", () => {
     expect(model.estimateMs).toBe(10);
     for (let i = 0; i < 50; i++) model.recordSuccess(1);
     expect(model.estimateMs).toBeCloseTo(1, 3);
+  });
+});
+
+describe("the providers", () => {
+  it("leave out one that failed for a minute, and say when it is to be tried again", () => {
+    const model = state();
+    expect([model.providers(0), model.retryAtMs(0)]).toEqual([["webgpu", "cpu"], Infinity]);
+    expect(model.holdBack("webgpu", 0)).toBe(true);
+    expect([model.providers(59_999), model.retryAtMs(1)]).toEqual([["cpu"], 60_000]);
+    expect([model.providers(60_000), model.retryAtMs(60_000)]).toEqual([["webgpu", "cpu"], Infinity]);
+  });
+
+  it("never run out", () => {
+    const model = state();
+    expect([model.holdBack("webgpu", 0), model.holdBack("cpu", 0)]).toEqual([true, false]);
+    expect(model.providers(0)).toEqual(["cpu"]);
+  });
+
+  it("are the manifest's where it names some; devices take what is not for the CPU alone", () => {
+    const devices = [{ name: "0", environment: {} }];
+    const wants = (executionProviders: ("cuda" | "cpu")[], of = devices) =>
+      new ModelState(layerModel({ executionProviders }), 1, { ...limits, devices: of });
+    expect(wants(["cuda"]).providers(0)).toEqual(["cuda"]);
+    expect(
+      [wants(["cuda", "cpu"]), wants(["cpu"]), wants(["cuda"], [])].map((one) => one.wantsDevice),
+    ).toEqual([true, false, false]);
   });
 });

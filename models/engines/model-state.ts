@@ -1,11 +1,15 @@
 /** What the pool remembers of a model: how long its runs take, whether it loads, and whether it is to be trusted with a host. */
 import { ModelError } from "../errors.ts";
+import type { ExecutionProvider } from "../manifest.ts";
 import type { LoadedModel } from "./engine.ts";
+import type { Limits } from "./options.ts";
 
 const BREAKER_FIRST_MS = 1000;
 const BREAKER_MOST_MS = 60_000;
 /** A model that failed to load fails at once for this long, rather than being read and sent again for each request. */
 const LOAD_FAILURE_KEPT_MS = 5000;
+/** A provider that failed a run or its host is left out for this long, where another is configured. */
+const PROVIDER_HELD_BACK_MS = 60_000;
 /** Weight of the newest run in the running mean. */
 const NEWEST = 0.2;
 
@@ -20,11 +24,38 @@ export class ModelState {
   #trialRunning = false;
   #loadError: ModelError | undefined;
   #loadErrorUntilMs = 0;
+  /** Whether it runs on the devices' hosts. */
+  readonly wantsDevice: boolean;
+  readonly #providers: readonly ExecutionProvider[];
+  readonly #heldBackUntilMs = new Map<ExecutionProvider, number>();
 
-  constructor(model: LoadedModel, number: number, breakerFailures: number) {
+  constructor(
+    model: LoadedModel,
+    number: number,
+    limits: Pick<Limits, "breakerFailures" | "executionProviders" | "devices">,
+  ) {
     this.model = model;
     this.number = number;
-    this.#breakerFailures = breakerFailures;
+    this.#breakerFailures = limits.breakerFailures;
+    this.#providers = model.manifest.executionProviders ?? limits.executionProviders;
+    this.wantsDevice = limits.devices.length > 0 && this.#providers.some((name) => name !== "cpu");
+  }
+
+  /** The providers to try now, in order: those configured but for what is held back. Never empty. */
+  providers(nowMs: number): ExecutionProvider[] {
+    return this.#providers.filter((name) => (this.#heldBackUntilMs.get(name) ?? 0) <= nowMs);
+  }
+
+  /** When a provider that is held back now is to be tried again; Infinity where none is. */
+  retryAtMs(nowMs: number): number {
+    return Math.min(...[...this.#heldBackUntilMs.values()].filter((untilMs) => untilMs > nowMs), Infinity);
+  }
+
+  /** Leaves out a provider that failed. Returns false, and does nothing, where no other is configured. */
+  holdBack(provider: ExecutionProvider, nowMs: number): boolean {
+    if (this.providers(nowMs).every((name) => name === provider)) return false;
+    this.#heldBackUntilMs.set(provider, nowMs + PROVIDER_HELD_BACK_MS);
+    return true;
   }
 
   get label(): string {

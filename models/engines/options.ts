@@ -15,6 +15,7 @@ const DEFAULTS = {
   maxModelBytes: 2048 * MIB,
   maxHostBytes: 4096 * MIB,
   maxOutputBytes: 64 * MIB,
+  devices: [],
   executionProviders: ["cpu"],
   threads: 1,
   environment: {},

@@ -11,7 +11,7 @@ export type Placement =
   | { kind: "send"; slot: HostSlot }
   /** This host is free: load the model, then look again. */
   | { kind: "load"; slot: HostSlot }
-  /** Nothing now, and nothing behind it may pass: the next free host is this run's. */
+  /** Nothing now, and nothing behind it for the same hosts may pass: the next free one is this run's. */
   | { kind: "wait" }
   /** Nothing now for this model; others may pass. */
   | { kind: "pass" };
@@ -22,22 +22,27 @@ export function place(run: Run, slots: readonly HostSlot[], nowMs: number, limit
     (slot) => slot.head?.state === state && nowMs - slot.headSinceMs > limits.stallMs,
   );
   let free: HostSlot | undefined;
+  let rested: HostSlot | undefined;
   let pipelined: HostSlot | undefined;
   let loading = false;
   let barred = false;
   for (const slot of slots) {
+    if (!slot.serves(state)) continue;
     if (slot.loading === state) loading = true;
-    if (!slot.ready || slot.loading || slot.killedFor) continue;
+    if (!slot.ready || slot.loading || slot.killedFor || nowMs < slot.restsUntilMs) continue;
     if (slot.spare && stalls) {
       barred = true;
       continue;
     }
-    const loaded = slot.loaded.has(state);
+    const loaded = slot.usable(state, nowMs) !== undefined;
     if (slot.outstanding.length === 0) {
-      if (loaded) return { kind: "send", slot };
-      free ??= slot;
+      if (!loaded) free ??= slot;
+      else if (slot.device === undefined) return { kind: "send", slot };
+      // Of several devices the one that has rested longest, so that all get their share.
+      else if (rested === undefined || slot.idleSinceMs < rested.idleSinceMs) rested = slot;
     } else if (loaded && takesAhead(slot, run, nowMs, limits)) pipelined ??= slot;
   }
+  if (rested) return { kind: "send", slot: rested };
   if (pipelined) return { kind: "send", slot: pipelined };
   if (loading) return { kind: "pass" };
   if (free) return { kind: "load", slot: free };

@@ -61,7 +61,7 @@ describe("a run", () => {
       engine: "onnxruntime-node",
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       provider: "cpu",
-      device: "cpu",
+      adapter: null,
       threads: 1,
       optimisation: "all",
       batch: 1,
@@ -194,8 +194,8 @@ describe("loading", () => {
     const run = pool().run(cuda, [floatTensor("x", [1, 2], [1, 2])], patient);
     await expect(run).rejects.toEqual(
       expect.objectContaining({
-        code: "engine_provider_unavailable",
-        message: expect.stringContaining("install"),
+        code: "engine_provider_missing",
+        message: expect.stringContaining("npm run setup:cuda"),
       }),
     );
   });
@@ -203,7 +203,7 @@ describe("loading", () => {
   it("falls back only where a second provider is listed, and records the one used", async () => {
     const model = layerModel({ executionProviders: ["cuda", "cpu"] });
     const { executionText } = await pool().run(model, [floatTensor("x", [1, 2], [1, 2])], patient);
-    expect(JSON.parse(executionText)).toMatchObject({ provider: "cpu", cpuOperations: false, device: "cpu" });
+    expect(JSON.parse(executionText)).toMatchObject({ provider: "cpu", cpuOperations: false, adapter: null });
   });
 
   it("refuses a graph that is not what the manifest says", async () => {

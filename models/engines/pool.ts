@@ -17,6 +17,7 @@ import type {
   PreloadFailure,
   RunOptions,
 } from "./engine.ts";
+import { Counts } from "./counts.ts";
 import { decodeFailure } from "./failure.ts";
 import { checkOutputs } from "./graph.ts";
 import { Hosts } from "./hosts.ts";
@@ -25,16 +26,18 @@ import { ModelState } from "./model-state.ts";
 import { fillOptions } from "./options.ts";
 import type { Limits } from "./options.ts";
 import { place } from "./placement.ts";
+import { closedError, overloadedError, unreadableError } from "./pool-errors.ts";
 import { Preloads } from "./preload.ts";
+import { blamesProvider, isDeviceFault, isProviderFault } from "./blame.ts";
 import { Run } from "./run.ts";
+import { RunQueue } from "./run-queue.ts";
 import { deathError, loadDeathError } from "./slot.ts";
 import type { Dispatch, HostSlot } from "./slot.ts";
+import { Usages } from "./usage.ts";
 import { decodeTensors, encodeTensors, MAX_TENSORS_BYTES, REPLY, REQUEST, runPrefix } from "./wire.ts";
 
-const MIN_RETRY_MS = 100;
-const MAX_RETRY_MS = 30_000;
-/** A guess at a run's length before any was measured. */
-const UNKNOWN_RUN_MS = 50;
+/** How long a device is left alone that failed to load a model while another of its kind may. */
+const DEVICE_REST_MS = 5000;
 
 export class EnginePool implements Engine {
   readonly #limits: Limits;
@@ -42,15 +45,13 @@ export class EnginePool implements Engine {
   readonly #models = new Map<string, ModelState>();
   /** The same by object, sparing a request the key. */
   readonly #known = new WeakMap<LoadedModel, ModelState>();
-  /** In order of arrival; those that lost their place go to `#urgent`, which is served first. */
-  readonly #queue = new Set<Run>();
-  readonly #urgent = new Set<Run>();
+  readonly #queue = new RunQueue();
   readonly #preloads = new Preloads();
-  #heldBytes = 0;
+  readonly #usages = new Usages();
   #lastNumber = 0;
   #pumping = false;
   #closed = false;
-  readonly #counts = { completed: 0, failed: 0, cancelled: 0, overloaded: 0, timeouts: 0, crashes: 0 };
+  readonly #counts = new Counts();
 
   constructor(options: EnginePoolOptions = {}) {
     this.#limits = fillOptions(options);
@@ -72,14 +73,13 @@ export class EnginePool implements Engine {
     if (inputBytes > Math.min(this.#limits.maxHeldBytes, MAX_TENSORS_BYTES)) {
       throw new ModelError("input_too_large", "the inputs are larger than the engine may hold");
     }
-    const waiting = this.#queue.size + this.#urgent.size;
-    if (waiting >= this.#limits.maxQueued || this.#heldBytes + inputBytes > this.#limits.maxHeldBytes) {
+    const { size, heldBytes } = this.#queue;
+    if (size >= this.#limits.maxQueued || heldBytes + inputBytes > this.#limits.maxHeldBytes) {
       throw this.#overloaded("too many inferences wait");
     }
     const state = this.#stateOf(model);
     state.admit(performance.now());
     const run = new Run(state, inputs, inputBytes, options, (aborted) => this.#abort(aborted));
-    this.#heldBytes += inputBytes;
     this.#queue.add(run);
     this.#pump();
     return run.result;
@@ -100,13 +100,14 @@ export class EnginePool implements Engine {
   stats(): EngineStats {
     const hosts = this.#hosts.slots.map((slot) => slot.stats());
     return {
-      queued: this.#queue.size + this.#urgent.size,
-      heldBytes: this.#heldBytes,
+      queued: this.#queue.size,
+      heldBytes: this.#queue.heldBytes,
       inFlight: hosts.reduce((sum, host) => sum + host.inFlight, 0),
       hosts,
       ...this.#counts,
       started: this.#hosts.started,
       restarts: this.#hosts.restarts,
+      usage: this.#usages.list(),
     };
   }
 
@@ -125,7 +126,7 @@ export class EnginePool implements Engine {
     const key = toHex(model.modelId);
     let state = this.#models.get(key);
     if (state === undefined) {
-      state = new ModelState(model, this.#models.size + 1, this.#limits.breakerFailures);
+      state = new ModelState(model, this.#models.size + 1, this.#limits);
       this.#models.set(key, state);
     }
     this.#known.set(model, state);
@@ -134,13 +135,8 @@ export class EnginePool implements Engine {
 
   #overloaded(reason: string): ModelError {
     this.#counts.overloaded++;
-    let workMs = 0;
-    for (const run of this.#queue) workMs += run.state.estimateMs ?? UNKNOWN_RUN_MS;
-    const retryAfterMs = Math.min(
-      MAX_RETRY_MS,
-      Math.max(MIN_RETRY_MS, Math.ceil(workMs / this.#limits.hosts)),
-    );
-    return new ModelError("engine_overloaded", reason, { retryAfterMs });
+    const hosts = this.#limits.hosts + this.#limits.devices.length;
+    return overloadedError(reason, this.#queue.workMs() / hosts);
   }
 
   #cancelled(): ModelError {
@@ -151,10 +147,7 @@ export class EnginePool implements Engine {
   #abort(run: Run): void {
     if (!run.reject(this.#cancelled())) return;
     run.state.endTrial();
-    if (this.#queue.delete(run) || this.#urgent.delete(run)) {
-      this.#heldBytes -= run.inputBytes;
-      return;
-    }
+    if (this.#queue.remove(run)) return;
     for (const slot of this.#hosts.slots) {
       const dispatch = slot.outstanding.find((sent) => sent.run === run);
       // The head may run already; then its answer is dropped when it comes.
@@ -175,13 +168,8 @@ export class EnginePool implements Engine {
   }
 
   #rejectWaiting(choose: (run: Run) => boolean, error: ModelError): void {
-    for (const list of [this.#urgent, this.#queue]) {
-      for (const run of list) {
-        if (!choose(run)) continue;
-        list.delete(run);
-        this.#heldBytes -= run.inputBytes;
-        this.#fail(run, error);
-      }
+    for (const run of this.#queue) {
+      if (choose(run) && this.#queue.remove(run)) this.#fail(run, error);
     }
   }
 
@@ -191,19 +179,15 @@ export class EnginePool implements Engine {
   }
 
   #dropExpired(nowMs: number): void {
-    const expired = (run: Run) => nowMs - run.queuedAtMs > this.#limits.maxWaitMs;
-    // Both lists are near enough in order of arrival: where the oldest is in time, all are.
-    const [urgent, oldest] = [this.#urgent.values().next().value, this.#queue.values().next().value];
-    if ((urgent && expired(urgent)) || (oldest && expired(oldest))) {
-      this.#rejectWaiting(expired, this.#overloaded("waited too long for an engine host"));
-    }
+    const { maxWaitMs } = this.#limits;
+    if (!this.#queue.hasWaited(maxWaitMs, nowMs)) return;
+    const error = this.#overloaded("waited too long for an engine host");
+    this.#rejectWaiting((run) => nowMs - run.queuedAtMs > maxWaitMs, error);
   }
 
   /** Whether some waiting run could use a host that runs nothing of the models that hold the others up. */
   #wantsSpare(heldUp: ReadonlySet<ModelState>): boolean {
-    for (const list of [this.#urgent, this.#queue]) {
-      for (const run of list) if (!heldUp.has(run.state)) return true;
-    }
+    for (const { state } of this.#queue) if (!state.wantsDevice && !heldUp.has(state)) return true;
     return false;
   }
 
@@ -211,25 +195,31 @@ export class EnginePool implements Engine {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
     try {
-      for (const list of [this.#urgent, this.#queue]) if (!this.#placeFrom(list)) return;
-      const early = this.#preloads.next(this.#hosts.slots, performance.now(), this.#limits.maxModelBytes);
-      if (early) void this.#load(early.slot, early.state);
+      if (this.#placeAll()) {
+        const early = this.#preloads.next(this.#hosts.slots, performance.now(), this.#limits.maxModelBytes);
+        if (early) void this.#load(early.slot, early.state);
+      }
     } finally {
       this.#pumping = false;
     }
   }
 
-  /** Returns whether runs behind this list may be placed. */
-  #placeFrom(list: Set<Run>): boolean {
-    for (const run of list) {
+  /** Returns whether nothing waits for a host. */
+  #placeAll(): boolean {
+    const kinds = this.#limits.devices.length > 0 ? 2 : 1;
+    const full = new Set<boolean>();
+    for (const run of this.#queue) {
+      if (full.has(run.state.wantsDevice)) continue;
       const placement = place(run, this.#hosts.slots, performance.now(), this.#limits);
-      if (placement.kind === "wait") return false;
-      if (placement.kind === "load") void this.#load(placement.slot, run.state);
-      if (placement.kind !== "send") continue;
-      list.delete(run);
-      this.#send(placement.slot, run);
+      if (placement.kind === "wait") {
+        if (full.add(run.state.wantsDevice).size === kinds) return false;
+      } else if (placement.kind === "load") void this.#load(placement.slot, run.state);
+      else if (placement.kind === "send") {
+        this.#queue.take(run);
+        this.#send(placement.slot, run);
+      }
     }
-    return true;
+    return full.size === 0;
   }
 
   #send(slot: HostSlot, run: Run): void {
@@ -248,13 +238,18 @@ export class EnginePool implements Engine {
   #answered(slot: HostSlot, dispatch: Dispatch, reply: Frame): void {
     if (slot.head !== dispatch) return slot.kill("protocol");
     slot.shift();
-    const { run, state } = dispatch;
-    if (run) this.#heldBytes -= run.inputBytes;
+    const { run } = dispatch;
     try {
-      const result = this.#read(slot, state, reply);
+      const result = this.#read(slot, dispatch.state, reply);
+      if (run) this.#queue.release(run);
       if (result && run?.resolve(result)) this.#counts.completed++;
-    } catch (error) {
-      if (run) this.#fail(run, error instanceof ModelError ? error : unreadable(error));
+    } catch (cause) {
+      const error = cause instanceof ModelError ? cause : unreadableError(cause);
+      if (isProviderFault(error)) this.#afterProviderFault(slot, dispatch, error);
+      else if (run) {
+        this.#queue.release(run);
+        this.#fail(run, error);
+      }
     }
     this.#pump();
   }
@@ -264,26 +259,59 @@ export class EnginePool implements Engine {
     if (kind !== REPLY.done) throw decodeFailure(payload);
     state.recordSuccess(Math.max(0, payload.readDoubleLE(0)));
     const outputs = checkOutputs(state.model.manifest, decodeTensors(payload.subarray(8)));
-    return { outputs, ...slot.loaded.get(state)!.execution };
+    const { execution, usage } = slot.loaded.get(state)!;
+    usage.runs++;
+    return { outputs, ...execution };
+  }
+
+  /** Nobody knows what is left of the device's state: a new host gets a new one. */
+  #afterProviderFault(slot: HostSlot, { run, state }: Dispatch, error: ModelError): void {
+    const nowMs = performance.now();
+    const hasOther = state.holdBack(slot.loaded.get(state)!.placement.provider, nowMs);
+    slot.kill("provider");
+    if (hasOther) {
+      if (run) this.#queue.addAgain(run);
+      return;
+    }
+    if (run) {
+      this.#queue.release(run);
+      this.#fail(run, error);
+    }
+    this.#countFailure(state, nowMs);
+  }
+
+  #countFailure(state: ModelState, nowMs: number): void {
+    const refusal = state.recordFailure(nowMs) ? state.refusal(nowMs) : undefined;
+    if (refusal) this.#rejectWaiting((run) => run.state === state, refusal);
   }
 
   async #load(slot: HostSlot, state: ModelState): Promise<void> {
     slot.loading = state;
     slot.loadingSinceMs = performance.now();
     try {
-      slot.loaded.set(state, await loadInto(slot, state, this.#hosts, this.#limits));
+      slot.loaded.set(state, await loadInto(slot, state, this.#hosts, this.#limits, this.#usages));
       slot.loading = undefined;
       this.#preloads.settle(state, undefined);
     } catch (error) {
       // Where the host died the death decides; only an answer about the model counts against its runs here.
       if (error instanceof ModelError) {
         slot.loading = undefined;
-        state.recordLoadFailure(error, performance.now());
-        this.#rejectWaiting((run) => run.state === state, error);
-        this.#preloads.settle(state, error);
+        this.#afterLoadFailure(slot, state, error);
       } else slot.kill("protocol");
     }
     this.#pump();
+  }
+
+  #afterLoadFailure(slot: HostSlot, state: ModelState, error: ModelError): void {
+    const nowMs = performance.now();
+    const another = (other: HostSlot) => other !== slot && other.serves(state) && nowMs >= other.restsUntilMs;
+    if (slot.device && isDeviceFault(error) && this.#hosts.slots.some(another)) {
+      slot.restsUntilMs = nowMs + DEVICE_REST_MS;
+      return;
+    }
+    state.recordLoadFailure(error, nowMs);
+    this.#rejectWaiting((run) => run.state === state, error);
+    this.#preloads.settle(state, error);
   }
 
   /** A long run holds up those behind it: they go elsewhere. */
@@ -295,15 +323,9 @@ export class EnginePool implements Engine {
       if (run === undefined) continue;
       dispatch.run = undefined;
       this.#skip(slot, dispatch);
-      this.#again(run);
+      this.#queue.addAgain(run);
     }
     this.#pump();
-  }
-
-  /** Back to the front of the queue: it did no harm and had none; only its waiting time bounds how often. */
-  #again(run: Run): void {
-    if (run.settled) this.#heldBytes -= run.inputBytes;
-    else this.#urgent.add(run);
   }
 
   #afterDeath(slot: HostSlot): void {
@@ -311,28 +333,20 @@ export class EnginePool implements Engine {
     const begun = slot.process.lastBegun();
     const guilty = slot.outstanding.find(({ number }) => number === begun);
     const culprit = slot.loading ?? guilty?.state;
-    if (slot.killedFor === "timeout") this.#counts.timeouts++;
-    else if (slot.killedFor !== "closed") this.#counts.crashes++;
-    if (guilty?.run) {
-      this.#heldBytes -= guilty.run.inputBytes;
-      this.#fail(guilty.run, deathError(slot, guilty));
+    this.#counts.death(slot);
+    const spared = culprit !== undefined && blamesProvider(slot, culprit, nowMs);
+    for (const { run, number, ...rest } of slot.outstanding.splice(0)) {
+      if (run === undefined) continue;
+      if (number !== begun || spared) this.#queue.addAgain(run);
+      else {
+        this.#queue.release(run);
+        this.#fail(run, deathError(slot, rest));
+      }
     }
-    for (const { run } of slot.outstanding.splice(0)) {
-      if (run && run !== guilty?.run) this.#again(run);
-    }
-    if (slot.loading) this.#preloads.settle(slot.loading, loadDeathError());
-    if (culprit?.recordFailure(nowMs)) {
-      const refusal = culprit.refusal(nowMs);
-      if (refusal) this.#rejectWaiting((run) => run.state === culprit, refusal);
+    if (culprit && !spared) {
+      if (slot.loading) this.#preloads.settle(culprit, loadDeathError());
+      this.#countFailure(culprit, nowMs);
     }
     this.#pump();
   }
-}
-
-function closedError(): ModelError {
-  return new ModelError("cancelled", "the engine is closed");
-}
-
-function unreadable(cause: unknown): ModelError {
-  return new ModelError("output_invalid", "the engine's answer is not readable", { cause });
 }

@@ -28,8 +28,8 @@ export class Preloads {
       if (refusal) this.settle(state, refusal);
       else if (slots.some(({ loaded }) => loaded.has(state))) this.settle(state, undefined);
       else if (!slots.some(({ loading }) => loading === state)) {
-        const slot = slots.find(isIdle);
-        if (slot === undefined) return undefined;
+        const slot = slots.find((one) => one.serves(state) && isIdle(one) && nowMs >= one.restsUntilMs);
+        if (slot === undefined) continue;
         if (hasRoom(slot, state, maxModelBytes)) return { slot, state };
         this.settle(
           state,

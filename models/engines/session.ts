@@ -3,16 +3,11 @@ import * as ort from "onnxruntime-node";
 import type { Tensor } from "../../receipts/index.ts";
 import type { ExecutionProvider } from "../manifest.ts";
 import { HostError } from "./failure.ts";
+import { openSession } from "./open-session.ts";
+import { runFault } from "./provider-fault.ts";
 import { bestOfLast, MAX_UNREDUCED_BYTES } from "./reduce.ts";
 import { datatypeOf, fromOrt, toOrt } from "./tensors.ts";
 import type { GraphTensor, LoadReply, LoadRequest } from "./wire.ts";
-
-/** What an operator does about a provider that is not there. */
-const REMEDY: Record<string, string> = {
-  cuda: "install onnxruntime-node with its CUDA libraries (see the operator's guide), CUDA and cuDNN",
-  tensorrt: "install onnxruntime-node with its CUDA libraries, CUDA, cuDNN and TensorRT",
-  webgpu: "install the Vulkan loader (libvulkan.so.1) and a GPU driver",
-};
 
 const ERRORS_ONLY = 3;
 
@@ -21,6 +16,7 @@ export class ModelSession {
   #weights: Uint8Array | undefined;
   #filledBytes = 0;
   #session: ort.InferenceSession | undefined;
+  #provider: ExecutionProvider = "cpu";
 
   constructor(request: LoadRequest) {
     this.#request = request;
@@ -36,18 +32,18 @@ export class ModelSession {
     this.#filledBytes += piece.length;
   }
 
-  /** @throws HostError `graph_invalid`, `engine_provider_unavailable` */
+  /** @throws HostError as `openSession` does */
   async open(): Promise<LoadReply> {
     const weights = this.#weights;
     if (weights === undefined || this.#filledBytes !== weights.length) {
       throw new HostError("graph_invalid", "fewer weights than were announced");
     }
-    const { session, provider, cpuOperations } = await createSession(weights, this.#request);
+    const { session, ...execution } = await openSession(weights, this.#request);
     this.#session = session;
+    this.#provider = execution.provider;
     this.#weights = undefined;
     return {
-      provider,
-      cpuOperations,
+      ...execution,
       inputs: session.inputMetadata.map(describe),
       outputs: session.outputMetadata.map(describe),
     };
@@ -55,15 +51,15 @@ export class ModelSession {
 
   /**
    * The graph's outputs, those that the manifest reduces replaced by what is left of them.
-   * @throws HostError `model_unavailable`, `input_invalid`, `engine_failed`, `output_invalid`, `output_not_finite`,
-   *   `output_too_large`
+   * @throws HostError `model_unavailable`, `input_invalid`, `engine_failed`, `engine_provider_failed`,
+   *   `engine_device_lost`, `output_invalid`, `output_not_finite`, `output_too_large`
    */
   async run(tensors: readonly Tensor[]): Promise<Tensor[]> {
     const session = this.#session;
     if (session === undefined) throw new HostError("model_unavailable", "the model is not loaded");
     const feeds: Record<string, ort.Tensor> = Object.create(null);
     for (const tensor of tensors) feeds[tensor.name] = toOrt(tensor);
-    const results = await session.run(feeds);
+    const results = await this.#ask(session, feeds);
     const { maxOutputBytes, reductions } = this.#request;
     let wholeBytes = 0;
     let outputBytes = 0;
@@ -77,6 +73,19 @@ export class ModelSession {
     });
   }
 
+  async #ask(
+    session: ort.InferenceSession,
+    feeds: Record<string, ort.Tensor>,
+  ): Promise<ort.InferenceSession.ReturnType> {
+    try {
+      return await session.run(feeds, { logSeverityLevel: ERRORS_ONLY });
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      const code = this.#provider === "cpu" ? undefined : runFault(message);
+      throw code ? new HostError(code, `${this.#provider}: ${message}`) : cause;
+    }
+  }
+
   async close(): Promise<void> {
     this.#weights = undefined;
     await this.#session?.release();
@@ -87,52 +96,6 @@ export class ModelSession {
 function bounded(bytes: number, most: number): number {
   if (bytes > most) throw new HostError("output_too_large", `outputs exceed ${most} bytes`);
   return bytes;
-}
-
-interface Created {
-  session: ort.InferenceSession;
-  provider: ExecutionProvider;
-  cpuOperations: boolean;
-}
-
-/** In the order given; only a provider that is listed is ever used. */
-async function createSession(weights: Uint8Array, request: LoadRequest): Promise<Created> {
-  const reasons: string[] = [];
-  for (const [index, provider] of request.executionProviders.entries()) {
-    // Operations that a GPU provider lacks may fall to the CPU only where the CPU is listed after it.
-    const cpuOperations = provider !== "cpu" && request.executionProviders.indexOf("cpu", index) > 0;
-    try {
-      return { session: await create(weights, provider, cpuOperations, request), provider, cpuOperations };
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      if (provider === "cpu")
-        throw new HostError("graph_invalid", `the engine does not load the model: ${reason}`);
-      const remedy = REMEDY[provider] ?? "it is not part of onnxruntime-node on this system";
-      reasons.push(`${provider}: ${remedy} (${reason.slice(0, 120)})`);
-    }
-  }
-  throw new HostError(
-    "engine_provider_unavailable",
-    `no configured execution provider works: ${reasons.join("; ")}`,
-  );
-}
-
-function create(
-  weights: Uint8Array,
-  provider: string,
-  cpuOperations: boolean,
-  request: LoadRequest,
-): Promise<ort.InferenceSession> {
-  const strict = provider !== "cpu" && !cpuOperations;
-  return ort.InferenceSession.create(weights, {
-    executionProviders: cpuOperations ? [provider, "cpu"] : [provider],
-    graphOptimizationLevel: "all",
-    executionMode: "sequential",
-    intraOpNumThreads: request.threads,
-    interOpNumThreads: 1,
-    logSeverityLevel: ERRORS_ONLY,
-    ...(strict && { extra: { session: { disable_cpu_ep_fallback: "1" } } }),
-  });
 }
 
 function describe(metadata: ort.InferenceSession.ValueMetadata): GraphTensor {

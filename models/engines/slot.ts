@@ -1,10 +1,12 @@
 /** One place in the pool: a host process, what it has loaded, and the runs that were sent to it, in order. */
 import { ModelError } from "../errors.ts";
-import type { HostStats } from "./engine.ts";
+import type { EngineDevice, HostStats } from "./engine.ts";
 import type { Execution } from "./execution.ts";
 import type { ModelState } from "./model-state.ts";
 import type { HostProcess } from "./process.ts";
 import type { Run } from "./run.ts";
+import type { Usage } from "./usage.ts";
+import type { LoadReply } from "./wire.ts";
 
 /** A run as it was sent to one host. */
 export interface Dispatch {
@@ -21,11 +23,16 @@ export interface Loaded {
   bytes: number;
   usedAtMs: number;
   execution: Execution;
+  placement: Pick<LoadReply, "provider" | "adapter" | "cpuOperations" | "skipped">;
+  usage: Usage;
+  /** When a provider that was held back is to be tried again in the place of this one; Infinity where none is. */
+  retryAtMs: number;
 }
 
 export class HostSlot {
   readonly process: HostProcess;
   readonly startedAtMs = performance.now();
+  readonly device: EngineDevice | undefined;
   spare: boolean;
   ready = false;
   readonly loaded = new Map<ModelState, Loaded>();
@@ -39,11 +46,25 @@ export class HostSlot {
   /** The head that was over its limit at the last look: two looks in a row must agree before the kill. */
   suspect: Dispatch | ModelState | undefined;
   /** Why the pool killed it. */
-  killedFor: "timeout" | "memory" | "closed" | "protocol" | undefined;
+  killedFor: "timeout" | "memory" | "closed" | "protocol" | "provider" | undefined;
+  /** Until then its device is left alone, having failed to load a model that others of its kind may. */
+  restsUntilMs = 0;
 
-  constructor(process: HostProcess, spare: boolean) {
+  constructor(process: HostProcess, spare: boolean, device: EngineDevice | undefined) {
     this.process = process;
     this.spare = spare;
+    this.device = device;
+  }
+
+  /** Whether runs of the model may go here at all: models for devices and others never share a host. */
+  serves(state: ModelState): boolean {
+    return (this.device !== undefined) === state.wantsDevice;
+  }
+
+  /** The model as it is loaded here, where it is to be used as it is. */
+  usable(state: ModelState, nowMs: number): Loaded | undefined {
+    const loaded = this.loaded.get(state);
+    return loaded && nowMs < loaded.retryAtMs ? loaded : undefined;
   }
 
   get head(): Dispatch | undefined {
@@ -79,16 +100,18 @@ export class HostSlot {
     const busy = this.outstanding.length > 0 ? "busy" : "idle";
     return {
       pid: this.process.pid,
+      device: this.device?.name,
       state: this.ready ? (this.loading ? "loading" : busy) : "starting",
       spare: this.spare,
       inFlight: this.outstanding.length,
       models: [...this.loaded.keys()].map((state) => state.label),
+      loaded: [...this.loaded].map(([state, { placement }]) => ({ model: state.label, ...placement })),
     };
   }
 }
 
 /** Why the run that a host died of got no answer. */
-export function deathError({ killedFor }: HostSlot, { timeoutMs }: Dispatch): ModelError {
+export function deathError({ killedFor }: HostSlot, { timeoutMs }: Pick<Dispatch, "timeoutMs">): ModelError {
   if (killedFor === "timeout")
     return new ModelError("engine_timeout", `the run took longer than ${timeoutMs} ms`);
   const reason =

@@ -89,6 +89,10 @@ describe("load replies", () => {
   const reply = {
     provider: "cpu",
     cpuOperations: false,
+    operations: null,
+    adapter: null,
+    precision: "graph",
+    skipped: [],
     inputs: [{ name: "x", datatype: "FP32", shape: [null, 2] }],
     outputs: [],
   };
@@ -99,6 +103,10 @@ describe("load replies", () => {
       [],
       {},
       { ...reply, provider: "rocm" },
+      { ...reply, adapter: { name: "x", type: "gpu", driver: "", source: "loader" } },
+      { ...reply, adapter: { name: "x".repeat(257), type: "software", driver: "", source: "loader" } },
+      { ...reply, operations: { provider: -1, cpu: 0 } },
+      { ...reply, precision: "fp8" },
       { ...reply, extra: 1 },
       { ...reply, inputs: [{ name: "x" }] },
     ];

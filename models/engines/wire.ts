@@ -4,6 +4,7 @@
  */
 import { fromUtf8, utf8 } from "../../codec/index.ts";
 import type { Datatype, Tensor } from "../../receipts/index.ts";
+import type { Adapter, Precision } from "../execution.ts";
 import type { ExecutionProvider, Reduction } from "../manifest.ts";
 import { checkExtent, datatypeOfCode, WIRE_DATATYPES } from "./datatypes.ts";
 
@@ -58,8 +59,15 @@ export interface GraphTensor {
 export interface LoadReply {
   /** The provider that the session was made with. */
   provider: ExecutionProvider;
-  /** Whether single operations were left to the CPU by a provider that is not the CPU. */
+  /** Whether operations of the graph run on the CPU though the provider is another. */
   cpuOperations: boolean;
+  /** How many of them, where some do and the engine tells. */
+  operations: { provider: number; cpu: number } | null;
+  /** Null on the CPU. */
+  adapter: Adapter | null;
+  precision: Precision;
+  /** A text for each provider before the one used: its name and why it was not. */
+  skipped: string[];
   inputs: GraphTensor[];
   outputs: GraphTensor[];
 }

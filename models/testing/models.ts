@@ -97,6 +97,17 @@ export function bestModel(changes?: Changes): LoadedModel {
   return loadedModel({ ...manifestFor("best", content, weights), outputs, reduce, ...changes }, weights);
 }
 
+/** A transposed convolution over three axes, which the CPU has and ONNX Runtime's WebGPU finds out that it lacks as it runs. */
+export function volumeModel(changes?: Changes): LoadedModel {
+  const content: Graph = {
+    nodes: [{ op: "ConvTranspose", inputs: ["x", "w"], outputs: ["y"] }],
+    inputs: [{ name: "x", datatype: "FP32", shape: [1, 1, 2, 2, 2] }],
+    outputs: [{ name: "y", datatype: "FP32", shape: [1, 1, 3, 3, 3] }],
+    initialisers: [floats("w", [1, 1, 2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8])],
+  };
+  return build("volume", content, changes);
+}
+
 /** Adds 1 to x (FP32, `[1]`) `trips` (INT64, `[1]`) times, one by one: some ten million times a second or so at best. */
 export function loopModel(changes?: Changes): LoadedModel {
   const body = graph({
