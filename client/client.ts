@@ -10,6 +10,8 @@ import {
   parseInferResponse,
   type Manifest,
   type RequestedOutput,
+  parseExecutionRecord,
+  type ExecutionRecord,
 } from "../models/client.ts";
 import {
   audienceDigest,
@@ -81,6 +83,11 @@ export interface InferResult {
   receipt: ReceiptBundle;
   /** Yours alone: whoever has it can open every salted digest of the receipt. */
   privatePart: PrivatePart;
+  /**
+   * Where the model ran: the attested code's word, under the statement's `executionDigest`. Undefined where the record is
+   * of a form that this client does not read; its text is `receipt.execution`.
+   */
+  execution: ExecutionRecord | undefined;
   verification: Verification;
 }
 
@@ -193,7 +200,16 @@ class VerifyingClient implements Client {
     const { bytes, headerLength } = privatePart.response;
     const { outputs } = parseInferResponse(bytes, headerLength ?? undefined);
     const manifest = JSON.parse(receipt.manifest) as Manifest;
-    return { outputs, manifest, receiptId: receiptIdOf(receipt), receipt, privatePart, verification };
+    const execution = parseExecutionRecord(receipt.execution);
+    return {
+      outputs,
+      manifest,
+      receiptId: receiptIdOf(receipt),
+      receipt,
+      privatePart,
+      execution,
+      verification,
+    };
   }
 
   async attestation(

@@ -8,6 +8,7 @@ export type { ClientPolicy } from "./policy.ts";
 export { verifyKeyset, verifyReceipt } from "./verify.ts";
 export type { VerifyOptions } from "./verify.ts";
 export type { Claim, StepResult, Verification, VerificationCode } from "./verification.ts";
+export { parseExecutionRecord, type ExecutionRecord } from "../models/client.ts";
 export {
   parseBundle,
   parsePrivatePart,

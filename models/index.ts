@@ -2,10 +2,12 @@
 export * from "./client.ts";
 export type {
   Engine,
+  EngineDevice,
   EnginePoolOptions,
   EngineResult,
   EngineStats,
   HostStats,
+  LoadedStats,
   LoadedModel,
   PreloadFailure,
   RunOptions,

@@ -81,7 +81,7 @@ export function assemble(parts: Parts): Services {
       requestTimeoutMs: config.requestTimeoutMs,
     },
     log: parts.log,
-    metrics: createMetrics({ process: true }),
+    metrics: createMetrics({ process: true, engine }),
     lifecycle: new Lifecycle(),
     nowMs: Date.now,
     randomBytes,

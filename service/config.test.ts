@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ConfigError, describeConfig, parseConfig } from "./config.ts";
+import { ConfigError, configuredDevices, describeConfig, parseConfig } from "./config.ts";
 
 function refusal(environment: Record<string, string>): ConfigError {
   try {
@@ -52,6 +52,61 @@ describe("parseConfig", () => {
 
   test.each(["1e3", "-1", "0x10", " 1", "1.5", "9".repeat(400)])("refuses %j as a number", (PORT) => {
     expect(refusal({ PORT }).code).toBe("setting_invalid");
+  });
+});
+
+describe("execution providers and devices", () => {
+  test.each(["rocm", "cpu,cpu", "", "cuda;cpu", "CPU"])("refuses %j as providers", (text) => {
+    if (text === "")
+      expect(parseConfig({ AFFIDAVIT_EXECUTION_PROVIDERS: text }).executionProviders).toEqual(["cpu"]);
+    else expect(refusal({ AFFIDAVIT_EXECUTION_PROVIDERS: text }).code).toBe("setting_invalid");
+  });
+
+  test.each([
+    "cuda:",
+    "cuda:-1",
+    "cuda:0,1",
+    "vulkan:icd.json",
+    "vulkan:/a.json:/b.json",
+    "opencl:0",
+    "cuda:x y",
+  ])("refuses %j as devices", (text) =>
+    expect(refusal({ AFFIDAVIT_ENGINE_DEVICES: text }).code).toBe("setting_invalid"),
+  );
+
+  test("gives each device what makes its host see it alone, and of the environment what drivers read", () => {
+    const environment = {
+      AFFIDAVIT_ENGINE_DEVICES: "cuda:0, cuda:MIG-4f1f9a12-0000-0000-0000-000000000000,vulkan:/etc/icd.json",
+      LD_LIBRARY_PATH: "/cuda/lib",
+      CUDA_VISIBLE_DEVICES: "3",
+      DATABASE_URL: "postgres://user:s3cret@host/db",
+    };
+    const devices = configuredDevices(parseConfig(environment), ["cuda"], environment);
+    const common = {
+      NVIDIA_TF32_OVERRIDE: "0",
+      CUDA_DEVICE_ORDER: "PCI_BUS_ID",
+      LD_LIBRARY_PATH: "/cuda/lib",
+    };
+    const mig = "MIG-4f1f9a12-0000-0000-0000-000000000000";
+    expect(devices).toEqual([
+      { name: "cuda:0", environment: { ...common, CUDA_VISIBLE_DEVICES: "0" } },
+      { name: `cuda:${mig}`, environment: { ...common, CUDA_VISIBLE_DEVICES: mig } },
+      {
+        name: "vulkan:/etc/icd.json",
+        environment: {
+          ...common,
+          CUDA_VISIBLE_DEVICES: "3",
+          VK_ICD_FILENAMES: "/etc/icd.json",
+          VK_DRIVER_FILES: "/etc/icd.json",
+        },
+      },
+    ]);
+  });
+
+  test("has no device for the CPU alone, and one by itself for any other provider", () => {
+    const config = parseConfig({});
+    expect(configuredDevices(config, ["cpu", "cpu"], {})).toEqual([]);
+    expect(configuredDevices(config, ["cpu", "webgpu"], {}).map(({ name }) => name)).toEqual(["default"]);
   });
 });
 

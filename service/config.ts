@@ -3,6 +3,8 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import type { EngineDevice, ExecutionProvider } from "../models/index.ts";
+import { devicesFor, engineDevices, executionProviders } from "./engine-setting.ts";
 import { witnesses, type WitnessSetting } from "./witness-setting.ts";
 
 export type ConfigErrorCode = "setting_unknown" | "setting_invalid";
@@ -60,11 +62,6 @@ const databaseUrl = z
   .regex(/^postgres(ql)?:\/\//, "a URL that starts with postgres:// or postgresql://")
   .max(2048);
 const publicUrl = z.url({ protocol: /^https?$/, error: "an http or https URL" }).max(2048);
-const words = z
-  .string()
-  .regex(/^[a-z0-9-]{1,32}(,[a-z0-9-]{1,32}){0,7}$/, "one to eight names, separated by commas")
-  .transform((text) => text.split(","));
-
 /** The user's configuration folder: `$XDG_CONFIG_HOME/affidavit` (a relative value is ignored, as its specification asks). */
 function userConfigDirectory(environment: Environment): string {
   const base = environment["XDG_CONFIG_HOME"];
@@ -266,10 +263,30 @@ const SETTINGS = {
   }),
   executionProviders: setting({
     env: "AFFIDAVIT_EXECUTION_PROVIDERS",
-    schema: words,
+    schema: executionProviders,
     fallback: "cpu",
     meaning:
-      "ONNX Runtime execution providers in order of preference, separated by commas; each after the first is a fallback that you chose.",
+      "ONNX Runtime execution providers in order of preference, separated by commas; each after the first is a fallback that you chose. See docs/operate/gpu.md.",
+  }),
+  engineDevices: setting({
+    env: "AFFIDAVIT_ENGINE_DEVICES",
+    schema: engineDevices.optional() as z.ZodType<EngineDevice[] | undefined, string>,
+    meaning:
+      "Devices that get an engine process each: cuda:INDEX, cuda:GPU-UUID, cuda:MIG-UUID or vulkan:/path/of/icd.json, separated by commas. Unset: one, where a provider other than the CPU is configured.",
+  }),
+  engineModelBytes: setting({
+    env: "AFFIDAVIT_ENGINE_MODEL_BYTES",
+    schema: integer(MIB, 1_048_576 * MIB),
+    fallback: String(2048 * MIB),
+    meaning:
+      "Bytes of weights that one engine process, and so one device, holds at a time; the least recently used model leaves first.",
+  }),
+  engineHostBytes: setting({
+    env: "AFFIDAVIT_ENGINE_HOST_BYTES",
+    schema: integer(64 * MIB, 1_048_576 * MIB),
+    fallback: String(4096 * MIB),
+    meaning:
+      "Resident memory at which an engine process is killed and replaced (Linux). CUDA alone maps some 2 GiB.",
   }),
   appendQueue: setting({
     env: "AFFIDAVIT_APPEND_QUEUE",
@@ -347,6 +364,15 @@ export function parseConfig(environment: Environment = process.env): Config {
     throw new ConfigError("setting_invalid", names, problems.map(({ text }) => text).join("; "));
   }
   return config as Config;
+}
+
+/** The devices that get an engine host, with what of the environment reaches it. */
+export function configuredDevices(
+  config: Pick<Config, "engineDevices">,
+  wanted: readonly ExecutionProvider[],
+  environment: Environment = process.env,
+): EngineDevice[] {
+  return devicesFor(config.engineDevices, wanted, environment);
 }
 
 /** Every setting with its default and meaning, in the order of the documentation. */

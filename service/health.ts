@@ -1,5 +1,5 @@
 /** What `/readyz` says of each part, in plain words. */
-import type { Engine, ModelRegistry } from "../models/index.ts";
+import type { Engine, LoadedStats, ModelRegistry } from "../models/index.ts";
 import { isReachable, type Appender, type Database } from "./db/index.ts";
 import type { JobQueue } from "./jobs/index.ts";
 import type { SessionHolder } from "./session.ts";
@@ -67,6 +67,15 @@ function vaultComponent(sessions: SessionHolder): Component {
   return { name: "vault", status: signer === "native" ? "ok" : "degraded", notes };
 }
 
+/** A software adapter, and a fallback, must not be taken for what was configured. */
+function placementNote({ model, provider, adapter, cpuOperations, skipped }: LoadedStats): string {
+  const place =
+    adapter === null ? provider : `${provider} on ${adapter.name || "an unnamed adapter"} (${adapter.type})`;
+  const parts = cpuOperations ? ", parts of it on the CPU" : "";
+  const instead = skipped.length > 0 ? `; not as configured first: ${skipped.join("; ")}` : "";
+  return `${model} runs on ${place}${parts}${instead}.`;
+}
+
 function engineComponent(engine: Engine, models: ModelRegistry): Component {
   const { hosts, queued, restarts } = engine.stats();
   const alive = hosts.filter(({ state }) => state !== "starting").length;
@@ -75,6 +84,7 @@ function engineComponent(engine: Engine, models: ModelRegistry): Component {
     status: alive > 0 ? "ok" : "degraded",
     notes: [
       `${models.list().length} models, ${alive} of ${hosts.length} engine hosts ready, ${queued} inferences wait, ${restarts} hosts replaced.`,
+      ...hosts.flatMap(({ device, loaded }) => (device === undefined ? [] : loaded.map(placementNote))),
     ],
   };
 }

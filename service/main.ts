@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import program from "../package.json" with { type: "json" };
 import { endorsementSource } from "./endorsements.ts";
-import { EnginePool, ModelRegistry, type ExecutionProvider } from "../models/index.ts";
+import { EnginePool, ModelRegistry } from "../models/index.ts";
 import { utf8 } from "../codec/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
@@ -14,7 +14,7 @@ import { CheckpointFeed } from "./checkpoint-feed.ts";
 import { checkpointStore } from "./checkpoint-store.ts";
 import { Checkpoints, startCheckpointJob } from "./checkpoints.ts";
 import { createWitnessing } from "./cosigned-store.ts";
-import { ConfigError, parseConfig, type Config } from "./config.ts";
+import { ConfigError, configuredDevices, parseConfig, type Config } from "./config.ts";
 import {
   ApiKeyFinder,
   createAppender,
@@ -136,11 +136,35 @@ async function serve(config: Config, services: Services, cleanup: Cleanup): Prom
   return config.publicUrl ?? `http://${host}:${listener.port}`;
 }
 
+/** Each device has a host; those of the CPU are there for the models that it runs. */
+function openEngine(config: Config, models: ModelRegistry): EnginePool {
+  const lists = models.list().map(({ manifest }) => manifest.executionProviders ?? config.executionProviders);
+  const devices = configuredDevices(config, lists.flat());
+  const needsCpuHosts = devices.length === 0 || lists.some((list) => list.every((name) => name === "cpu"));
+  return new EnginePool({
+    hosts: needsCpuHosts ? config.engineHosts : 0,
+    devices,
+    maxQueued: config.engineQueue,
+    maxHeldBytes: config.engineQueueBytes,
+    maxModelBytes: config.engineModelBytes,
+    maxHostBytes: config.engineHostBytes,
+    executionProviders: config.executionProviders,
+  });
+}
+
 /** In the background: a first request need not wait for its model, and a model that does not load tells so early. */
 async function preload(engine: EnginePool, models: ModelRegistry, log: Logger): Promise<void> {
   try {
     for (const { model, error } of await engine.preload(models.list())) {
       log.warn({ err: error, model: model.manifest.name }, "a model does not load");
+    }
+    for (const { device, loaded } of engine.stats().hosts) {
+      for (const { skipped, ...placed } of loaded) {
+        const about = { device, ...placed, ...(skipped.length > 0 && { skipped }) };
+        if (skipped.length > 0)
+          log.warn(about, "a model runs on a provider that was configured as a fallback");
+        else if (device !== undefined) log.info(about, "a model is on its device");
+      }
     }
   } catch (error) {
     log.debug({ err: error }, "preloading ended early");
@@ -152,12 +176,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const { database, appender, tree } = await openStore(config, log, cleanup);
   if (config.adminKeyDigest !== undefined) await adoptOperatorKey(database, config.adminKeyDigest);
   const models = await openModels(config, database);
-  const engine = new EnginePool({
-    hosts: config.engineHosts,
-    maxQueued: config.engineQueue,
-    maxHeldBytes: config.engineQueueBytes,
-    executionProviders: config.executionProviders as ExecutionProvider[],
-  });
+  const engine = openEngine(config, models);
   cleanup("engine", () => engine.close());
   void preload(engine, models, log);
 

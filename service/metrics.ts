@@ -1,5 +1,7 @@
 /** Prometheus metrics in a registry of their own. Labels come from fixed lists and manifests, never from a caller. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Engine } from "../models/index.ts";
+import { registerEngineMetrics } from "./engine-metrics.ts";
 
 const METHODS = new Set(["GET", "HEAD", "POST", "OPTIONS"]);
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -13,11 +15,16 @@ export interface Metrics {
   inFlight(count: number): void;
 }
 
-/** @param options.process adds Node's own figures (memory, event loop, garbage collection) */
-export function createMetrics(options: { process: boolean }): Metrics {
+/**
+ * @param options.process adds Node's own figures (memory, event loop, garbage collection)
+ * @param options.engine adds the engine's: hosts, models, runs and failures, by provider and adapter
+ */
+export function createMetrics(options: { process: boolean; engine?: Pick<Engine, "stats"> }): Metrics {
   const registry = new Registry();
   const registers = [registry];
   if (options.process) collectDefaultMetrics({ register: registry, prefix: "affidavit_" });
+  const { engine } = options;
+  if (engine) registerEngineMetrics(registry, () => engine.stats());
   const requests = new Counter({
     name: "affidavit_http_requests_total",
     help: "HTTP requests answered",

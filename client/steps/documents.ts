@@ -1,6 +1,11 @@
 /** The documents that a statement names by digest, and what they promise. */
 import { equal, jcs, type Json } from "../../codec/index.ts";
-import { ModelError, parseCanonicalManifest } from "../../models/client.ts";
+import {
+  formatExecution,
+  ModelError,
+  parseCanonicalManifest,
+  parseExecutionRecord,
+} from "../../models/client.ts";
 import { documentDigest } from "../../receipts/index.ts";
 import { StepFailure, type VerificationCode } from "../verification.ts";
 import { attestedSource, short, type Step } from "./context.ts";
@@ -101,8 +106,10 @@ export const execution: Step = {
         "the execution record is not the one that was signed",
       );
     }
-    const record = readDocument(bundle.execution, "execution_invalid");
-    const value = `${shown(record["engine"])} on ${shown(record["provider"])}`;
+    const document = readDocument(bundle.execution, "execution_invalid");
+    const record = parseExecutionRecord(bundle.execution);
+    const place = record ? formatExecution(record) : shown(document["provider"]);
+    const value = `${shown(document["engine"])} on ${place}`;
     claims.push({ claim: "execution", value, status: "asserted", source: attestedSource(context) });
     return value;
   },

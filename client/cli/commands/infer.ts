@@ -174,6 +174,7 @@ function asJson(result: InferResult, shown: string | undefined): unknown {
     receiptId,
     simulated: verification.simulated,
     ...(shown === undefined ? {} : { display: shown }),
+    execution: result.execution ?? null,
     outputs: isJson ? outputsOf(response) : result.outputs.map(summary),
     claims: verification.claims,
     steps: verification.steps,

@@ -1,0 +1,79 @@
+/** How the settings name execution providers and devices, and what of the environment reaches a device's host. */
+import { z } from "zod";
+import { EXECUTION_PROVIDERS, type EngineDevice, type ExecutionProvider } from "../models/index.ts";
+
+const MAX_DEVICES = 64;
+
+/** Names in order of preference, separated by commas. */
+export const executionProviders: z.ZodType<ExecutionProvider[], string> = z
+  .string()
+  .max(256)
+  .transform((text) => text.split(","))
+  .pipe(z.array(z.enum(EXECUTION_PROVIDERS, `one of ${EXECUTION_PROVIDERS.join(", ")}`)))
+  .refine((list) => new Set(list).size === list.length, "each provider once");
+
+/**
+ * Separated by commas: `cuda:` and what `CUDA_VISIBLE_DEVICES` takes for one device (an index, or the UUID of a GPU or of a
+ * MIG instance), or `vulkan:` and the absolute path of the one driver manifest (ICD) that the host is to see.
+ */
+export const engineDevices: z.ZodType<EngineDevice[], string> = z
+  .string()
+  .max(16_384)
+  .transform((text, context) => {
+    const devices = text.split(",").map(deviceOf);
+    const sound = devices.filter((device) => device !== undefined);
+    if (sound.length === devices.length && sound.length <= MAX_DEVICES) return sound;
+    context.addIssue(
+      "1 to 64 devices, each cuda:INDEX, cuda:GPU-UUID, cuda:MIG-UUID or vulkan:/path/of/icd.json, separated by commas",
+    );
+    return z.NEVER;
+  });
+
+function deviceOf(text: string): EngineDevice | undefined {
+  const [, kind, place] = /^(cuda|vulkan):(.{1,1024})$/.exec(text.trim()) ?? [];
+  if (kind === "cuda" && /^(\d{1,3}|(GPU|MIG)-[\w/-]{8,128})$/.test(place!)) {
+    return { name: text.trim(), environment: { CUDA_VISIBLE_DEVICES: place! } };
+  }
+  if (kind === "vulkan" && /^\/[^:]+\.json$/.test(place!)) {
+    // The loader before 1.3.207 knows the first name alone.
+    return { name: text.trim(), environment: { VK_ICD_FILENAMES: place!, VK_DRIVER_FILES: place! } };
+  }
+  return undefined;
+}
+
+/** What GPU drivers and their libraries read; nothing else of the service's environment reaches a host. */
+const PASSED_ON = [
+  "LD_LIBRARY_PATH",
+  "CUDA_VISIBLE_DEVICES",
+  "CUDA_DEVICE_ORDER",
+  "CUDA_CACHE_PATH",
+  "CUDA_CACHE_DISABLE",
+  "NVIDIA_TF32_OVERRIDE",
+  "VK_ICD_FILENAMES",
+  "VK_DRIVER_FILES",
+  "VK_ADD_DRIVER_FILES",
+  "DRI_PRIME",
+  "MESA_VK_DEVICE_SELECT",
+  "HIP_VISIBLE_DEVICES",
+];
+
+/** FP32 stays FP32 in the CUDA libraries unless the operator says otherwise: a receipt tells which. */
+const DEFAULTS = { NVIDIA_TF32_OVERRIDE: "0", CUDA_DEVICE_ORDER: "PCI_BUS_ID" };
+
+/**
+ * The devices that get a host: those configured or, where none is and some model lists a provider other than the CPU, the
+ * one that such a provider takes by itself.
+ */
+export function devicesFor(
+  configured: readonly EngineDevice[] | undefined,
+  wanted: readonly ExecutionProvider[],
+  environment: Readonly<Record<string, string | undefined>>,
+): EngineDevice[] {
+  if (!configured && wanted.every((provider) => provider === "cpu")) return [];
+  const passed = PASSED_ON.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []));
+  const common = { ...DEFAULTS, ...(Object.fromEntries(passed) as Record<string, string>) };
+  return (configured ?? [{ name: "default", environment: {} }]).map((device) => ({
+    name: device.name,
+    environment: { ...common, ...device.environment },
+  }));
+}
