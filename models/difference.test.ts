@@ -7,6 +7,8 @@ import { floatTensor, longTensor } from "./testing/models.ts";
 const one = (value: number): Tensor[] => [floatTensor("y", [value])];
 const typed = (datatype: Datatype, data: Uint8Array): Tensor[] => [{ name: "y", datatype, shape: [1], data }];
 const nanos = (a: number, b: number) => compareOutputs(one(a), one(b)).largestNanos;
+const near = (a: number, b: number, absolute: number, relative: number) =>
+  compareOutputs(one(a), one(b), { absolute, relative });
 const LARGEST = NOT_COMPARED - 1n;
 
 describe("the difference of two runs", () => {
@@ -80,8 +82,6 @@ describe("the difference of two runs", () => {
   });
 
   it("is within the tolerance exactly where each element is, absolute and relative together", () => {
-    const near = (a: number, b: number, absolute: number, relative: number) =>
-      compareOutputs(one(a), one(b), { absolute, relative });
     expect(near(8, 8.5, 0.5, 0).within).toBe(true);
     expect(near(8, 8.75, 0.5, 0)).toMatchObject({ within: false, outputs: [{ outside: 1 }] });
     expect(near(8, 9, 0, 0.125).within).toBe(true);

@@ -10,6 +10,8 @@ const gpu: VulkanAdapter = { name: "NVIDIA H100", type: "discrete", driver: "NVI
 const software: VulkanAdapter = { name: "llvmpipe (LLVM 19)", type: "software", driver: "llvmpipe Mesa 25" };
 const opens = (name: string) => `DRIVER | LAYER:          Using "${name}" with driver: "/usr/lib/x.so"\n`;
 const unknown = { name: "", type: "unknown", driver: "", source: "none" };
+const refusal = (code: string, message: string) =>
+  expect.objectContaining({ name: "HostError", code, message: expect.stringContaining(message) });
 
 describe("the adapter that was opened", () => {
   it("is the one that the loader named last", () => {
@@ -33,8 +35,6 @@ describe("the adapter that was opened", () => {
 describe("the CUDA provider", () => {
   const folder = mkdtempSync(join(tmpdir(), "affidavit-cuda-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  const refusal = (code: string, message: string) =>
-    expect.objectContaining({ name: "HostError", code, message: expect.stringContaining(message) });
 
   it("is missing where its libraries are not beside the engine, and the set-up is named", () => {
     expect(() => requireCuda(folder)).toThrow(refusal("engine_provider_missing", "npm run setup:cuda"));
