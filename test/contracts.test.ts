@@ -11,6 +11,8 @@ const FORGE = createRequire(import.meta.url).resolve("@foundry-rs/forge/bin.mjs"
 test("forge test", { timeout: 180_000 }, async () => {
   const run = promisify(execFile)(process.execPath, [FORGE, "test"], {
     cwd: CONTRACTS,
+    // The committed gas snapshots are what the contracts cost.
+    env: { ...process.env, FORGE_SNAPSHOT_CHECK: "true" },
     maxBuffer: 16 * 1024 * 1024,
   });
   const { stdout } = await run.catch((error: { stdout?: string; stderr?: string }) => {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {ICheckpointAnchor} from "./interfaces/ICheckpointAnchor.sol";
-import {IEnclaveRegistry, Key, LISTED_FLAG} from "./interfaces/IEnclaveRegistry.sol";
+import {IEnclaveRegistry, Key} from "./interfaces/IEnclaveRegistry.sol";
 import {LogTree} from "./receipts/LogTree.sol";
 import {ReceiptSignature} from "./receipts/ReceiptSignature.sol";
 import {Checkpoint, Signature, StatementDigest} from "./receipts/Statements.sol";
@@ -83,12 +83,11 @@ contract CheckpointAnchor is ICheckpointAnchor {
     }
 
     function requireSigned(Checkpoint calldata checkpoint, Signature calldata signature) private view {
-        Key memory key = registry.keyOf(checkpoint.keysetDigest);
-        if (
-            key.signer == address(0) || key.flags & LISTED_FLAG == 0 || key.revokedAtSeconds != 0
-                || block.timestamp > key.expiresAtSeconds
-        ) revert KeysetNotActive(checkpoint.keysetDigest);
+        Key key = registry.keyOf(checkpoint.keysetDigest);
+        if (!key.isListed() || !key.isActive(block.timestamp)) {
+            revert KeysetNotActive(checkpoint.keysetDigest);
+        }
         address signer = ReceiptSignature.recover(StatementDigest.hash(checkpoint), signature);
-        if (signer != key.signer) revert SignerMismatch(key.signer, signer);
+        if (signer != key.signer()) revert SignerMismatch(key.signer(), signer);
     }
 }

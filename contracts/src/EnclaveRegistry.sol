@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {DEVELOPMENT_FLAG, IEnclaveRegistry, Key, LISTED_FLAG} from "./interfaces/IEnclaveRegistry.sol";
+import {
+    DEVELOPMENT_FLAG,
+    IEnclaveRegistry,
+    Key,
+    KeyFields,
+    LISTED_FLAG
+} from "./interfaces/IEnclaveRegistry.sol";
 import {IQuoteVerifier, TcbStatus, Technology, VerifiedQuote} from "./interfaces/IQuoteVerifier.sol";
 import {ReceiptSignature} from "./receipts/ReceiptSignature.sol";
 import {Revocation, REVOCATION_OF_KEYSET, Signature, StatementDigest} from "./receipts/Statements.sol";
@@ -45,8 +51,8 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     error AlreadyExpired(uint256 expiresAtSeconds);
     /// @notice A renewal must end later than what it renews, under firmware no older, and may not leave the owner's list.
     error NoRenewal(bytes32 keysetDigest);
-    error KeysetUnknown(bytes32 keysetDigest);
-    error KeysetRevoked(bytes32 keysetDigest);
+    /// @notice Revoked for good: the enclave's next keyset is registered instead.
+    error AlreadyRevoked(bytes32 keysetDigest);
     /// @notice The reference value is not in force, or not one that the keyset matched.
     error ReferenceValueNotAccepted(bytes32 referenceValueId);
     /// @notice Nothing that the keyset rests on has been withdrawn.
@@ -121,23 +127,22 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
 
     /// @notice Lists a keyset whose code has come onto the owner's list since. Anyone may.
     function list(bytes32 keysetDigest, bytes32 referenceValueId) external {
-        Key storage key = knownKey(keysetDigest);
+        Key key = knownKey(keysetDigest);
         if (!inForce[Setting.ReferenceValue][referenceValueId] || !matched[keysetDigest][referenceValueId]) {
             revert ReferenceValueNotAccepted(referenceValueId);
         }
-        key.flags |= LISTED_FLAG;
+        keys[keysetDigest] = key.listed();
         enrolments[keysetDigest].referenceValueId = referenceValueId;
         emit Listed(keysetDigest, referenceValueId);
     }
 
     /// @notice Revokes a keyset whose code, firmware or quote verifier the owner has withdrawn since. Anyone may.
     function expel(bytes32 keysetDigest) external {
-        Key storage key = knownKey(keysetDigest);
+        Key key = knownKey(keysetDigest);
         Enrolment storage enrolment = enrolments[keysetDigest];
-        bool listed = key.flags & LISTED_FLAG != 0;
-        bool accepted = (!listed || inForce[Setting.ReferenceValue][enrolment.referenceValueId])
+        bool accepted = (!key.isListed() || inForce[Setting.ReferenceValue][enrolment.referenceValueId])
             && inForce[Setting.QuoteVerifier][bytes32(uint256(uint160(address(enrolment.verifier))))]
-            && enrolment.tcbEvaluationNumber >= tcbFloor && statusAccepted(key.tcbStatus);
+            && enrolment.tcbEvaluationNumber >= tcbFloor && statusAccepted(key.tcbStatus());
         if (accepted) revert StillAccepted(keysetDigest);
         revokeKey(keysetDigest, key);
     }
@@ -154,14 +159,13 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         bytes32 signerKeyset,
         Signature calldata signature
     ) external {
-        Key storage key = knownKey(revocation.subject);
-        Key memory signing = keys[signerKeyset];
+        Key key = knownKey(revocation.subject);
+        Key signing = keys[signerKeyset];
         if (
-            revocation.kind != REVOCATION_OF_KEYSET || signing.signer == address(0)
-                || signing.revokedAtSeconds != 0 || block.timestamp > signing.expiresAtSeconds
-                || signing.flags & LISTED_FLAG == 0
+            revocation.kind != REVOCATION_OF_KEYSET || !signing.isActive(block.timestamp)
+                || !signing.isListed()
                 || enrolments[signerKeyset].logId != enrolments[revocation.subject].logId
-                || ReceiptSignature.recover(StatementDigest.hash(revocation), signature) != signing.signer
+                || ReceiptSignature.recover(StatementDigest.hash(revocation), signature) != signing.signer()
         ) revert RevocationInvalid();
         revokeKey(revocation.subject, key);
     }
@@ -173,19 +177,19 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     }
 
     /// @inheritdoc IEnclaveRegistry
-    function keyOf(bytes32 keysetDigest) external view returns (Key memory) {
+    function keyOf(bytes32 keysetDigest) public view returns (Key) {
         if (halted) revert Halted();
         return keys[keysetDigest];
     }
 
     /// @inheritdoc IEnclaveRegistry
-    function logOf(bytes32 keysetDigest) external view returns (bytes32) {
+    function logOf(bytes32 keysetDigest) public view returns (bytes32) {
         return enrolments[keysetDigest].logId;
     }
 
     /// @inheritdoc IEnclaveRegistry
     function matchesPin(address consumer, bytes32 keysetDigest, bytes32 referenceValueId)
-        external
+        public
         view
         returns (bool)
     {
@@ -206,14 +210,14 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         uint256 expiresAt = earlier(keyset.notAfterSeconds, quote.expiresAtSeconds);
         if (expiresAt < block.timestamp || expiresAt > type(uint40).max) revert AlreadyExpired(expiresAt);
 
-        Key memory old = keys[keysetDigest];
-        if (old.revokedAtSeconds != 0) revert KeysetRevoked(keysetDigest);
-        bool renews = expiresAt >= old.expiresAtSeconds
+        Key old = keys[keysetDigest];
+        if (old.revokedAtSeconds() != 0) revert AlreadyRevoked(keysetDigest);
+        bool renews = expiresAt >= old.expiresAtSeconds()
             && quote.tcbEvaluationNumber >= enrolments[keysetDigest].tcbEvaluationNumber
-            && flags & old.flags == old.flags;
-        if (old.signer != address(0) && !renews) revert NoRenewal(keysetDigest);
+            && flags & old.flags() == old.flags();
+        if (old.isKnown() && !renews) revert NoRenewal(keysetDigest);
 
-        keys[keysetDigest] = Key(keyset.signer, uint40(expiresAt), 0, flags, quote.tcbStatus);
+        keys[keysetDigest] = KeyFields.pack(keyset.signer, uint40(expiresAt), flags, quote.tcbStatus);
         enrolments[keysetDigest] =
             Enrolment(keyset.logId, referenceValueId, registration.verifier, quote.tcbEvaluationNumber);
         matched[keysetDigest][referenceValueId] = true;
@@ -229,14 +233,14 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         return (acceptedTcbStatuses >> uint8(status)) & 1 == 1;
     }
 
-    function knownKey(bytes32 keysetDigest) private view returns (Key storage key) {
+    function knownKey(bytes32 keysetDigest) private view returns (Key key) {
         key = keys[keysetDigest];
-        if (key.signer == address(0)) revert KeysetUnknown(keysetDigest);
-        if (key.revokedAtSeconds != 0) revert KeysetRevoked(keysetDigest);
+        if (!key.isKnown()) revert KeysetUnknown(keysetDigest);
+        if (key.revokedAtSeconds() != 0) revert AlreadyRevoked(keysetDigest);
     }
 
-    function revokeKey(bytes32 keysetDigest, Key storage key) private {
-        key.revokedAtSeconds = uint40(block.timestamp);
+    function revokeKey(bytes32 keysetDigest, Key key) private {
+        keys[keysetDigest] = key.revoked(uint40(block.timestamp));
         emit Revoked(keysetDigest);
     }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {CheckpointAnchor} from "./CheckpointAnchor.sol";
+import {EnclaveRegistry} from "./EnclaveRegistry.sol";
 import {ICheckpointAnchor} from "./interfaces/ICheckpointAnchor.sol";
-import {IEnclaveRegistry, Key, LISTED_FLAG} from "./interfaces/IEnclaveRegistry.sol";
+import {Key} from "./interfaces/IEnclaveRegistry.sol";
 import {
     Inclusion,
     IReceiptVerifier,
@@ -24,17 +26,24 @@ import {
 } from "./receipts/Statements.sol";
 
 /// @title Receipts, checked on chain
-/// @notice Keeps nothing and trusts its registry and its anchor alone. docs/spec/contracts.md has the order of the checks.
-contract ReceiptVerifier is IReceiptVerifier {
+/// @notice The one address that a consumer needs. It is its own registry: a receipt is checked by one call that reads two storage
+/// slots. docs/spec/contracts.md has the order of the checks.
+contract ReceiptVerifier is EnclaveRegistry, IReceiptVerifier {
     /// @dev How far the host's clock may run ahead of the chain's.
     uint256 private constant CLOCK_SKEW_SECONDS = 300;
 
-    IEnclaveRegistry public immutable registry;
+    /// @notice Where heads of the logs that the keysets name are anchored; made with this contract.
     ICheckpointAnchor public immutable anchor;
 
-    constructor(IEnclaveRegistry registry_, ICheckpointAnchor anchor_) {
-        registry = registry_;
-        anchor = anchor_;
+    constructor(
+        address owner_,
+        uint256 delaySeconds_,
+        address[] memory verifiers,
+        bytes32[] memory referenceValueIds,
+        uint8 tcbStatuses,
+        uint32 tcbFloor_
+    ) EnclaveRegistry(owner_, delaySeconds_, verifiers, referenceValueIds, tcbStatuses, tcbFloor_) {
+        anchor = new CheckpointAnchor(this);
     }
 
     /// @inheritdoc IReceiptVerifier
@@ -57,15 +66,10 @@ contract ReceiptVerifier is IReceiptVerifier {
         requireAge(statement.issuedAtMs, requirements.maxAgeSeconds);
         statementDigest = StatementDigest.hash(statement);
 
-        Key memory key = registry.keyOf(statement.keysetDigest);
-        requireSigner(key, statement.keysetDigest, statementDigest, receipt.signature);
+        uint256 countsAtSeconds =
+            receipt.inclusions.length == 0 ? block.timestamp : anchoredAt(receipt, statementDigest);
+        Key key = signingKey(statement.keysetDigest, statementDigest, receipt.signature, countsAtSeconds);
         requireAccepted(key, statement.keysetDigest, consumer, receipt, requirements);
-        if (receipt.inclusions.length == 0) {
-            requireActive(key, statement.keysetDigest, block.timestamp);
-        } else {
-            requireActive(key, statement.keysetDigest, anchoredAt(receipt, statementDigest));
-        }
-
         if (outputDigest(receipt.outputSalt, receipt.encodedOutput) != statement.outputDigest) {
             revert OutputMismatch();
         }
@@ -84,44 +88,47 @@ contract ReceiptVerifier is IReceiptVerifier {
         if (actual != expected) revert AudienceMismatch(expected, actual);
     }
 
+    /// @dev Nothing overflows: `issuedAtMs` and `maxAgeSeconds` are below 2^64.
     function requireAge(uint64 issuedAtMs, uint64 maxAgeSeconds) private view {
-        uint256 issuedAtSeconds = issuedAtMs / 1000;
-        if (issuedAtSeconds > block.timestamp + CLOCK_SKEW_SECONDS) revert IssuedInFuture(issuedAtMs);
-        if (maxAgeSeconds != 0 && issuedAtSeconds + maxAgeSeconds < block.timestamp) {
-            revert ReceiptTooOld(issuedAtMs);
+        unchecked {
+            uint256 issuedAtSeconds = uint256(issuedAtMs) / 1000;
+            if (issuedAtSeconds > block.timestamp + CLOCK_SKEW_SECONDS) revert IssuedInFuture(issuedAtMs);
+            if (maxAgeSeconds != 0 && issuedAtSeconds + maxAgeSeconds < block.timestamp) {
+                revert ReceiptTooOld(issuedAtMs);
+            }
         }
     }
 
-    function requireSigner(
-        Key memory key,
-        bytes32 keysetDigest,
-        bytes32 statementDigest,
-        Signature calldata signature
-    ) private pure {
-        if (key.signer == address(0)) revert KeysetUnknown(keysetDigest);
-        address signer = ReceiptSignature.recover(statementDigest, signature);
-        if (signer != key.signer) revert SignerMismatch(key.signer, signer);
+    /// @dev The key of a keyset that counted at `atSeconds`: now, or when a head with the statement in it was anchored.
+    function signingKey(bytes32 keysetDigest, bytes32 digest, Signature calldata signature, uint256 atSeconds)
+        private
+        view
+        returns (Key key)
+    {
+        key = keyOf(keysetDigest);
+        if (!key.isActive(atSeconds)) refuse(key, keysetDigest, atSeconds);
+        address signer = ReceiptSignature.recover(digest, signature);
+        if (signer != key.signer()) revert SignerMismatch(key.signer(), signer);
+    }
+
+    function refuse(Key key, bytes32 keysetDigest, uint256 atSeconds) private pure {
+        if (!key.isKnown()) revert KeysetUnknown(keysetDigest);
+        uint256 revokedAt = key.revokedAtSeconds();
+        if (revokedAt != 0 && atSeconds >= revokedAt) revert KeysetRevoked(keysetDigest, revokedAt);
+        revert KeysetExpired(keysetDigest, key.expiresAtSeconds());
     }
 
     function requireAccepted(
-        Key memory key,
+        Key key,
         bytes32 keysetDigest,
         address consumer,
         Receipt calldata receipt,
         Requirements calldata requirements
     ) private view {
         bool accepted = requirements.pinned
-            ? registry.matchesPin(consumer, keysetDigest, receipt.referenceValueId)
-            : key.flags & LISTED_FLAG != 0;
+            ? matchesPin(consumer, keysetDigest, receipt.referenceValueId)
+            : key.isListed();
         if (!accepted) revert KeysetNotAccepted(keysetDigest);
-    }
-
-    /// @dev Whether the key counted at `atSeconds`: now, or when a head with the statement in it was anchored.
-    function requireActive(Key memory key, bytes32 keysetDigest, uint256 atSeconds) private pure {
-        if (key.revokedAtSeconds != 0 && atSeconds >= key.revokedAtSeconds) {
-            revert KeysetRevoked(keysetDigest, key.revokedAtSeconds);
-        }
-        if (atSeconds > key.expiresAtSeconds) revert KeysetExpired(keysetDigest, key.expiresAtSeconds);
     }
 
     function anchoredAt(Receipt calldata receipt, bytes32 statementDigest) private view returns (uint64) {
@@ -130,7 +137,7 @@ contract ReceiptVerifier is IReceiptVerifier {
         bytes32 keysetDigest = receipt.statement.keysetDigest;
         bytes32 leaf =
             LogTree.leafHash(LEAF_INFERENCE_STATEMENT, statementDigest, keysetDigest, receipt.signature);
-        bytes32 logId = registry.logOf(keysetDigest);
+        bytes32 logId = logOf(keysetDigest);
         return anchor.requireIncluded(logId, inclusion.size, leaf, inclusion.index, inclusion.proof);
     }
 
@@ -155,12 +162,11 @@ contract ReceiptVerifier is IReceiptVerifier {
         Receipt calldata receipt,
         Requirements calldata requirements
     ) private view {
-        if (receipt.proofs.length > 1 || receipt.reexecutions.length > 1) {
-            revert TooMany();
-        }
         uint8 missing = requirements.delivered;
-        if (receipt.proofs.length == 1) {
-            SignedProof calldata proof = receipt.proofs[0];
+        SignedProof[] calldata proofs = receipt.proofs;
+        if (proofs.length != 0) {
+            if (proofs.length != 1) revert TooMany();
+            SignedProof calldata proof = proofs[0];
             if (proof.statement.subject != subject || proof.statement.outcome != OUTCOME_DELIVERED) {
                 revert DeliveryInvalid(PROOF_FLAG);
             }
@@ -168,17 +174,15 @@ contract ReceiptVerifier is IReceiptVerifier {
             requireDelivery(consumer, digest, proof.keysetDigest, proof.signature, receipt, requirements);
             missing &= ~PROOF_FLAG;
         }
-        if (receipt.reexecutions.length == 1) {
-            SignedReexecution calldata reexecution = receipt.reexecutions[0];
-            if (
-                reexecution.statement.subject != subject || reexecution.statement.outcome != OUTCOME_DELIVERED
-            ) {
+        SignedReexecution[] calldata reexecutions = receipt.reexecutions;
+        if (reexecutions.length != 0) {
+            if (reexecutions.length != 1) revert TooMany();
+            SignedReexecution calldata again = reexecutions[0];
+            if (again.statement.subject != subject || again.statement.outcome != OUTCOME_DELIVERED) {
                 revert DeliveryInvalid(REEXECUTION_FLAG);
             }
-            bytes32 digest = StatementDigest.hash(reexecution.statement);
-            requireDelivery(
-                consumer, digest, reexecution.keysetDigest, reexecution.signature, receipt, requirements
-            );
+            bytes32 digest = StatementDigest.hash(again.statement);
+            requireDelivery(consumer, digest, again.keysetDigest, again.signature, receipt, requirements);
             missing &= ~REEXECUTION_FLAG;
         }
         if (missing != 0) revert DeliveryMissing(missing);
@@ -193,9 +197,7 @@ contract ReceiptVerifier is IReceiptVerifier {
         Receipt calldata receipt,
         Requirements calldata requirements
     ) private view {
-        Key memory key = registry.keyOf(keysetDigest);
-        requireSigner(key, keysetDigest, digest, signature);
+        Key key = signingKey(keysetDigest, digest, signature, block.timestamp);
         requireAccepted(key, keysetDigest, consumer, receipt, requirements);
-        requireActive(key, keysetDigest, block.timestamp);
     }
 }

@@ -21,7 +21,7 @@ contract StatementsTest is Vectors {
         harness = new Harness();
     }
 
-    function recover(bytes32 digest, Signature calldata signature) external pure returns (address) {
+    function recover(bytes32 digest, Signature calldata signature) external view returns (address) {
         return ReceiptSignature.recover(digest, signature);
     }
 

@@ -58,7 +58,6 @@ interface IReceiptVerifier {
     error AudienceMissing();
     /// @notice The statement is meant for another consumer, or for this one on another chain.
     error AudienceMismatch(bytes32 expected, bytes32 actual);
-    error KeysetUnknown(bytes32 keysetDigest);
     /// @notice Revoked, and not shown to have been in an anchored head before.
     error KeysetRevoked(bytes32 keysetDigest, uint256 revokedAtSeconds);
     /// @notice Over, and not shown to have been in an anchored head before.

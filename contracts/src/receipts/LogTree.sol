@@ -44,19 +44,34 @@ library LogTree {
         uint256 node = index;
         uint256 last = size - 1;
         bytes32 hash = leaf;
-        for (uint256 i = 0; i < proof.length; ++i) {
-            if (last == 0) revert InclusionInvalid();
-            if (node & 1 == 1 || node == last) {
-                hash = nodeHash(proof[i], hash);
-                while (node & 1 == 0 && node != 0) {
-                    node >>= 1;
-                    last >>= 1;
+        assembly ("memory-safe") {
+            let scratch := mload(0x40)
+            mstore8(scratch, 1)
+            let end := add(proof.offset, shl(5, proof.length))
+            for { let place := proof.offset } lt(place, end) { place := add(place, 0x20) } {
+                // Longer than the path: a root that no tree has.
+                if iszero(last) {
+                    hash := not(root)
+                    break
                 }
-            } else {
-                hash = nodeHash(hash, proof[i]);
+                switch or(and(node, 1), eq(node, last))
+                case 0 {
+                    mstore(add(scratch, 1), hash)
+                    mstore(add(scratch, 33), calldataload(place))
+                }
+                default {
+                    mstore(add(scratch, 1), calldataload(place))
+                    mstore(add(scratch, 33), hash)
+                    for {} iszero(or(and(node, 1), iszero(node))) {} {
+                        node := shr(1, node)
+                        last := shr(1, last)
+                    }
+                }
+                if iszero(staticcall(gas(), 2, scratch, 65, 0, 32)) { revert(0, 0) }
+                hash := mload(0)
+                node := shr(1, node)
+                last := shr(1, last)
             }
-            node >>= 1;
-            last >>= 1;
         }
         if (last != 0 || hash != root) revert InclusionInvalid();
     }

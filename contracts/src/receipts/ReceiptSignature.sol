@@ -15,9 +15,20 @@ library ReceiptSignature {
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     /// @return signer the address whose key signed: compare it, a well-formed signature always recovers to some address
-    function recover(bytes32 digest, Signature calldata signature) internal pure returns (address signer) {
-        if (uint256(signature.s) > HALF_ORDER) revert SignatureHighS();
-        signer = ecrecover(digest, signature.v, signature.r, signature.s);
+    function recover(bytes32 digest, Signature calldata signature) internal view returns (address signer) {
+        bool high;
+        // Precompile 0x01 over digest ‖ v ‖ r ‖ s. It answers nothing where no key fits or v is another: then 0 is left.
+        assembly ("memory-safe") {
+            let scratch := mload(0x40)
+            mstore(scratch, digest)
+            mstore(add(scratch, 0x20), calldataload(add(signature, 0x40)))
+            calldatacopy(add(scratch, 0x40), signature, 0x40)
+            high := gt(mload(add(scratch, 0x60)), HALF_ORDER)
+            mstore(0, 0)
+            pop(staticcall(gas(), 1, scratch, 0x80, 0, 0x20))
+            signer := mload(0)
+        }
+        if (high) revert SignatureHighS();
         if (signer == address(0)) revert SignatureInvalid();
     }
 }

@@ -133,38 +133,30 @@ library StatementDigest {
     }
 
     function hash(Checkpoint calldata statement) internal pure returns (bytes32) {
-        return typed(
-            keccak256(
-                abi.encode(
-                    CHECKPOINT_TYPEHASH,
-                    keccak256(bytes(statement.origin)),
-                    statement.size,
-                    statement.root,
-                    statement.keysetDigest,
-                    statement.timeMs
-                )
+        bytes32 structHash = keccak256(
+            abi.encode(
+                CHECKPOINT_TYPEHASH,
+                keccak256(bytes(statement.origin)),
+                statement.size,
+                statement.root,
+                statement.keysetDigest,
+                statement.timeMs
             )
         );
+        // EIP-712: 0x19 ‖ 0x01 ‖ domain separator ‖ struct hash.
+        return keccak256(abi.encodePacked(hex"1901", DOMAIN_SEPARATOR, structHash));
     }
 
-    /// @dev Hashes `typeHash` ‖ `count` words of calldata from `offset` on. The scratch lies above the free memory pointer and
-    /// is given up again.
-    function ofWords(bytes32 typeHash, uint256 offset, uint256 count) private pure returns (bytes32) {
-        bytes32 structHash;
-        assembly ("memory-safe") {
-            let scratch := mload(0x40)
-            mstore(scratch, typeHash)
-            calldatacopy(add(scratch, 0x20), offset, shl(5, count))
-            structHash := keccak256(scratch, add(0x20, shl(5, count)))
-        }
-        return typed(structHash);
-    }
-
-    /// @dev keccak256(0x19 ‖ 0x01 ‖ domain separator ‖ struct hash), EIP-712.
-    function typed(bytes32 structHash) private pure returns (bytes32 digest) {
+    /// @dev The digest of the struct with `typeHash` whose `count` words start at `offset` of calldata. The scratch lies above
+    /// the free memory pointer and is given up again.
+    function ofWords(bytes32 typeHash, uint256 offset, uint256 count) private pure returns (bytes32 digest) {
         bytes32 separator = DOMAIN_SEPARATOR;
         assembly ("memory-safe") {
             let scratch := mload(0x40)
+            let bytesOfWords := shl(5, count)
+            mstore(scratch, typeHash)
+            calldatacopy(add(scratch, 0x20), offset, bytesOfWords)
+            let structHash := keccak256(scratch, add(bytesOfWords, 0x20))
             mstore(scratch, shl(240, 0x1901))
             mstore(add(scratch, 0x02), separator)
             mstore(add(scratch, 0x22), structHash)

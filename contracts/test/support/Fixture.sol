@@ -54,9 +54,9 @@ abstract contract Fixture is Test {
         verifiers[0] = address(quoteVerifier);
         bytes32[] memory values = new bytes32[](1);
         values[0] = referenceValueId;
-        registry = new EnclaveRegistry(address(this), 1 days, verifiers, values, 1, 0);
-        anchor = new CheckpointAnchor(registry);
-        verifier = new ReceiptVerifier(registry, anchor);
+        verifier = new ReceiptVerifier(address(this), 1 days, verifiers, values, 1, 0);
+        registry = verifier;
+        anchor = CheckpointAnchor(address(verifier.anchor()));
         keyset = keysetText(vm.addr(SIGNER_KEY), NOT_AFTER_SECONDS);
         keysetDigest = registry.register(registrationOf(keyset));
     }
