@@ -57,7 +57,7 @@ export type { NitroDocument } from "./parse/nitro.ts";
 export { parseSnpReport } from "./parse/sev-snp.ts";
 export type { SnpReport } from "./parse/sev-snp.ts";
 export type { ClaimSource, StepStatus, Transcript, TranscriptStep } from "./transcript.ts";
-export { CollateralCache } from "./verify/dcap-collateral.ts";
+export { CollateralCache, crlBytes } from "./verify/dcap-collateral.ts";
 export { parsePem } from "./verify/pem.ts";
 export { parseCertificate, parseCrl, X509Error } from "./verify/x509.ts";
 export type { Certificate, Crl } from "./verify/x509.ts";

@@ -105,8 +105,12 @@ function rawHex(text: string, name: string, byteLength?: number): Uint8Array {
   }
 }
 
-/** DER of a CRL in hex, or in PEM, as Intel's service sends CRLs where nobody asks for DER. */
-function crlBytes(text: string, name: string): Uint8Array {
+/**
+ * DER of a CRL in hex, or in PEM, as Intel's service sends CRLs where nobody asks for DER. Not yet trusted.
+ * @param name the collateral's member, for the message
+ * @throws AttestationError `collateral_malformed`
+ */
+export function crlBytes(text: string, name: string): Uint8Array {
   if (!text.startsWith("-----")) return rawHex(text, name);
   try {
     const [crl, ...more] = parsePem(text, "X509 CRL");

@@ -1,0 +1,96 @@
+/** A chain for tests: anvil on a free port of this machine, and contracts as forge has compiled them. */
+import { execFile, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import {
+  createPublicClient,
+  createTestClient,
+  createWalletClient,
+  encodeDeployData,
+  http,
+  type Abi,
+  type Hex,
+  type TransactionReceipt,
+} from "viem";
+import { privateKeyToAccount } from "viem/accounts";
+import { foundry } from "viem/chains";
+
+const CONTRACTS = fileURLToPath(new URL("../contracts", import.meta.url));
+const { resolve } = createRequire(import.meta.url);
+
+/** The first account of every anvil; its key is in Foundry's documentation. */
+const ACCOUNT = privateKeyToAccount("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+
+let built: Promise<unknown> | undefined;
+
+/** Compiles what is not compiled yet. */
+export function buildContracts(): Promise<unknown> {
+  const forge = resolve("@foundry-rs/forge/bin.mjs");
+  built ??= promisify(execFile)(process.execPath, [forge, "build", "--quiet"], { cwd: CONTRACTS });
+  return built;
+}
+
+export interface Artifact {
+  readonly abi: Abi;
+  readonly bytecode: Hex;
+}
+
+/** A compiled contract; `buildContracts` comes first. */
+export function artifactOf(name: string): Artifact {
+  const path = `${CONTRACTS}/out/${name}.sol/${name}.json`;
+  const { abi, bytecode } = JSON.parse(readFileSync(path, "utf8"));
+  return { abi, bytecode: bytecode.object };
+}
+
+export type Chain = Awaited<ReturnType<typeof startAnvil>>;
+
+async function portOf(output: AsyncIterable<Buffer>): Promise<number> {
+  let text = "";
+  for await (const chunk of output) {
+    text += chunk;
+    const port = /Listening on 127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  throw new Error(`anvil did not start: ${text}`);
+}
+
+/** Starts a chain whose first block is of this time. */
+export async function startAnvil({ nowSeconds }: { nowSeconds: number }) {
+  const flags = ["--port", "0", "--hardfork", "osaka", "--timestamp", String(nowSeconds), "--no-cors"];
+  const child = spawn(process.execPath, [resolve("@foundry-rs/anvil/bin.mjs"), ...flags], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const port = await portOf(child.stdout);
+  child.stdout.resume();
+  const options = { chain: foundry, transport: http(`http://127.0.0.1:${port}`) } as const;
+  const reader = createPublicClient({ ...options, pollingInterval: 20 });
+  const sender = createWalletClient({ ...options, account: ACCOUNT });
+  const cheats = createTestClient({ ...options, mode: "anvil" });
+
+  /** Sends a transaction and waits for it. @throws viem's error where it reverts */
+  const send = async (data: Hex, to?: Hex): Promise<TransactionReceipt> => {
+    // Simulated first, so that a revert comes with its data.
+    await reader.call({ account: ACCOUNT, data, ...(to && { to }) });
+    const hash = await sender.sendTransaction({ data, gas: 16_000_000n, ...(to && { to }) });
+    return reader.waitForTransactionReceipt({ hash });
+  };
+  const deploy = async (name: string, args: readonly unknown[]) => {
+    const { abi, bytecode } = artifactOf(name);
+    const receipt = await send(encodeDeployData({ abi, bytecode, args }));
+    return { address: receipt.contractAddress!, gasUsed: receipt.gasUsed };
+  };
+  /** Makes a block of this time, which calls on the newest one see; a chain's time never goes back. */
+  const warp = async (timestampSeconds: number) => {
+    const { timestamp } = await reader.getBlock();
+    if (timestamp >= BigInt(timestampSeconds)) return;
+    await cheats.setNextBlockTimestamp({ timestamp: BigInt(timestampSeconds) });
+    await cheats.mine({ blocks: 1 });
+  };
+  const stop = async () => {
+    child.kill();
+    await new Promise((done) => child.once("exit", done));
+  };
+  return { reader, sender, cheats, send, deploy, warp, stop };
+}
