@@ -1,48 +1,23 @@
-/** A chain for tests: anvil on a free port of this machine, and contracts as forge has compiled them. */
-import { execFile, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+/** A chain for tests: anvil on a free port of this machine. */
+import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import {
   createPublicClient,
   createTestClient,
   createWalletClient,
   encodeDeployData,
   http,
-  type Abi,
   type Hex,
   type TransactionReceipt,
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
+import { artifactOf } from "./contracts-build.ts";
 
-const CONTRACTS = fileURLToPath(new URL("../contracts", import.meta.url));
-const { resolve } = createRequire(import.meta.url);
+const ANVIL = createRequire(import.meta.url).resolve("@foundry-rs/anvil/bin.mjs");
 
 /** The first account of every anvil; its key is in Foundry's documentation. */
 const ACCOUNT = privateKeyToAccount("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
-
-let built: Promise<unknown> | undefined;
-
-/** Compiles what is not compiled yet. */
-export function buildContracts(): Promise<unknown> {
-  const forge = resolve("@foundry-rs/forge/bin.mjs");
-  built ??= promisify(execFile)(process.execPath, [forge, "build", "--quiet"], { cwd: CONTRACTS });
-  return built;
-}
-
-export interface Artifact {
-  readonly abi: Abi;
-  readonly bytecode: Hex;
-}
-
-/** A compiled contract; `buildContracts` comes first. */
-export function artifactOf(name: string): Artifact {
-  const path = `${CONTRACTS}/out/${name}.sol/${name}.json`;
-  const { abi, bytecode } = JSON.parse(readFileSync(path, "utf8"));
-  return { abi, bytecode: bytecode.object };
-}
 
 export type Chain = Awaited<ReturnType<typeof startAnvil>>;
 
@@ -59,7 +34,7 @@ async function portOf(output: AsyncIterable<Buffer>): Promise<number> {
 /** Starts a chain whose first block is of this time. */
 export async function startAnvil({ nowSeconds }: { nowSeconds: number }) {
   const flags = ["--port", "0", "--hardfork", "osaka", "--timestamp", String(nowSeconds), "--no-cors"];
-  const child = spawn(process.execPath, [resolve("@foundry-rs/anvil/bin.mjs"), ...flags], {
+  const child = spawn(process.execPath, [ANVIL, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const port = await portOf(child.stdout);

@@ -15,7 +15,8 @@ import {
 import { certificate } from "../attestation/attest/simulated-pki.ts";
 import * as evidence from "../attestation/testing/dcap.ts";
 import type { CollateralOptions, Loose, QuoteOptions } from "../attestation/testing/dcap.ts";
-import { buildContracts, startAnvil, type Chain } from "./anvil.ts";
+import { startAnvil, type Chain } from "./anvil.ts";
+import { buildContracts } from "./contracts-build.ts";
 import { codeOfCall, deployQuoteVerifier, verifyCall } from "./quote-chain.ts";
 
 const pki = evidence.testPki();

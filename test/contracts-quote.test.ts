@@ -10,7 +10,8 @@ import {
   REPORTING_POLICY,
 } from "../attestation/index.ts";
 import { vectorCases, type VectorCase } from "../attestation/testing/vectors.ts";
-import { buildContracts, startAnvil, type Chain } from "./anvil.ts";
+import { startAnvil, type Chain } from "./anvil.ts";
+import { buildContracts } from "./contracts-build.ts";
 import { deployQuoteVerifier } from "./quote-chain.ts";
 
 /** Oldest first, since a chain's time only goes forward. */

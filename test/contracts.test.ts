@@ -1,14 +1,11 @@
 /** The contracts' own tests, in the EVM that forge brings. */
 import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-
-const CONTRACTS = fileURLToPath(new URL("../contracts", import.meta.url));
-const FORGE = createRequire(import.meta.url).resolve("@foundry-rs/forge/bin.mjs");
+import { buildContracts, CONTRACTS, FORGE } from "./contracts-build.ts";
 
 test("forge test", { timeout: 180_000 }, async () => {
+  await buildContracts();
   const run = promisify(execFile)(process.execPath, [FORGE, "test"], {
     cwd: CONTRACTS,
     // The committed gas snapshots are what the contracts cost.

@@ -92,7 +92,7 @@ library Der {
                 if (count == 0 || count > 3) revert DerLength();
                 if (content + count > limit) revert DerTruncated();
                 length = uint256(wordOf(content)) >> (256 - 8 * count);
-                if (length < (count == 1 ? 0x80 : 1 << (8 * (count - 1)))) revert DerLength();
+                if (length < (count == 1 ? 0x80 : uint256(1) << (8 * (count - 1)))) revert DerLength();
                 content += count;
             }
             end = content + length;
@@ -158,9 +158,11 @@ library Der {
             (uint256 content, uint256 end) = value(r, BIT_STRING);
             uint256 unused = content == end ? 8 : byteOf(content);
             if (unused > 7 || (end - content == 1 && unused != 0)) revert DerValue();
-            if (end - content > 1 && byteOf(end - 1) & ((1 << unused) - 1) != 0) revert DerValue();
+            if (end - content > 1 && byteOf(end - 1) & ((uint256(1) << unused) - 1) != 0) revert DerValue();
             for (uint256 bit = 0; bit < 9 && bit < 8 * (end - content - 1); bit++) {
-                if (byteOf(content + 1 + (bit >> 3)) & (0x80 >> (bit & 7)) != 0) bits |= 1 << bit;
+                if (byteOf(content + 1 + (bit >> 3)) & (uint256(0x80) >> (bit & 7)) != 0) {
+                    bits |= uint256(1) << bit;
+                }
             }
         }
     }

@@ -38,8 +38,8 @@ library PckExtension {
         while (!list.done()) {
             Der.Reader memory item = list.enter(Der.SEQUENCE);
             uint256 arc = _arc(item, PREFIX, 9);
-            if (seen & (1 << arc) != 0) revert PckExtensionMalformed();
-            seen |= 1 << arc;
+            if (seen & (uint256(1) << arc) != 0) revert PckExtensionMalformed();
+            seen |= uint256(1) << arc;
             if (arc == PPID) _octets(item, 16);
             else if (arc == TCB) _readTcb(item, platform);
             else if (arc == PCE_ID) platform.pceId = bytes2(_octets(item, 2));
@@ -58,8 +58,8 @@ library PckExtension {
         while (!list.done()) {
             Der.Reader memory item = list.enter(Der.SEQUENCE);
             uint256 arc = _arc(item, TCB_PREFIX, 10);
-            if (seen & (1 << arc) != 0) revert PckExtensionMalformed();
-            seen |= 1 << arc;
+            if (seen & (uint256(1) << arc) != 0) revert PckExtensionMalformed();
+            seen |= uint256(1) << arc;
             if (arc != 0 && arc < PCE_SVN) {
                 svns |= item.unsigned(1) << (8 * (16 - arc));
                 item.finish();

@@ -100,7 +100,7 @@ library Pem {
 
     /// @dev Line feed, carriage return, tab or blank.
     function _isSpace(uint256 character) private pure returns (bool) {
-        return (0x100002600 >> character) & 1 == 1;
+        return (uint256(0x100002600) >> character) & 1 == 1;
     }
 
     /// @dev The character at a position, which the caller knows to be inside the text.
