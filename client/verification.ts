@@ -20,6 +20,8 @@ export type VerificationCode =
   | "keyset_statement_signature_invalid"
   | "evidence_digest_mismatch"
   | "endorsements_digest_mismatch"
+  | "gpu_evidence_mismatch"
+  | "measured_models_mismatch"
   | "attested_checkpoint_mismatch"
   | "attested_checkpoint_invalid"
   | "log_checkpoint_invalid"

@@ -18,6 +18,7 @@ import { bodies } from "./steps/bodies.ts";
 import type { Context, Expectations, KeysetContext, Step } from "./steps/context.ts";
 import { audience, execution, model, policy } from "./steps/documents.ts";
 import { evidence, freshness, inclusion, keyset, keysetLog, keysetStatement } from "./steps/keyset.ts";
+import { measuredModel } from "./steps/measured-model.ts";
 import { CLOCK_SKEW_MS, complete, fields, signature, signer, time } from "./steps/statement.ts";
 import { keysetRevocation, revocation } from "./steps/revocation.ts";
 import { inclusionWitnesses, keysetWitnesses, requiredWitnesses } from "./steps/witnesses.ts";
@@ -46,6 +47,7 @@ const RECEIPT_STEPS: readonly Step[] = [
   freshness,
   complete,
   model,
+  measuredModel,
   policy,
   execution,
   audience,

@@ -151,11 +151,6 @@ export function documentDigest(text: string): Uint8Array {
   return sha256(utf8(text));
 }
 
-/** sha256 of the quote's bytes. */
-export function evidenceDigest(quote: Uint8Array): Uint8Array {
-  return sha256(quote);
-}
-
 /** sha256 of the endorsements' JCS text. */
 export function endorsementsDigest(endorsements: Json): Uint8Array {
   return sha256(utf8(jcs(endorsements)));

@@ -29,6 +29,16 @@ export * from "./note.ts";
 export * from "./checkpoint.ts";
 export { statementToJson } from "./statement-json.ts";
 export * from "./bundle.ts";
+export {
+  evidenceDigest,
+  evidenceIndex,
+  MAX_GPU_EVIDENCE_BYTES,
+  MAX_MEASURED_MODELS,
+  modelEventDigest,
+  parseEvidenceIndex,
+  replayMeasuredModels,
+} from "./evidence.ts";
+export type { EvidenceParts, MeasuredModels } from "./evidence.ts";
 export { attestationToJson, parseAttestation } from "./keyset-record.ts";
 export type { AttestationDocument, KeysetRecord, LogProof, NoncedEvidence } from "./keyset-record.ts";
 export * from "./private-part.ts";

@@ -5,6 +5,7 @@
 import { toBase64, toHex0x } from "../codec/index.ts";
 import type { Json } from "../codec/index.ts";
 import { ReceiptError } from "./error.ts";
+import { MAX_GPU_EVIDENCE_BYTES, measuredToJson, readMeasured, type EvidenceParts } from "./evidence.ts";
 import type { KeysetStatement } from "./fields.ts";
 import { MAX_KEYSET_LENGTH } from "./keyset.ts";
 import { MAX_NOTE_LENGTH } from "./note.ts";
@@ -26,10 +27,9 @@ export interface LogProof {
   checkpoint: string;
 }
 
-/** Evidence with the 32-byte nonce that its report data covers. */
-export interface NoncedEvidence {
+/** Evidence with the 32-byte nonce that its report data, and its GPUs' nonce, cover. */
+export interface NoncedEvidence extends EvidenceParts {
   type: string;
-  quote: Uint8Array;
   nonce: Uint8Array;
 }
 
@@ -60,8 +60,15 @@ export function logProofToJson(log: LogProof): { [member: string]: Json } {
   };
 }
 
-function evidenceToJson({ type, quote, nonce }: NoncedEvidence): { [member: string]: Json } {
-  return { type, quote: toBase64(quote), nonce: toHex0x(nonce) };
+function evidenceToJson(evidence: NoncedEvidence): { [member: string]: Json } {
+  const { type, quote, nonce, gpu, measuredModels } = evidence;
+  return {
+    type,
+    quote: toBase64(quote),
+    nonce: toHex0x(nonce),
+    ...(gpu && { gpu: { type: gpu.type, quote: toBase64(gpu.quote) } }),
+    ...(measuredModels && { measuredModels: measuredToJson(measuredModels) }),
+  };
 }
 
 export function keysetRecordToJson(record: KeysetRecord): { [member: string]: Json } {
@@ -147,11 +154,26 @@ function readKeysetStatement(shape: Shape, value: unknown): KeysetRecord["keyset
 }
 
 function readEvidence(shape: Shape, value: unknown, path: string): NoncedEvidence {
-  const members = shape.object(value, ["type", "quote", "nonce"], path);
+  const has = (name: string): boolean =>
+    typeof value === "object" && value !== null && Object.hasOwn(value, name);
+  const optional = (["gpu", "measuredModels"] as const).filter(has);
+  const members: Record<string, unknown> = shape.object(value, ["type", "quote", "nonce", ...optional], path);
+  return {
+    type: shape.token(members["type"], 32, `${path}.type`),
+    quote: shape.base64(members["quote"], MAX_QUOTE_BYTES, `${path}.quote`),
+    nonce: shape.hex(members["nonce"], 32, `${path}.nonce`),
+    ...(has("gpu") && { gpu: readGpu(shape, members["gpu"], `${path}.gpu`) }),
+    ...(has("measuredModels") && {
+      measuredModels: readMeasured(shape, members["measuredModels"], `${path}.measuredModels`),
+    }),
+  };
+}
+
+function readGpu(shape: Shape, value: unknown, path: string): NonNullable<NoncedEvidence["gpu"]> {
+  const members = shape.object(value, ["type", "quote"], path);
   return {
     type: shape.token(members.type, 32, `${path}.type`),
-    quote: shape.base64(members.quote, MAX_QUOTE_BYTES, `${path}.quote`),
-    nonce: shape.hex(members.nonce, 32, `${path}.nonce`),
+    quote: shape.base64(members.quote, MAX_GPU_EVIDENCE_BYTES, `${path}.quote`),
   };
 }
 

@@ -29,6 +29,18 @@ export interface TlsKey {
   custody: Custody;
 }
 
+/** What makes evidence, as the workload says it. */
+export interface AttesterClaim {
+  type: string;
+  name: string;
+  simulated: boolean;
+}
+
+export interface KeysetAttester extends AttesterClaim {
+  /** Where evidence of GPUs comes with each quote: a verifier then refuses evidence without it. */
+  gpu?: AttesterClaim | undefined;
+}
+
 export interface KeysetParams {
   /** secp256k1, compressed, 33 bytes: signs statements. */
   receiptPublicKey: Uint8Array;
@@ -50,7 +62,7 @@ export interface KeysetParams {
   /** Measurements the workload claims, by name, as bytes; what the evidence shows decides. */
   measurements: Record<string, Uint8Array>;
   /** Claimed as well: the evidence says what it is. */
-  attester: { type: string; name: string; simulated: boolean };
+  attester: KeysetAttester;
 }
 
 export interface KeysetDocument extends KeysetParams {
@@ -90,7 +102,10 @@ export function buildKeyset(params: KeysetParams): string {
       ),
       receipt_air_key: toHex(params.airPublicKey),
       receipt_public_key: toHex(params.receiptPublicKey),
-      tee: { name: params.attester.name, simulated: params.attester.simulated, type: params.attester.type },
+      tee: {
+        ...(params.attester.gpu && { gpu: attesterToJson(params.attester.gpu) }),
+        ...attesterToJson(params.attester),
+      },
     },
     e2ee_public_keys: params.encryptionKeys.map((key) => ({
       algo: key.algo,
@@ -111,6 +126,28 @@ export function buildKeyset(params: KeysetParams): string {
   const text = jcs(document);
   parseKeyset(text);
   return text;
+}
+
+function attesterToJson({ name, simulated, type }: AttesterClaim): { [member: string]: Json } {
+  return { name, simulated, type };
+}
+
+function readAttester(value: unknown, path: string): AttesterClaim {
+  const tee = shape.object(value, ["name", "simulated", "type"], path);
+  return {
+    type: shape.token(tee.type, 32, `${path}.type`),
+    name: shape.token(tee.name, 64, `${path}.name`),
+    simulated: shape.boolean(tee.simulated, `${path}.simulated`),
+  };
+}
+
+/** The TEE's claim, and within it its GPUs'. */
+function readTee(value: unknown): KeysetAttester {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, "gpu")) {
+    return readAttester(value, "affidavit.tee");
+  }
+  const { gpu, ...tee } = value as Record<string, unknown>;
+  return { ...readAttester(tee, "affidavit.tee"), gpu: readAttester(gpu, "affidavit.tee.gpu") };
 }
 
 function readEncryptionKey(value: unknown, path: string): EncryptionKey {
@@ -173,7 +210,6 @@ function readAffidavit(value: unknown) {
   if (own.format !== FORMAT)
     throw new ReceiptError("format_version_unknown", "affidavit.format: unknown keyset format");
   const log = shape.object(own.log, ["origin", "public_key"], "affidavit.log");
-  const tee = shape.object(own.tee, ["name", "simulated", "type"], "affidavit.tee");
   return {
     receiptAddress: shape.hex(own.a, 20, "affidavit.a"),
     epoch: shape.integer(own.epoch, 1, 2 ** 31 - 1, "affidavit.epoch"),
@@ -187,11 +223,7 @@ function readAffidavit(value: unknown) {
     measurements: readMeasurements(own.measurements),
     airPublicKey: shape.hex(own.receipt_air_key, 32, "affidavit.receipt_air_key", ""),
     receiptPublicKey: shape.hex(own.receipt_public_key, 33, "affidavit.receipt_public_key", ""),
-    attester: {
-      type: shape.token(tee.type, 32, "affidavit.tee.type"),
-      name: shape.token(tee.name, 64, "affidavit.tee.name"),
-      simulated: shape.boolean(tee.simulated, "affidavit.tee.simulated"),
-    },
+    attester: readTee(own.tee),
   };
 }
 

@@ -3,11 +3,11 @@
  * and logged, and a checkpoint covers the statement. Only then may it sign for a caller.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { jcs, sha256, utf8, type Json } from "../codec/index.ts";
-import { checkpointNonce, parseNote } from "../receipts/index.ts";
-import { VaultError, type KeysetParameters, type Vault } from "../vault/index.ts";
+import { jcs, utf8, type Json } from "../codec/index.ts";
+import { checkpointNonce, evidenceIndex, parseNote } from "../receipts/index.ts";
+import { VaultError, type KeysetParameters, type Vault, type VaultEvidence } from "../vault/index.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import { SYSTEM_TENANT, type Appender, type DocumentRow } from "./db/index.ts";
+import { documentOf, SYSTEM_TENANT, type Appender, type DocumentRow } from "./db/index.ts";
 import type { AttestedKeyset } from "./session.ts";
 
 export interface AttestOptions {
@@ -17,7 +17,9 @@ export interface AttestOptions {
   lifetimeMs: number;
   nowMs: number;
   /** What a verifier needs beside this evidence; dated, so asked for anew each time. */
-  endorsements: (evidence: { type: string; quote: Uint8Array }) => Promise<Json>;
+  endorsements: (evidence: VaultEvidence) => Promise<Json>;
+  /** Models to measure into the TEE's register first, 32 bytes each, in order. */
+  modelIds: readonly Uint8Array[];
   checkpoints: Checkpoints;
   appender: Pick<Appender, "append">;
 }
@@ -31,21 +33,19 @@ export async function attestKeyset(options: AttestOptions): Promise<AttestedKeys
     logOrigin: options.logOrigin,
     tlsKeys: [],
   };
+  // Before the first quote, so that every one shows them; a vault that has measured one leaves it as it is.
+  for (const modelId of options.modelIds) await vault.measureModel(modelId);
   const keyset = await vault.installKeyset(parameters);
   const before = await checkpoints.sign(vault);
   const nonce = checkpointNonce(parseNote(before.note).text);
   const evidence = await quoteOver(vault, nonce);
   const endorsements = await options.endorsements(evidence);
-  const endorsementsText = utf8(jcs(endorsements));
-
-  const documents: DocumentRow[] = [
-    { kind: "keyset", digest: keyset.digest, bytes: utf8(keyset.text) },
-    { kind: "evidence", digest: sha256(evidence.quote), bytes: evidence.quote },
-    { kind: "endorsements", digest: sha256(endorsementsText), bytes: endorsementsText },
-  ];
+  const [stated, ...parts] = evidenceDocuments(evidence);
+  const endorsed = documentOf("endorsements", utf8(jcs(endorsements)));
+  const documents = [documentOf("keyset", utf8(keyset.text)), stated!, ...parts, endorsed];
   const statement = await vault.signKeyset({
-    evidenceDigest: documents[1]!.digest,
-    endorsementsDigest: documents[2]!.digest,
+    evidenceDigest: stated!.digest,
+    endorsementsDigest: endorsed.digest,
     notBeforeMs: BigInt(nowMs),
     notAfterMs: BigInt(notAfterSeconds) * 1000n,
   });
@@ -59,7 +59,7 @@ export async function attestKeyset(options: AttestOptions): Promise<AttestedKeys
     digest: keyset.digest,
     notAfterMs: notAfterSeconds * 1000,
     parameters,
-    evidence: { type: evidence.type, quote: evidence.quote, nonce },
+    evidence: { ...evidence, nonce },
     endorsements,
     statement,
     leafIndex,
@@ -72,7 +72,7 @@ const QUOTE_RETRY_MS = 100;
 const QUOTE_TRIES = 20;
 
 /** Callers' nonces may have used up what the vault allows; while a keyset is attested none is served, so it comes back. */
-async function quoteOver(vault: Vault, nonce: Uint8Array): ReturnType<Vault["quote"]> {
+async function quoteOver(vault: Vault, nonce: Uint8Array): Promise<VaultEvidence> {
   for (let tries = 1; ; tries++) {
     try {
       return await vault.quote(nonce);
@@ -82,6 +82,13 @@ async function quoteOver(vault: Vault, nonce: Uint8Array): ReturnType<Vault["quo
       await sleep(QUOTE_RETRY_MS);
     }
   }
+}
+
+/** What a `Keyset` statement names comes first, then the parts that an index names. */
+function evidenceDocuments(evidence: VaultEvidence): DocumentRow[] {
+  const index = evidenceIndex(evidence);
+  const parts = [index, evidence.quote, evidence.gpu?.quote];
+  return parts.flatMap((bytes) => (bytes ? [documentOf("evidence", bytes)] : []));
 }
 
 /** A statement of the service itself. */

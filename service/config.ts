@@ -149,6 +149,20 @@ const SETTINGS = {
     meaning:
       "auto (the TEE found on this machine, else the simulated one on a loopback address), simulated, tdx, sev-snp, or interfaces in order, separated by commas: configfs-tsm, sev-guest, dstack, nitro, each perhaps with its path behind a colon.",
   }),
+  gpuAttestation: setting({
+    env: "AFFIDAVIT_GPU_ATTESTATION",
+    schema: z.string().regex(/^(auto|none|simulated|nvml(:\/[^,]{1,99})?)$/, "auto, none, nvml or simulated"),
+    fallback: "auto",
+    meaning:
+      "Whose evidence goes with the TEE's: auto (NVIDIA GPUs in confidential mode, where there are some), nvml (must work; a library's path behind a colon), simulated, none.",
+  }),
+  measurementRegister: setting({
+    env: "AFFIDAVIT_MEASUREMENT_REGISTER",
+    schema: z.string().regex(/^(auto|none|\/.{1,255})$/, "auto, none or an absolute path"),
+    fallback: "auto",
+    meaning:
+      "What models are measured into before they serve: auto (TDX's RTMR3, where the kernel lets software extend it), none, or the path of its file, which then must work.",
+  }),
   pccsUrl: setting({
     env: "AFFIDAVIT_PCCS_URL",
     schema: publicUrl.optional() as z.ZodType<string | undefined, string>,

@@ -11,7 +11,7 @@ export const OPTIONAL_PARTS: Component[] = [
     name: "hardware attestation",
     status: "off",
     notes: [
-      "No TEE in use: evidence is simulated and proves nothing. Run in a TEE and set AFFIDAVIT_ATTESTATION.",
+      "Evidence is simulated, in whole or in part, and proves nothing. Run in a TEE and set AFFIDAVIT_ATTESTATION and AFFIDAVIT_GPU_ATTESTATION.",
     ],
   },
 ];
@@ -47,13 +47,14 @@ export function createHealth(parts: {
 }
 
 function simulated(sessions: SessionHolder): boolean {
-  return sessions.peek()?.vault.info.attester.simulated ?? false;
+  const info = sessions.peek()?.vault.info;
+  return info?.attester.simulated === true || info?.gpuAttester?.simulated === true;
 }
 
 function vaultComponent(sessions: SessionHolder): Component {
   const session = sessions.peek();
   if (!session) return { name: "vault", status: "down", notes: ["The vault is being started again."] };
-  const { signer, ownUser, dumpable, attester } = session.vault.info;
+  const { signer, ownUser, dumpable, attester, gpuAttester, measuresModels } = session.vault.info;
   const notes = [
     signer === "native"
       ? "Signs with the native secp256k1 binding."
@@ -61,7 +62,9 @@ function vaultComponent(sessions: SessionHolder): Component {
     ownUser
       ? "Runs under a user of its own."
       : "Shares the service's user: file modes on its keys stop accidents only. Start as root to give it its own.",
-    `Attester: ${attester.name}${attester.simulated ? " (simulated: proves nothing)" : ""}.`,
+    `Attester: ${named(attester)}.`,
+    gpuAttester ? `GPUs: ${named(gpuAttester)}.` : "GPUs: not attested.",
+    measuresModels ? "Models are measured into RTMR3." : "Models are not measured into a register.",
   ];
   if (dumpable) notes.push("Its memory can be read by other processes of its user on this system.");
   return { name: "vault", status: signer === "native" ? "ok" : "degraded", notes };
@@ -74,6 +77,10 @@ function placementNote({ model, provider, adapter, cpuOperations, skipped }: Loa
   const parts = cpuOperations ? ", parts of it on the CPU" : "";
   const instead = skipped.length > 0 ? `; not as configured first: ${skipped.join("; ")}` : "";
   return `${model} runs on ${place}${parts}${instead}.`;
+}
+
+function named({ name, simulated: isSimulated }: { name: string; simulated: boolean }): string {
+  return isSimulated ? `${name} (simulated: proves nothing)` : name;
 }
 
 function engineComponent(engine: Engine, models: ModelRegistry): Component {

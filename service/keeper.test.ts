@@ -46,6 +46,7 @@ async function setUp(options: {
   const keeper = await Keeper.start({
     keyDirectory: join(folder.path, "keys"),
     attestation: "simulated",
+    modelIds: [],
     subject: "test",
     logOrigin: "log.example",
     lifetimeMs: options.lifetimeMs,

@@ -11,6 +11,10 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   keyDirectory: string;
   /** Which attester the vault opens. */
   attestation: string;
+  /** Which attester of GPUs. */
+  gpuAttestation?: string;
+  /** What models are measured into. */
+  measurementRegister?: string;
   nowMs: () => number;
   /** A vault that answers nothing for so long is ended and replaced (15,000). */
   silenceMs?: number;
@@ -66,8 +70,8 @@ export class Keeper {
   }
 
   async #begin(): Promise<void> {
-    const { keyDirectory, attestation, onLine, nowMs } = this.#options;
-    const vault = await startVault({ keyDirectory, attestation, log: onLine });
+    const { onLine, nowMs } = this.#options;
+    const vault = await startVault({ ...this.#options, log: onLine });
     try {
       this.#stopping.signal.throwIfAborted();
       this.#vault = vault;

@@ -6,11 +6,13 @@ import { fromUtf8, toHex } from "../codec/index.ts";
 import {
   checkpointNonce,
   decodeStatement,
+  parseEvidenceIndex,
   parseKeyset,
   parseNote,
   reportData,
   type KeysetRecord,
   type LogProof,
+  type EvidenceParts,
 } from "../receipts/index.ts";
 import {
   checkpointsUpTo,
@@ -64,22 +66,33 @@ export class KeysetRecords {
     const statement = decodeStatement("Keyset", stored.words);
     const { evidenceDigest, endorsementsDigest } = statement;
     const documents = await readDocuments(this.#database, [digest, evidenceDigest, endorsementsDigest]);
-    const [keyset, quote, endorsements] = [digest, evidenceDigest, endorsementsDigest].map((wanted) =>
+    const [keyset, evidence, endorsements] = [digest, evidenceDigest, endorsementsDigest].map((wanted) =>
       documents.get(toHex(wanted)),
     );
     const keysetLog = await this.logProof(stored.leafIndex);
-    if (!keyset || !quote || !endorsements || !keysetLog) {
-      throw new ServiceError("evidence_unavailable", "a document of the keyset is missing");
-    }
+    if (!keyset || !evidence || !endorsements || !keysetLog) throw missing();
     const text = fromUtf8(keyset);
-    const { nonce, note } = await this.#attestedCheckpoint(digest, quote, stored.leafIndex);
+    const parts = await this.#evidenceParts(evidence);
+    const { nonce, note } = await this.#attestedCheckpoint(digest, parts.quote, stored.leafIndex);
     return {
       keyset: text,
       keysetStatement: { statement, signature: stored.signature },
-      evidence: { type: parseKeyset(text).attester.type, quote, nonce },
+      evidence: { type: parseKeyset(text).attester.type, ...parts, nonce },
       endorsements: JSON.parse(fromUtf8(endorsements)) as KeysetRecord["endorsements"],
       keysetLog: { ...keysetLog, attestedCheckpoint: note },
     };
+  }
+
+  /** The stored evidence is a quote, or an index of what came with it. */
+  async #evidenceParts(stored: Uint8Array): Promise<EvidenceParts> {
+    const index = parseEvidenceIndex(stored);
+    if (!index) return { quote: stored };
+    const { gpu, measuredModels } = index;
+    const wanted = [index.quote, ...(gpu ? [gpu.sha256] : [])];
+    const documents = await readDocuments(this.#database, wanted);
+    const [quote, list] = wanted.map((digest) => documents.get(toHex(digest)));
+    if (!quote || (gpu && !list)) throw missing();
+    return { quote, ...(gpu && { gpu: { type: gpu.type, quote: list! } }), measuredModels };
   }
 
   /** The leaf's place under a checkpoint that covers it; undefined before there is one. */
@@ -106,4 +119,8 @@ export class KeysetRecords {
     }
     throw new ServiceError("evidence_unavailable", "the checkpoint that the evidence names is missing");
   }
+}
+
+function missing(): ServiceError {
+  return new ServiceError("evidence_unavailable", "a document of the keyset is missing");
 }

@@ -186,6 +186,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const keeper = await startKeeper(config, {
     keyDirectory: config.vaultDirectory,
     attestation,
+    gpuAttestation: config.gpuAttestation,
+    measurementRegister: config.measurementRegister,
+    modelIds: models.list().map(({ modelId }) => modelId),
     subject: config.subject,
     logOrigin: config.logOrigin,
     lifetimeMs: config.keysetLifetimeMs,
@@ -230,9 +233,10 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     jobs,
   });
   const url = await serve(config, services, cleanup);
-  const { simulated } = keeper.holder.current().vault.info.attester;
+  const { attester, gpuAttester } = keeper.holder.current().vault.info;
+  const simulated = attester.simulated || gpuAttester?.simulated === true;
   const keyFile =
-    simulated && isLoopback(config)
+    attester.simulated && isLoopback(config)
       ? await provideFirstKey({ database, keys, configDirectory: config.configDirectory, url })
       : undefined;
   const components = await services.health.components();

@@ -309,6 +309,7 @@ const VAULT = {
   vault_sealed_request_replayed: [409, "The sealed request was opened before"],
   vault_sealed_salt_unreadable: [422, "The sealed salt does not open"],
   vault_start_failed: [503, "The vault did not start"],
+  vault_measurement_failed: [503, "The TEE's measurement register failed"],
 } as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;
 
 export const PROBLEMS = {

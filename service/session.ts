@@ -7,8 +7,9 @@ import type {
   Ticket,
   Vault,
   SignedInference,
+  VaultEvidence,
 } from "../vault/index.ts";
-import type { DstackAlgorithm } from "../receipts/index.ts";
+import type { DstackAlgorithm, NoncedEvidence } from "../receipts/index.ts";
 import { ServiceError } from "./problem.ts";
 
 const DRAW = 256;
@@ -24,7 +25,7 @@ export interface AttestedKeyset {
   /** What the vault built it from: the same parameters give the same text again. */
   parameters: KeysetParameters;
   /** The part of every bundle that tells where the keyset comes from. */
-  evidence: { type: string; quote: Uint8Array; nonce: Uint8Array };
+  evidence: NoncedEvidence;
   endorsements: Json;
   statement: { words: Uint8Array; digest: Uint8Array; signature: Uint8Array };
   leafIndex: bigint;
@@ -72,9 +73,7 @@ export class Session {
    * nameless, and would use up what the vault allows just when the next keyset needs evidence of its own.
    * @throws ServiceError `session_unavailable`; VaultError
    */
-  async quote(
-    nonce: Uint8Array | null,
-  ): Promise<{ keysetDigest: Uint8Array; type: string; quote: Uint8Array }> {
+  async quote(nonce: Uint8Array | null): Promise<VaultEvidence & { keysetDigest: Uint8Array }> {
     while (this.#renewal) await this.#renewal;
     if (!this.#usable) throw unlogged();
     const { digest } = this.#keyset;

@@ -4,7 +4,8 @@
  */
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
-import { createSimulatedAttester } from "../attestation/attest/index.ts";
+import { createSimulatedAttester, openGpus } from "../attestation/attest/index.ts";
+import { simulatedGpuEndorsements } from "../attestation/attest/simulated-nvidia.ts";
 import { sha256, utf8 } from "../codec/index.ts";
 import type { Json } from "../codec/index.ts";
 import { parseInferRequest, parseInferResponse, parseManifest } from "../models/client.ts";
@@ -19,6 +20,8 @@ import {
   encodeStatement,
   endorsementsDigest,
   evidenceDigest,
+  gpuNonce,
+  modelEventDigest,
   formatNote,
   inclusionProof,
   inputCommitment,
@@ -41,6 +44,7 @@ import {
   type InferenceStatement,
   type KeysetRecord,
   type KeysetStatement,
+  type EvidenceParts,
   type LogProof,
   type LoggedType,
   type PrivatePart,
@@ -79,6 +83,17 @@ export interface IssuerOptions {
   logSeed?: number;
   /** What checkpoints and proofs name as their log. */
   proofOrigin?: string;
+  /** A simulated GPU's evidence beside the quote, and the fixture's model measured before it. */
+  devices?: DeviceOptions;
+}
+
+export interface DeviceOptions {
+  /** What the GPU's evidence is over instead. */
+  gpuNonce?: Uint8Array;
+  /** Models that are said to be measured instead. */
+  modelIds?: Uint8Array[];
+  /** What goes with the quote at last. */
+  parts?: (parts: Omit<EvidenceParts, "quote">) => Omit<EvidenceParts, "quote">;
 }
 
 export interface Call {
@@ -145,6 +160,10 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   const logSecret = secret("log", options.logSeed ?? seed);
   const attester = createSimulatedAttester();
   const opener = new RequestOpener(1, secret("hpke", options.hpkeSeed ?? 1));
+  const { devices } = options;
+  const gpu = devices && (await openGpus("simulated", { log: () => {} }));
+  const modelId = documentDigest(MANIFEST_TEXT);
+  if (devices) await attester.register!.extend(modelEventDigest(modelId));
   const notAfterSeconds = options.notAfterSeconds ?? (NOW_MS + LIFETIME_MS) / 1000;
   const text = buildKeyset({
     receiptPublicKey: secp256k1.getPublicKey(receiptSecret),
@@ -158,7 +177,12 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     epoch: 1,
     fhePublicKeyDigests: [],
     measurements: {},
-    attester: { type: attester.type, name: attester.name, simulated: attester.simulated },
+    attester: {
+      type: attester.type,
+      name: attester.name,
+      simulated: attester.simulated,
+      ...(gpu && { gpu: { type: gpu.type, name: gpu.name, simulated: gpu.simulated } }),
+    },
   });
   const digest = keysetDigest(text);
 
@@ -174,9 +198,18 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     const signature = ed25519.sign(utf8(body), logSecret);
     return formatNote({ text: body, signatures: [{ keyName: proofOrigin, keyId, signature }] });
   };
+  const partsOver = async (nonce: Uint8Array): Promise<Omit<EvidenceParts, "quote">> => {
+    if (!gpu) return {};
+    const list = await gpu.collect(devices?.gpuNonce ?? gpuNonce(digest, nonce));
+    const modelIds = devices?.modelIds ?? [modelId];
+    const measuredModels = { register: 3, before: new Uint8Array(48), modelIds } as const;
+    const parts = { gpu: { type: gpu.type, quote: list }, measuredModels };
+    return devices?.parts?.(parts) ?? parts;
+  };
   const quote = async (nonce: Uint8Array, of = digest) => ({
     type: attester.type,
     quote: await attester.quote(reportData(of, nonce)),
+    ...(await partsOver(nonce)),
     nonce,
   });
 
@@ -193,10 +226,11 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     ...(await quote(over.nonce ?? nonce, over.keysetDigest)),
     nonce,
   };
-  const endorsements = (await attester.endorsements(NOW)) as { [member: string]: Json };
+  const collateral = (await attester.endorsements(NOW)) as { [member: string]: Json };
+  const endorsements = gpu ? { cpu: collateral, gpu: simulatedGpuEndorsements() } : collateral;
   const statement: KeysetStatement = {
     keysetDigest: digest,
-    evidenceDigest: evidenceDigest(evidence.quote),
+    evidenceDigest: evidenceDigest(evidence),
     endorsementsDigest: endorsementsDigest(endorsements),
     notBeforeMs: BigInt(NOW_MS - 3_600_000),
     notAfterMs: BigInt(notAfterSeconds) * 1000n,

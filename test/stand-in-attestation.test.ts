@@ -1,4 +1,7 @@
-/** A service whose vault has its evidence from an interface, played by a stand-in that quotes under the development root. */
+/**
+ * A service whose vault has its evidence from interfaces, played by stand-ins under the development roots: dstack's socket,
+ * and NVIDIA's library where it can be compiled.
+ */
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { GpuStandIn } from "../attestation/testing/gpu-stand-in.ts";
+import { STAND_IN_MISSING } from "../attestation/testing/tee-stand-in.ts";
 import { developmentQuotes } from "../attestation/testing/development-quotes.ts";
 import { TEST_COMPOSE_HASH, TEST_CONFIG } from "../attestation/testing/dstack.ts";
 import {
@@ -15,10 +20,10 @@ import {
   TEST_BOOT_EVENTS,
   testRuntimeEvents,
 } from "../attestation/testing/event-log.ts";
-import { createClient } from "../client/index.ts";
-import { fromHex, toHex } from "../codec/index.ts";
+import { createClient, verifyReceipt } from "../client/index.ts";
+import { equal, fromHex, toHex } from "../codec/index.ts";
 import { parseInferRequest } from "../models/client.ts";
-import { serializeBundle } from "../receipts/index.ts";
+import { gpuNonce, parseAttestation, parseKeyset, serializeBundle } from "../receipts/index.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
 const EXAMPLE = new URL("../models/zoo/breast-cancer/example.json", import.meta.url);
@@ -29,6 +34,7 @@ const folder = mkdtempSync(join(tmpdir(), "stand-in-"));
 const socketPath = join(folder, "dstack.sock");
 let agent: Server;
 let asked = 0;
+let gpu: GpuStandIn | undefined;
 let service: RunningService;
 
 function startAgent(): Server {
@@ -50,13 +56,19 @@ beforeAll(async () => {
   chmodSync(folder, 0o755);
   agent = startAgent();
   await once(agent, "listening");
-  service = await startService({ environment: { AFFIDAVIT_ATTESTATION: `dstack:${socketPath}` } });
+  gpu = STAND_IN_MISSING === undefined ? await GpuStandIn.start() : undefined;
+  const environment = {
+    AFFIDAVIT_ATTESTATION: `dstack:${socketPath}`,
+    AFFIDAVIT_GPU_ATTESTATION: gpu ? `nvml:${gpu.library}` : "none",
+  };
+  service = await startService({ environment });
 }, 90_000);
 
 afterAll(async () => {
   await service?.stop();
   agent?.closeAllConnections();
   agent?.close();
+  gpu?.close();
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
@@ -82,6 +94,7 @@ describe("a service on a stand-in's evidence", () => {
   test("is called simulated by /readyz and the command", async () => {
     const ready = await (await fetch(`${service.url}/readyz`)).text();
     expect(ready).toContain("Attester: dstack (simulated: proves nothing).");
+    expect(ready).toContain(gpu ? "GPUs: nvml (simulated: proves nothing)." : "GPUs: not attested.");
     const { receipt } = await client(true).infer("breast-cancer", inputs);
     const file = join(folder, "receipt.json");
     writeFileSync(file, serializeBundle(receipt));
@@ -89,3 +102,50 @@ describe("a service on a stand-in's evidence", () => {
     expect((await run).stdout).toContain("SIMULATED");
   });
 });
+
+async function attestation(query: string) {
+  return parseAttestation(await (await fetch(`${service.url}/v1/attestation${query}`)).text());
+}
+
+describe.skipIf(STAND_IN_MISSING)(
+  `CPU and GPU evidence in one keyset${STAND_IN_MISSING ? ` (${STAND_IN_MISSING})` : ""}`,
+  () => {
+    test("is served, over the keyset's own nonce and a caller's", async () => {
+      const nonce = new Uint8Array(32).fill(0x77);
+      const { keyset, keysetStatement, evidence, fresh } = await attestation(`?nonce=${toHex(nonce)}`);
+      expect(parseKeyset(keyset).attester.gpu).toEqual({ type: "nvidia-gpu", name: "nvml", simulated: true });
+      const { keysetDigest } = keysetStatement.statement;
+      for (const [given, over] of [
+        [evidence, evidence.nonce],
+        [fresh!, nonce],
+      ] as const) {
+        const wanted = gpuNonce(keysetDigest, over);
+        expect(given.gpu!.type).toBe("nvidia-gpu");
+        expect(gpu!.nonces.some((each) => equal(each, wanted))).toBe(true);
+      }
+    });
+
+    test("is in the receipt, SIMULATED in every claim, and refused without it", async () => {
+      const { receipt, verification } = await client(true).infer("breast-cancer", inputs);
+      const claims = new Map(verification.claims.map((each) => [each.claim, each]));
+      expect(claims.get("GPU")).toMatchObject({ value: "SIMULATED", source: "simulated" });
+      expect(claims.get("fresh")!.value).toContain("GPU evidence fresh and genuine");
+      expect(JSON.stringify(verification)).not.toMatch(/attached|hardware_proven/);
+      const { gpu: _, ...bare } = receipt.evidence;
+      const stripped = { ...receipt, evidence: bare };
+      const policy = { allowSimulated: true };
+      expect(verifyReceipt(stripped, { now: new Date(), policy }).code).toBe("evidence_digest_mismatch");
+    });
+
+    test("has each part as a document under its own digest", async () => {
+      const { keysetStatement, evidence } = await attestation("");
+      const { evidenceDigest } = keysetStatement.statement;
+      const index = await (await fetch(`${service.url}/v1/documents/${toHex(evidenceDigest)}`)).json();
+      const { gpu: list, quote } = index as { gpu: { sha256: string }; quote: string };
+      const read = async (digest: string) =>
+        new Uint8Array(await (await fetch(`${service.url}/v1/documents/${digest}`)).arrayBuffer());
+      expect(await read(quote)).toEqual(evidence.quote);
+      expect(await read(list.sha256)).toEqual(evidence.gpu!.quote);
+    });
+  },
+);

@@ -36,7 +36,7 @@ const input = canonicalTensors(tensors);
 
 let vault: Vault;
 beforeAll(async () => {
-  vault = await start(undefined, [], OWNER);
+  vault = await start(undefined, [], { owner: OWNER });
   await install(vault);
 });
 

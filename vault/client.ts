@@ -6,6 +6,7 @@ import {
   ReceiptError,
   type AbortedStatement,
   type DstackAlgorithm,
+  type EvidenceParts,
   type InferenceStatement,
   type StatementOf,
   type StatementType,
@@ -49,6 +50,13 @@ export interface SignedInference extends SignedStatement, SignedTicketed {
   type: StatementType;
 }
 
+/** Evidence for a keyset, with what was collected and measured beside it. */
+export interface VaultEvidence extends EvidenceParts {
+  type: string;
+  /** DER, as the host gave them beside the quote; not verified. */
+  certificates: readonly Uint8Array[];
+}
+
 type FilledByVault = "keysetDigest" | "issuedAtMs" | "sequence";
 
 interface Waiting {
@@ -86,16 +94,26 @@ export class VaultClient {
   }
 
   /**
-   * Evidence for the installed keyset, with report data that the vault computes.
+   * Evidence for the installed keyset, with report data and a GPU nonce that the vault computes.
    * @param nonce 32 bytes or null
    * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`
    */
-  quote(nonce: Uint8Array | null): Promise<{ type: string; quote: Uint8Array }> {
-    return this.#call("quote", { nonce });
+  async quote(nonce: Uint8Array | null): Promise<VaultEvidence> {
+    const { gpu, measuredModels, ...quoted } = await this.#call("quote", { nonce });
+    return { ...quoted, gpu: gpu ?? undefined, measuredModels: measuredModels ?? undefined };
   }
 
   /**
-   * @param fields `evidenceDigest` is the SHA-256 of one of the last 64 quotes for this keyset
+   * Measures a model into the TEE's register, which every later quote shows; once each.
+   * @returns whether there is such a register
+   * @throws VaultError `measurement_failed`, `request_too_large` above 256 models
+   */
+  async measureModel(modelId: Uint8Array): Promise<boolean> {
+    return (await this.#call("measureModel", { modelId })).measured;
+  }
+
+  /**
+   * @param fields `evidenceDigest` is that of one of the last 64 pieces of evidence for this keyset
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `evidence_unknown`
    */
   async signKeyset(fields: KeysetFields): Promise<SignedStatement> {

@@ -67,6 +67,7 @@ const REFUSALS = [
   ],
   ["sealed_request_replayed", "a request with this encapsulated key was opened before"],
   ["sealed_salt_unreadable", "the salt is not sealed to the request's key and for this request"],
+  ["measurement_failed", "the TEE's measurement register failed: the vault's log says how"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

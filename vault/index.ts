@@ -1,6 +1,6 @@
 /** The security module: a process of its own that holds the private keys and signs typed statements alone. */
 export { VaultError, type VaultErrorCode } from "./error.ts";
-export type { SignedInference, SignedStatement } from "./client.ts";
+export type { SignedInference, SignedStatement, VaultEvidence } from "./client.ts";
 export { startVault, type Vault, type VaultOptions } from "./start.ts";
 export type {
   Keyset,

@@ -20,6 +20,10 @@ export interface VaultOptions {
   keyDirectory: string;
   /** Which attester the vault opens. */
   attestation: string;
+  /** Whose evidence goes with it: `auto`, `none`, `nvml`, `nvml:/path` or `simulated` (`none`). */
+  gpuAttestation?: string | undefined;
+  /** What models are measured into: `auto`, `none`, or the path of a register's file (`auto`). */
+  measurementRegister?: string | undefined;
   /** Gets each line that the vault's process prints. */
   log: (line: string) => void;
   /** The vault's own user, where the service runs as root; 60,942 unless told. */
@@ -83,6 +87,8 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
   const host = formatArguments({
     keyDirectory: resolve(options.keyDirectory),
     attestation: options.attestation,
+    gpuAttestation: options.gpuAttestation ?? "none",
+    measurementRegister: options.measurementRegister ?? "auto",
     user,
     owner: options.owner,
   });

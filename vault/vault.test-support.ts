@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll } from "vitest";
 import type { SignedStatement } from "./client.ts";
 import { formatArguments } from "./host/arguments.ts";
-import { startVault, type Vault } from "./start.ts";
+import { startVault, type Vault, type VaultOptions } from "./start.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "vault-"));
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -25,10 +25,10 @@ export function newKeyDirectory(): string {
 export async function start(
   keyDirectory = newKeyDirectory(),
   lines: string[] = [],
-  owner?: Uint8Array,
+  options: Partial<VaultOptions> = {},
 ): Promise<Vault> {
   const log = (line: string) => void lines.push(line);
-  const vault = await startVault({ keyDirectory, attestation: "simulated", log, owner });
+  const vault = await startVault({ keyDirectory, attestation: "simulated", log, ...options });
   cleanups.push(() => vault.close());
   return vault;
 }
@@ -36,7 +36,14 @@ export async function start(
 /** The vault's process without the client, for what no client would send. */
 export function spawnBare(keyDirectory = newKeyDirectory()): { child: ChildProcess; stream: Socket } {
   const main = join(import.meta.dirname, "main.ts");
-  const host = formatArguments({ keyDirectory, attestation: "simulated", user: undefined, owner: undefined });
+  const host = formatArguments({
+    keyDirectory,
+    attestation: "simulated",
+    gpuAttestation: "none",
+    measurementRegister: "auto",
+    user: undefined,
+    owner: undefined,
+  });
   const child = spawn(process.execPath, [main, ...host], {
     env: {},
     stdio: ["ignore", "ignore", "ignore", "pipe"],

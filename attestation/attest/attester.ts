@@ -3,6 +3,8 @@ import type { EvidenceType } from "../appraise/appraisal.ts";
 import { AttestationError } from "../error.ts";
 import { CollectorError } from "./collector-error.ts";
 import type { Collected, Owner, QuoteDevice } from "./collector.ts";
+import { CONFIGFS_TSM } from "./configfs-tsm.ts";
+import { openRtmr3, RTMR3, type MeasurementRegister } from "./measurement-register.ts";
 import { isSimulatedEvidence } from "./origin.ts";
 import { parseSelection, type Selected } from "./selection.ts";
 import { createSimulatedAttester } from "./simulated.ts";
@@ -17,6 +19,8 @@ export interface Attester {
   quote(reportData: Uint8Array): Promise<Uint8Array>;
   /** As `quote`, with the certificates that the interface gives beside it. */
   collect(reportData: Uint8Array): Promise<Collected>;
+  /** What software may extend and the evidence shows; undefined where the platform or its kernel offers none. */
+  readonly register?: MeasurementRegister | undefined;
   close(): Promise<void>;
 }
 
@@ -30,6 +34,8 @@ export interface AttesterOptions {
   /** Who will ask for evidence, where that is not this process's user. */
   readonly owner?: Owner | undefined;
   readonly timeoutMs?: number | undefined;
+  /** The measurement register: `auto` (where there is one), `none`, or the absolute path of its file. */
+  readonly register?: string | undefined;
 }
 
 type Opened = Selected & ({ device: QuoteDevice } | { error: CollectorError } | { simulated: true });
@@ -47,7 +53,40 @@ export interface Interfaces {
 export async function openInterfaces(selection: string, options: AttesterOptions = {}): Promise<Interfaces> {
   const opened: Opened[] = [];
   for (const selected of parseSelection(selection)) opened.push(await openOne(selected, options));
-  return { choose: () => choose(opened) };
+  const register = await openRegister(options);
+  return { choose: () => chooseWith(opened, register) };
+}
+
+/** @throws AttestationError `attester_unavailable` where it was asked for by its path and does not open */
+async function openRegister({
+  register = "auto",
+  timeoutMs,
+}: AttesterOptions): Promise<MeasurementRegister | CollectorError | undefined> {
+  if (register === "none") return undefined;
+  const path = register === "auto" ? undefined : register;
+  try {
+    return await openRtmr3(path, timeoutMs);
+  } catch (error) {
+    if (!(error instanceof CollectorError)) throw error;
+    if (path === undefined) return error;
+    throw new AttestationError("attester_unavailable", error.message, { cause: error });
+  }
+}
+
+/** The kernel's RTMR3 goes with its own quotes: under dstack it is the guest agent's. */
+async function chooseWith(
+  opened: readonly Opened[],
+  register: MeasurementRegister | CollectorError | undefined,
+): Promise<{ attester: Attester; refusals: Refusal[] }> {
+  const { attester, refusals } = await choose(opened, register !== undefined);
+  const isItsOwn = attester.name === CONFIGFS_TSM && attester.type === "tdx";
+  if (register === undefined || register instanceof CollectorError) {
+    if (register && isItsOwn) refusals.push({ name: RTMR3, error: register });
+    return { attester, refusals };
+  }
+  if (isItsOwn) return { attester: { ...attester, register }, refusals };
+  await register.close();
+  return { attester, refusals };
 }
 
 async function openOne(selected: Selected, options: AttesterOptions): Promise<Opened> {
@@ -60,7 +99,10 @@ async function openOne(selected: Selected, options: AttesterOptions): Promise<Op
   }
 }
 
-async function choose(opened: readonly Opened[]): Promise<{ attester: Attester; refusals: Refusal[] }> {
+async function choose(
+  opened: readonly Opened[],
+  hasRegister: boolean,
+): Promise<{ attester: Attester; refusals: Refusal[] }> {
   const refusals: Refusal[] = [];
   let attester: Attester | undefined;
   for (const each of opened) {
@@ -68,7 +110,7 @@ async function choose(opened: readonly Opened[]): Promise<{ attester: Attester; 
       if ("device" in each) await each.device.close();
     } else if ("simulated" in each) {
       if (refusals.some(({ error }) => error.code !== "interface_absent")) break;
-      attester = createSimulatedAttester();
+      attester = createSimulatedAttester({ hasRegister });
     } else if ("error" in each) {
       refusals.push({ name: each.name, error: each.error });
     } else {

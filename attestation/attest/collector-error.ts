@@ -43,7 +43,7 @@ export function errnoOf(error: unknown): string | undefined {
 }
 
 export function isBusy(error: unknown): boolean {
-  return BUSY.has(errnoOf(error) ?? "");
+  return error instanceof CollectorError ? error.code === "interface_busy" : BUSY.has(errnoOf(error) ?? "");
 }
 
 /** A failed system call in the collectors' words. */

@@ -9,7 +9,9 @@ import {
   type EndorsementSources,
 } from "../endorsements/fetch.ts";
 import { createDiskStore } from "./endorsement-store.ts";
+import { isSimulatedGpuEvidence } from "./gpu.ts";
 import { isSimulatedEvidence } from "./origin.ts";
+import { simulatedGpuEndorsements } from "./simulated-nvidia.ts";
 import { simulatedCollateral } from "./simulated-platform.ts";
 
 export interface EndorsementOptions {
@@ -29,10 +31,12 @@ export function endorsementsBy(options: EndorsementOptions): {
   const { directory, sources = PUBLIC_SOURCES, nowMs = Date.now } = options;
   const cached = cachedAsk(createAsk(options), { store: createDiskStore({ directory }), nowMs });
   return {
-    of: async (evidence) =>
-      isSimulatedEvidence(evidence.type, evidence.quote)
-        ? (simulatedCollateral(new Date(nowMs())) as Json)
-        : await fetchEndorsements(evidence, cached.ask, sources),
+    async of(evidence) {
+      const { type, quote } = evidence;
+      if (type === "nvidia-gpu" && isSimulatedGpuEvidence(quote)) return simulatedGpuEndorsements();
+      if (isSimulatedEvidence(type, quote)) return simulatedCollateral(new Date(nowMs())) as Json;
+      return await fetchEndorsements(evidence, cached.ask, sources);
+    },
     settled: () => cached.settled(),
   };
 }

@@ -4,6 +4,9 @@ export type { Attester, AttesterOptions, Inspection, Interfaces, Refusal } from 
 export { CollectorError } from "./collector-error.ts";
 export type { CollectorErrorCode } from "./collector-error.ts";
 export type { Collected, Owner } from "./collector.ts";
+export { openGpus } from "./gpu.ts";
+export type { GpuAttester } from "./gpu.ts";
+export type { MeasurementRegister } from "./measurement-register.ts";
 export { gpuState } from "./nvml.ts";
 export { parseSelection } from "./selection.ts";
 export { createSimulatedAttester } from "./simulated.ts";

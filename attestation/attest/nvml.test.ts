@@ -1,10 +1,10 @@
 /** NVML by dlopen, on a library that stands in for NVIDIA's. */
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { C_COMPILER, STAND_IN_MISSING } from "../testing/tee-stand-in.ts";
+import { compileNvml } from "../testing/gpu-stand-in.ts";
+import { STAND_IN_MISSING } from "../testing/tee-stand-in.ts";
 import { collectGpuEvidence, gpuEvidenceList, gpuState } from "./nvml.ts";
 
 const nonce = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
@@ -21,8 +21,7 @@ describe.skipIf(STAND_IN_MISSING)(`NVML${STAND_IN_MISSING ? ` (${STAND_IN_MISSIN
   };
 
   beforeAll(() => {
-    const source = join(import.meta.dirname, "../testing/nvml-stand-in.c");
-    execFileSync(C_COMPILER, ["-shared", "-fPIC", `-DFOLDER="${folder}"`, "-o", library, source]);
+    compileNvml(folder);
     writeFileSync(join(folder, "report.bin"), REPORT);
     writeFileSync(join(folder, "chain.pem"), CHAIN);
   });

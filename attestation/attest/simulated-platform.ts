@@ -83,9 +83,12 @@ const SIMULATED_TD = {
   mrTd: sha384(utf8("affidavit.simulated.td")),
 } as const;
 
-/** An encoded TD 1.0 report of the simulated TD. */
-export function simulatedTdReport(reportData: Uint8Array): Uint8Array {
-  return encodeFields(TD10_FIELDS, { ...SIMULATED_TD, reportData });
+/** An encoded TD 1.0 report of the simulated TD. @param rtmr3 48 bytes */
+export function simulatedTdReport(
+  reportData: Uint8Array,
+  rtmr3: Uint8Array = new Uint8Array(48),
+): Uint8Array {
+  return encodeFields(TD10_FIELDS, { ...SIMULATED_TD, rtmr3, reportData });
 }
 
 function components(svns: Uint8Array): Json {

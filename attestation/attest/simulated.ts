@@ -8,6 +8,7 @@ import type { Json } from "../../codec/index.ts";
 import { AttestationError } from "../error.ts";
 import { CERTIFICATION, TEE_TDX } from "../parse/dcap-fields.ts";
 import type { Attester } from "./attester.ts";
+import { SimulatedRegister } from "./measurement-register.ts";
 import { PCK_KEY, simulatedCertification, simulatedCollateral } from "./simulated-platform.ts";
 import { simulatedQeReport, simulatedTdReport } from "./simulated-platform.ts";
 import { sign } from "./simulated-pki.ts";
@@ -39,11 +40,13 @@ export interface SimulatedAttester extends Attester {
 }
 
 /** An attester whose attestation key is new; making one takes some milliseconds, a quote much less than one. */
-export function createSimulatedAttester(): SimulatedAttester {
+export function createSimulatedAttester({ hasRegister = true } = {}): SimulatedAttester {
   const signer = createSimulatedSigner();
+  const register = new SimulatedRegister();
   const quote = async (reportData: Uint8Array): Promise<Uint8Array> => {
     if (reportData.length !== 64) throw new AttestationError("report_data_size", "report data has 64 bytes");
-    return buildQuote({ version: 4, teeType: TEE_TDX, body: simulatedTdReport(reportData) }, signer);
+    const body = simulatedTdReport(reportData, register.value);
+    return buildQuote({ version: 4, teeType: TEE_TDX, body }, signer);
   };
   return {
     type: "tdx",
@@ -51,6 +54,7 @@ export function createSimulatedAttester(): SimulatedAttester {
     simulated: true,
     quote,
     collect: async (reportData) => ({ quote: await quote(reportData), certificates: [] }),
+    register: hasRegister ? register : undefined,
     close: async () => undefined,
     async endorsements(now) {
       return simulatedCollateral(now) as Json;

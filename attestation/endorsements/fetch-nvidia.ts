@@ -3,8 +3,13 @@
  * its OCSP responder (RFC 6960, certificate ids with SHA-384 as the responder's own clients send them; no nonce, since
  * answers are kept and judged by their dates).
  */
-import { CodecError, fromBase64, fromUtf8, sha384, toBase64 } from "../../codec/index.ts";
+import { CodecError, fromBase64, fromUtf8, sha384, toBase64, type Json } from "../../codec/index.ts";
+import { parseNvidiaEvidence } from "../parse/nvidia-evidence.ts";
+import { CHIP_INFO, OPAQUE, OPAQUE_TEXTS, opaqueText, vbiosVersion } from "../parse/nvidia-opaque.ts";
+import { parseRim } from "../parse/nvidia-rim.ts";
+import { parseNvidiaReport, type NvidiaReport } from "../parse/nvidia-spdm.ts";
 import { DerError, DerReader } from "../verify/der.ts";
+import { commonNames } from "../verify/name.ts";
 import { parseCertificate, type Certificate } from "../verify/x509.ts";
 import { EndorsementError } from "./fetch-error.ts";
 import type { Ask } from "./fetch-http.ts";
@@ -35,6 +40,60 @@ export async function fetchRim(id: string, ask: Ask, { rim }: NvidiaSources): Pr
     if (!(cause instanceof CodecError) && !(cause instanceof SyntaxError)) throw cause;
   }
   throw new EndorsementError("endorsement_malformed", `the answer for ${id} holds no manifest`);
+}
+
+/** Driver and VBIOS as a device's report says them, by the names that NVIDIA publishes their manifests under. */
+export function rimNames(report: NvidiaReport, hardwareModel: string): string[] {
+  const { opaque } = report;
+  const model = [OPAQUE_TEXTS.project, OPAQUE_TEXTS.projectSku, OPAQUE_TEXTS.chipSku];
+  const vbios = vbiosVersion(opaque)?.replaceAll(".", "").toUpperCase();
+  const firmware = [...model.map((field) => opaqueText(opaque, field)), vbios].join("_");
+  if (hardwareModel.startsWith("LS")) return [`NV_SWITCH_BIOS_${firmware}`];
+  const driver = opaqueText(opaque, OPAQUE.driverVersion) ?? "";
+  const chip = opaqueText(opaque, CHIP_INFO) ?? "GB100";
+  const family = hardwareModel.startsWith("GB") ? `CC_DRIVER_${chip}` : "DRIVER_GH100";
+  return [`NV_GPU_${family}_${driver}`, `NV_GPU_VBIOS_${firmware}`];
+}
+
+/** Manifests that NVIDIA has not published leave measurements unchecked, which every appraisal then says. */
+async function publishedRims(names: readonly string[], ask: Ask, sources: NvidiaSources): Promise<string[]> {
+  try {
+    return await Promise.all(names.map((name) => fetchRim(name, ask, sources)));
+  } catch (error) {
+    if (error instanceof EndorsementError && error.code === "endorsement_not_found") return [];
+    throw error;
+  }
+}
+
+/**
+ * Manifests and revocation status for reports of NVIDIA devices: one report, or the SDK's list.
+ * @returns `{"certificates": […], "rims": […], "ocspResponses": […]}`; `rims` is empty where one is not published
+ * @throws EndorsementError; AttestationError, X509Error where the evidence does not say what to ask for
+ */
+export async function fetchNvidiaEndorsements(
+  { quote, certificates }: { readonly quote: Uint8Array; readonly certificates: readonly Uint8Array[] },
+  ask: Ask,
+  sources: NvidiaSources,
+): Promise<Json> {
+  const devices = parseNvidiaEvidence(quote, certificates);
+  const names = devices.flatMap((device) => {
+    const [leaf] = device.certificates;
+    if (!leaf)
+      throw new EndorsementError("endorsement_unsupported", "a report came without its certificates");
+    return rimNames(parseNvidiaReport(device.report), commonNames(parseCertificate(leaf).issuer)[0] ?? "");
+  });
+  const [rims, ...responses] = await Promise.all([
+    publishedRims([...new Set(names)], ask, sources),
+    ...devices.map((device) => fetchOcsp(device.certificates, ask, sources)),
+  ]);
+  const ofRims = await Promise.all(
+    rims.map((text) => fetchOcsp(parseRim(text).signature.certificates, ask, sources, 0)),
+  );
+  return {
+    certificates: certificates.map(toBase64),
+    rims,
+    ocspResponses: [...new Set([...responses.flat(), ...ofRims.flat()])],
+  };
 }
 
 function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
@@ -81,19 +140,21 @@ export function ocspRequest(certificate: Certificate, issuer: Certificate): Uint
 }
 
 /**
- * OCSP responses for a chain, DER in base64: one for each certificate below the root but the leaf, which the device made
- * itself and no responder knows.
+ * OCSP responses for a chain, DER in base64: one for each certificate below the root, but not for a device's leaf, which
+ * the device made itself and no responder knows.
  * @param chain DER, leaf first, root last
+ * @param first the first certificate that is asked after: 0 in a manifest's chain
  * @throws EndorsementError, X509Error
  */
 export async function fetchOcsp(
   chain: readonly Uint8Array[],
   ask: Ask,
   { ocsp }: NvidiaSources,
+  first: 0 | 1 = 1,
 ): Promise<string[]> {
   const certificates = chain.map((bytes) => parseCertificate(bytes));
-  const asked = certificates.slice(1, -1).map(async (certificate, index) => {
-    const body = requestFor(certificate, certificates[index + 2]!);
+  const asked = certificates.slice(first, -1).map(async (certificate, index) => {
+    const body = requestFor(certificate, certificates[first + index + 1]!);
     const answer = await ask({
       url: ocsp,
       body,

@@ -5,7 +5,7 @@ import { parseDstack } from "../parse/dstack.ts";
 import { fetchDcapCollateral, INTEL_PCS, type DcapSources } from "./fetch-dcap.ts";
 import { EndorsementError } from "./fetch-error.ts";
 import type { Ask } from "./fetch-http.ts";
-import { NVIDIA_SERVICES, type NvidiaSources } from "./fetch-nvidia.ts";
+import { fetchNvidiaEndorsements, NVIDIA_SERVICES, type NvidiaSources } from "./fetch-nvidia.ts";
 import { AMD_KDS, fetchSnpEndorsements } from "./fetch-snp.ts";
 
 export interface EndorsementSources {
@@ -28,7 +28,7 @@ export interface EndorsedEvidence {
 }
 
 /**
- * What a verifier needs beside this evidence; null where it needs nothing.
+ * What a verifier needs beside this evidence: an object, empty where it needs nothing.
  * @throws EndorsementError; AttestationError, X509Error where the evidence does not say what to ask for
  */
 export async function fetchEndorsements(
@@ -40,7 +40,9 @@ export async function fetchEndorsements(
   if (type === "tdx" || type === "sgx") return await fetchDcapCollateral(quote, ask, sources.dcap);
   if (type === "sev-snp") return await fetchSnpEndorsements(quote, certificates, ask, sources.kds);
   // The document carries its chain, and AWS publishes no revocations for it.
-  if (type === "nitro") return null;
+  if (type === "nitro") return {};
+  if (type === "nvidia-gpu" || type === "nvidia-switch")
+    return await fetchNvidiaEndorsements({ quote, certificates }, ask, sources.nvidia);
   if (type === "dstack") {
     const inner = parseDstack(quote);
     return await fetchEndorsements({ type: inner.platform, quote: inner.quote, certificates }, ask, sources);

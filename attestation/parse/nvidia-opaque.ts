@@ -50,6 +50,8 @@ export const OPAQUE_TEXTS = {
   projectSkuMod: 19,
 } as const;
 export const PROTECTED_PCIE = 21;
+/** Blackwell: the chip, as its driver's manifest is named. */
+export const CHIP_INFO = 35;
 export const FEATURE_FLAG = 36;
 
 const MAX_FIELDS = 128;

@@ -2,12 +2,18 @@
 import { createInterface } from "node:readline";
 import { CollectorError } from "../attest/collector-error.ts";
 import type { QuoteDevice } from "../attest/collector.ts";
+import { openRtmr3 } from "../attest/measurement-register.ts";
 import { parseSelection } from "../attest/selection.ts";
 
 interface Asked {
   selection: string;
   timeoutMs: number;
   reportData: string[];
+}
+
+interface Measured {
+  register: string;
+  digests: string[];
 }
 
 function failure(error: unknown): object {
@@ -41,6 +47,22 @@ async function collect({ selection, timeoutMs, reportData }: Asked): Promise<obj
   return outcomes;
 }
 
+/** The register's value before and after the digests. */
+async function extend({ register: path, digests }: Measured): Promise<object> {
+  try {
+    const register = await openRtmr3(path);
+    const before = await register.read();
+    for (const hex of digests) await register.extend(new Uint8Array(Buffer.from(hex, "hex")));
+    const values = [before, await register.read()];
+    await register.close();
+    return { values: values.map((value) => Buffer.from(value).toString("hex")) };
+  } catch (error) {
+    return failure(error);
+  }
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(JSON.stringify(await collect(JSON.parse(line) as Asked)) + "\n");
+  const asked = JSON.parse(line) as Asked | Measured;
+  const answer = "register" in asked ? await extend(asked) : await collect(asked);
+  process.stdout.write(JSON.stringify(answer) + "\n");
 }

@@ -1,6 +1,10 @@
-/* Stands in for libnvidia-ml.so.1, for tests: serves report.bin and chain.pem from FOLDER, and fails as files there say. */
+/* Stands in for libnvidia-ml.so.1, for tests: serves report.bin and chain.pem from FOLDER, or reports over the nonce by who
+   listens at FOLDER/gpu.sock, and fails as files there say. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 typedef struct {
   unsigned cec_present, report_size, cec_size;
@@ -26,6 +30,20 @@ static int has(const char *name) {
   return load(name, &byte, 1) >= 0;
 }
 
+/* The nonce in, the report out; -1 where nobody listens. */
+static int ask(const unsigned char *nonce, unsigned char *to, unsigned room) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s/gpu.sock", FOLDER);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0), length = 0, got;
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || write(fd, nonce, 32) != 32) {
+    close(fd);
+    return -1;
+  }
+  while ((got = read(fd, to + length, room - length)) > 0) length += got;
+  close(fd);
+  return length;
+}
+
 static int device = 7;
 
 int nvmlInit_v2(void) { return has("no-driver") ? 9 : 0; }
@@ -43,7 +61,7 @@ int nvmlSystemGetConfComputeState(unsigned *state) {
   if (has("old-driver")) return 3;
   state[0] = 1;
   state[1] = !has("not-confidential");
-  state[2] = 0;
+  state[2] = has("dev-tools");
   return 0;
 }
 int nvmlDeviceGetConfComputeGpuCertificate(void *handle, certificate *out) {
@@ -54,8 +72,13 @@ int nvmlDeviceGetConfComputeGpuCertificate(void *handle, certificate *out) {
 int nvmlDeviceGetConfComputeGpuAttestationReport(void *handle, attestation_report *out) {
   if (handle != &device) return 2;
   if (has("in-use")) return 19;
+  if (has("in-use-once")) {
+    unlink(FOLDER "/in-use-once");
+    return 19;
+  }
   if (has("not-confidential")) return 3;
-  int length = load("report.bin", out->report, sizeof out->report);
+  int length = ask(out->nonce, out->report, sizeof out->report);
+  if (length < 0) length = load("report.bin", out->report, sizeof out->report);
   out->report_size = has("too-long") ? 0x2001 : has("empty") ? 0 : length;
   if (!has("stale")) memcpy(out->report + 4, out->nonce, 32);
   return 0;

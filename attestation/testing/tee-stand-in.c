@@ -146,6 +146,19 @@ ssize_t write(int fd, const void *buffer, size_t length) {
   return ask(fd, WRITE, 0, buffer, length, NULL, 0);
 }
 
+/* A register has no position: every read and write is of all of it. */
+#define POSITIONED(name, buffer_type, op)                                   \
+  ssize_t name(int fd, buffer_type buffer, size_t length, off_t offset) {   \
+    setup();                                                                \
+    if (is_ours(fd)) return op(fd, buffer, length);                         \
+    ssize_t (*real)(int, buffer_type, size_t, off_t) = dlsym(RTLD_NEXT, #name); \
+    return real(fd, buffer, length, offset);                                \
+  }
+POSITIONED(pread, void *, read)
+POSITIONED(pread64, void *, read)
+POSITIONED(pwrite, const void *, write)
+POSITIONED(pwrite64, const void *, write)
+
 int close(int fd) {
   setup();
   if (is_ours(fd)) {

@@ -150,6 +150,19 @@ export class CollectorProcess {
     );
   }
 
+  /** Opens a register's file, extends it by each digest, and says its value before and after. */
+  async extend(
+    register: string,
+    digests: Uint8Array[],
+  ): Promise<{ values: Uint8Array[] } | { code: string }> {
+    const hex = digests.map((bytes) => Buffer.from(bytes).toString("hex"));
+    this.#child.stdin!.write(JSON.stringify({ register, digests: hex }) + "\n");
+    const { value } = await this.#lines.next();
+    const answer = JSON.parse(String(value)) as { values: string[] } | { code: string };
+    if ("code" in answer) return answer;
+    return { values: answer.values.map((text) => new Uint8Array(Buffer.from(text, "hex"))) };
+  }
+
   async close(): Promise<void> {
     this.#child.stdin!.end();
     if (this.#child.exitCode === null) await once(this.#child, "exit");

@@ -1,5 +1,4 @@
 /** Where the keyset comes from: stated with its evidence, logged before use, attested. */
-import { appraise, type Appraisal, type Evidence } from "../../attestation/index.ts";
 import { equal } from "../../codec/index.ts";
 import {
   checkpointNonce,
@@ -11,15 +10,14 @@ import {
   parseKeyset,
   recoverSigner,
   ReceiptError,
-  reportData,
   statementDigest,
   verifyCheckpoint,
   verifyInclusion,
   type LoggedType,
   type LogProof,
-  type NoncedEvidence,
 } from "../../receipts/index.ts";
 import { StepFailure, type VerificationCode } from "../verification.ts";
+import { appraiseFor, gpuClaimValue } from "./appraisal.ts";
 import { attestedSource, short, type KeysetContext, type Step } from "./context.ts";
 
 /** Turns a refusal of the receipts' functions into this step's code. */
@@ -57,7 +55,7 @@ export const keysetStatement: Step<KeysetContext> = {
     if (!equal(signer, document!.receiptAddress)) {
       throw new StepFailure("keyset_statement_signature_invalid", "the Keyset statement has another signer");
     }
-    if (!equal(evidenceDigest(record.evidence.quote), statement.evidenceDigest)) {
+    if (!equal(evidenceDigest(record.evidence), statement.evidenceDigest)) {
       throw new StepFailure("evidence_digest_mismatch", "the evidence is not the one that was stated");
     }
     if (!equal(endorsementsDigest(record.endorsements), statement.endorsementsDigest)) {
@@ -126,34 +124,17 @@ export const keysetLog: Step<KeysetContext> = {
   },
 };
 
-function appraiseFor(context: KeysetContext, given: NoncedEvidence, now: Date): Appraisal {
-  const { record, policy, cache } = context;
-  const expectedReportData = reportData(context.keysetDigest, given.nonce);
-  const appraisal = appraise(given as Evidence, record.endorsements, {
-    now,
-    policy,
-    expectedReportData,
-    cache,
-  });
-  // Also where it is refused, and where fresh evidence is simulated and logged evidence is not: then the whole is.
-  if (!context.appraisal || appraisal.simulated) context.appraisal = appraisal;
-  if (appraisal.verdict === "rejected") {
-    throw new StepFailure({ appraisal: appraisal.code }, appraisal.message);
-  }
-  return appraisal;
-}
-
 /** The evidence is genuine, held when the statement was issued, and is for this keyset. */
 export const evidence: Step<KeysetContext> = {
   name: "evidence",
   run(context) {
-    const appraisal = appraiseFor(context, context.record.evidence, new Date(context.atMs));
+    const { cpu, gpus } = appraiseFor(context, context.record.evidence, new Date(context.atMs));
     const source = attestedSource(context);
-    const { tcbStatus, codeIdentity } = appraisal;
+    const { tcbStatus, codeIdentity, simulated } = cpu;
     context.claims.push(
       {
         claim: "TEE",
-        value: appraisal.simulated ? "SIMULATED" : context.record.evidence.type,
+        value: simulated ? "SIMULATED" : context.record.evidence.type,
         status: "verified",
         source,
       },
@@ -170,7 +151,11 @@ export const evidence: Step<KeysetContext> = {
         source,
       },
     );
-    return `${context.record.evidence.type} evidence for the keyset${appraisal.simulated ? " (SIMULATED)" : ""}, ${appraisal.transcript.length} checks`;
+    if (gpus) context.claims.push({ claim: "GPU", value: gpuClaimValue(gpus), status: "verified", source });
+    const isAnySimulated = simulated || gpus?.simulated === true;
+    const checks = cpu.transcript.length + (gpus?.transcript.length ?? 0);
+    const types = [context.record.evidence.type, ...(gpus ? ["GPU"] : [])].join(" and ");
+    return `${types} evidence for the keyset${isAnySimulated ? " (SIMULATED)" : ""}, ${checks} checks`;
   },
 };
 
@@ -191,10 +176,10 @@ export const freshness: Step<KeysetContext> = {
     if (!equal(fresh.evidence.nonce, fresh.nonce)) {
       throw new StepFailure("fresh_nonce_mismatch", "the evidence is over another nonce");
     }
-    appraiseFor(context, fresh.evidence, context.now);
+    const { gpus } = appraiseFor(context, fresh.evidence, context.now);
     claims.push({
       claim: "fresh",
-      value: "over the verifier's nonce",
+      value: gpus ? "over the verifier's nonce; GPU evidence fresh and genuine" : "over the verifier's nonce",
       status: "verified",
       source: attestedSource(context),
     });

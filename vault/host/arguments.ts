@@ -1,4 +1,4 @@
-/** The command line that `startVault` gives its child: `KEY_DIRECTORY ATTESTATION UID:GID|- OWNER|-`. */
+/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|-`, as `startVault` gives it. */
 import { isAbsolute } from "node:path";
 import { fromHex, toHex } from "../../codec/index.ts";
 import { VaultError } from "../error.ts";
@@ -7,24 +7,31 @@ import type { OwnUser } from "./key-directory.ts";
 export interface HostArguments {
   keyDirectory: string;
   attestation: string;
+  /** Whose evidence goes with the machine's own: `auto`, `none`, `nvml`, `nvml:/path` or `simulated`. */
+  gpuAttestation: string;
+  /** What models are measured into: `auto`, `none` or a path. */
+  measurementRegister: string;
   user: OwnUser | undefined;
   /** The Ed25519 key of the owner of models that name none: 32 bytes. */
   owner: Uint8Array | undefined;
 }
 
-export function formatArguments({ keyDirectory, attestation, user, owner }: HostArguments): string[] {
-  return [keyDirectory, attestation, user ? `${user.uid}:${user.gid}` : "-", owner ? toHex(owner) : "-"];
+export function formatArguments(host: HostArguments): string[] {
+  const { keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner } = host;
+  const as = user ? `${user.uid}:${user.gid}` : "-";
+  return [keyDirectory, attestation, gpuAttestation, measurementRegister, as, owner ? toHex(owner) : "-"];
 }
 
 /** @throws VaultError `start_failed` */
 export function parseArguments(values: readonly string[]): HostArguments {
-  const [keyDirectory, attestation, user, owner, ...rest] = values;
-  if (!keyDirectory || !isAbsolute(keyDirectory) || !attestation || !user || !owner || rest.length > 0) {
-    throw new VaultError("start_failed");
-  }
+  const [keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, ...rest] = values;
+  const isWhole = keyDirectory && attestation && gpuAttestation && measurementRegister && user && owner;
+  if (!isWhole || !isAbsolute(keyDirectory) || rest.length > 0) throw new VaultError("start_failed");
   return {
     keyDirectory,
     attestation,
+    gpuAttestation,
+    measurementRegister,
     user: user === "-" ? undefined : parseUser(user),
     owner: owner === "-" ? undefined : parseOwner(owner),
   };

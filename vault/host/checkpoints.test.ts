@@ -64,7 +64,16 @@ beforeEach(() => {
   saved = [];
   failSave = false;
   const attester = { type: "tdx", name: "simulated", simulated: true } as const;
-  keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, hpkePublicKey, epoch: 1, attester });
+  keysets = new Keysets({
+    signer,
+    air: logKey,
+    aci: logKey,
+    logKey,
+    hpkePublicKey,
+    epoch: 1,
+    attester,
+    gpuAttester: null,
+  });
   install("log.example/1");
 });
 
@@ -166,7 +175,16 @@ describe("Checkpoints", () => {
     install("log.example/2");
     await expect(checkpoints.sign(request(0n, 4n))).rejects.toThrow(refusal("origin_mismatch"));
     const attester = { type: "tdx", name: "simulated", simulated: true } as const;
-    keysets = new Keysets({ signer, air: logKey, aci: logKey, logKey, hpkePublicKey, epoch: 1, attester });
+    keysets = new Keysets({
+      signer,
+      air: logKey,
+      aci: logKey,
+      logKey,
+      hpkePublicKey,
+      epoch: 1,
+      attester,
+      gpuAttester: null,
+    });
     await expect(start().sign(first)).rejects.toThrow(refusal("keyset_missing"));
   });
 });
@@ -196,7 +214,7 @@ describe("Keysets", () => {
   it("remembers the last 64 quotes of its own", () => {
     const keyset = keysets.current(NOW_MS);
     const digests = Array.from({ length: 70 }, (_, i) => new Uint8Array(32).fill(i));
-    for (const digest of digests) keyset.rememberQuote({ digest, measurements: null });
+    for (const digest of digests) keyset.rememberQuote(digest, { digest, measurements: null });
     digests.forEach((digest, i) => {
       if (i < 6) expect(() => keyset.attest(digest)).toThrow(refusal("evidence_unknown"));
       else keyset.attest(digest);
@@ -208,7 +226,7 @@ describe("Keysets", () => {
     keysets.install(parameters, NOW_MS);
     const keyset = keysets.current(NOW_MS);
     const digest = new Uint8Array(32).fill(1);
-    keyset.rememberQuote({ digest, measurements: null });
+    keyset.rememberQuote(digest, { digest, measurements: null });
     keyset.attest(digest);
     keysets.install({ ...parameters, subject: "another" }, NOW_MS);
     expect(keysets.current(NOW_MS).attested).toBeUndefined();

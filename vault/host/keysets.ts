@@ -1,6 +1,5 @@
 /** The keyset that statements are signed under: the vault's own public keys and what the service adds. */
 import { toHex } from "../../codec/index.ts";
-import type { Attester } from "../../attestation/attest/index.ts";
 import {
   buildKeyset,
   keysetDigest,
@@ -11,6 +10,7 @@ import {
 } from "../../receipts/index.ts";
 import { hpkeKeysetKey } from "../../sealing/index.ts";
 import { VaultError } from "../error.ts";
+import type { AttesterInfo } from "../wire/evidence.ts";
 import type { Keyset, KeysetParameters } from "../wire/operations.ts";
 import type { Ed25519Key } from "./ed25519.ts";
 import type { Signer } from "./signer.ts";
@@ -28,11 +28,12 @@ interface Parts {
   /** X25519: 32 bytes. */
   hpkePublicKey: Uint8Array;
   epoch: number;
-  attester: Pick<Attester, "type" | "name" | "simulated">;
+  attester: AttesterInfo;
+  gpuAttester: AttesterInfo | null;
 }
 
 /** A quote made here, as AIR receipts refer to it. */
-export interface QuotedEvidence {
+interface AttestedQuote {
   /** SHA-256 of the quote: 32 bytes. */
   digest: Uint8Array;
   /** null where AIR has no place for them. */
@@ -46,8 +47,8 @@ export class InstalledKeyset implements Keyset {
   readonly origin: string;
   /** Who issues, as AIR asks: the subject, or the log where there is none. */
   readonly issuer: string;
-  readonly #quoted = new Map<string, QuotedEvidence>();
-  #attested: QuotedEvidence | undefined;
+  readonly #quoted = new Map<string, AttestedQuote>();
+  #attested: AttestedQuote | undefined;
 
   constructor(text: string, parameters: KeysetParameters) {
     this.text = text;
@@ -57,8 +58,9 @@ export class InstalledKeyset implements Keyset {
     this.issuer = parameters.subject ?? parameters.logOrigin;
   }
 
-  rememberQuote(evidence: QuotedEvidence): void {
-    this.#quoted.set(toHex(evidence.digest), evidence);
+  /** @param evidenceDigest what a `Keyset` statement will name it by */
+  rememberQuote(evidenceDigest: Uint8Array, evidence: AttestedQuote): void {
+    this.#quoted.set(toHex(evidenceDigest), evidence);
     if (this.#quoted.size > MAX_REMEMBERED_QUOTES) {
       for (const oldest of this.#quoted.keys()) return void this.#quoted.delete(oldest);
     }
@@ -72,7 +74,7 @@ export class InstalledKeyset implements Keyset {
   }
 
   /** The evidence that the last `Keyset` statement names. */
-  get attested(): QuotedEvidence | undefined {
+  get attested(): AttestedQuote | undefined {
     return this.#attested;
   }
 }
@@ -110,7 +112,7 @@ export class Keysets {
   }
 
   #build(parameters: KeysetParameters): string {
-    const { signer, air, aci, logKey, hpkePublicKey, epoch, attester } = this.#parts;
+    const { signer, air, aci, logKey, hpkePublicKey, epoch, attester, gpuAttester } = this.#parts;
     try {
       // The origin is also the name of the log key in notes, whose rules are narrower than the keyset's.
       noteKeyId(parameters.logOrigin, NOTE_TYPE_ED25519, logKey.publicKey);
@@ -126,7 +128,7 @@ export class Keysets {
         epoch,
         fhePublicKeyDigests: [],
         measurements: {},
-        attester: { type: attester.type, name: attester.name, simulated: attester.simulated },
+        attester: { ...attester, ...(gpuAttester && { gpu: gpuAttester }) },
       });
     } catch (error) {
       throw error instanceof ReceiptError ? new VaultError("keyset_invalid") : error;

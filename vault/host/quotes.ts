@@ -1,10 +1,12 @@
 /** Quotes over the vault's own keyset: nobody else chooses the report data. */
 import { sha256 } from "../../codec/index.ts";
-import type { Attester } from "../../attestation/attest/index.ts";
-import { dstackReportData, reportData } from "../../receipts/index.ts";
+import type { Attester, Collected, GpuAttester } from "../../attestation/attest/index.ts";
+import { dstackReportData, evidenceDigest, gpuNonce, reportData } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
+import type { QuotedEvidence } from "../wire/evidence.ts";
 import { airMeasurements } from "./air-measurements.ts";
 import type { Keysets } from "./keysets.ts";
+import type { ModelMeasurements } from "./measured-models.ts";
 import { RateLimit } from "./rate.ts";
 
 /** Quote devices are slow and shared with the whole machine. */
@@ -14,14 +16,11 @@ const DEVICE_TIMEOUT_MS = 30_000;
 
 interface Parts {
   attester: Attester;
+  gpuAttester: GpuAttester | undefined;
+  measurements: ModelMeasurements;
   keysets: Keysets;
   nowMs: () => number;
   log: (line: string) => void;
-}
-
-interface Quoted {
-  type: string;
-  quote: Uint8Array;
 }
 
 export class Quotes {
@@ -35,14 +34,26 @@ export class Quotes {
   }
 
   /**
-   * One quote at a time.
+   * One at a time: quote, then GPUs.
    * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`
    */
-  async quote(nonce: Uint8Array | null): Promise<Quoted> {
-    const keyset = this.#parts.keysets.current(this.#parts.nowMs());
-    const quoted = await this.#make(reportData(keyset.digest, nonce));
-    keyset.rememberQuote({ digest: sha256(quoted.quote), measurements: airMeasurements(quoted) });
-    return quoted;
+  async quote(nonce: Uint8Array | null): Promise<QuotedEvidence> {
+    const { attester, gpuAttester, keysets, measurements, nowMs } = this.#parts;
+    const keyset = keysets.current(nowMs());
+    const { type } = attester;
+    const quoted = await this.#make(reportData(keyset.digest, nonce), async ({ quote, certificates }) => ({
+      type,
+      quote,
+      certificates,
+      gpu: gpuAttester && {
+        type: gpuAttester.type,
+        quote: await gpuAttester.collect(gpuNonce(keyset.digest, nonce)),
+      },
+      measuredModels: measurements.shownBy(quote) ?? undefined,
+    }));
+    const digest = sha256(quoted.quote);
+    keyset.rememberQuote(evidenceDigest(quoted), { digest, measurements: airMeasurements(quoted) });
+    return { ...quoted, gpu: quoted.gpu ?? null, measuredModels: quoted.measuredModels ?? null };
   }
 
   /**
@@ -50,20 +61,32 @@ export class Quotes {
    * @param signer its 20-byte address or 32-byte Ed25519 key
    * @throws VaultError `quote_rate_limited`, `quote_failed`
    */
-  quoteSigner(signer: Uint8Array, nonce32: Uint8Array): Promise<Quoted> {
-    return this.#make(dstackReportData(signer, nonce32));
+  quoteSigner(signer: Uint8Array, nonce32: Uint8Array): Promise<{ type: string; quote: Uint8Array }> {
+    const { type } = this.#parts.attester;
+    return this.#make(dstackReportData(signer, nonce32), async ({ quote }) => ({ type, quote }));
   }
 
-  async #make(reportData64: Uint8Array): Promise<Quoted> {
+  /** Waits for quotes under way: each shows the register as it is. @throws VaultError `measurement_failed` */
+  measure(modelId: Uint8Array): Promise<boolean> {
+    return this.#next(() => this.#parts.measurements.measure(modelId));
+  }
+
+  async #make<T>(reportData64: Uint8Array, complete: (collected: Collected) => Promise<T>): Promise<T> {
     if (!this.#limit.take()) throw new VaultError("quote_rate_limited");
-    const made = this.#device.then(() => within(this.#parts.attester.quote(reportData64)));
-    this.#device = made.catch(() => undefined);
+    const collect = async (): Promise<T> => complete(await this.#parts.attester.collect(reportData64));
     try {
-      return { type: this.#parts.attester.type, quote: await made };
+      return await this.#next(() => within(collect()));
     } catch (cause) {
       this.#parts.log(`quote failed: ${cause instanceof Error ? cause.message : "unknown reason"}`);
       throw new VaultError("quote_failed", { cause });
     }
+  }
+
+  /** The device is the whole machine's, and serves one at a time. */
+  #next<T>(work: () => Promise<T>): Promise<T> {
+    const made = this.#device.then(work);
+    this.#device = made.catch(() => undefined);
+    return made;
   }
 }
 

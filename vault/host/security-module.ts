@@ -1,7 +1,8 @@
 /** Puts the vault together: protections first, then its user and key directory, then keys. */
-import { openInterfaces, type Attester, type Interfaces } from "../../attestation/attest/index.ts";
+import { openGpus, openInterfaces, type Attester, type Interfaces } from "../../attestation/attest/index.ts";
 import type { Frame, Reply } from "../../ipc/index.ts";
 import { VaultError } from "../error.ts";
+import type { AttesterInfo } from "../wire/evidence.ts";
 import type { VaultInfo } from "../wire/operations.ts";
 import { MAX_DRAW } from "../wire/operations.ts";
 import type { HostArguments } from "./arguments.ts";
@@ -13,6 +14,7 @@ import { forbidCoreDumps, forbidDumping } from "./harden.ts";
 import { drawInstanceKeys } from "./instance-keys.ts";
 import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
 import { Keysets } from "./keysets.ts";
+import { ModelMeasurements } from "./measured-models.ts";
 import { signLeaf } from "./leaf-signer.ts";
 import { signProof, signReexecution } from "./outcomes.ts";
 import { ProjectionSigner } from "./projections.ts";
@@ -29,17 +31,23 @@ const DEVICE_TIMEOUT_MS = 12_000;
 
 /** @throws VaultError why the vault cannot start */
 export async function startSecurityModule(
-  { keyDirectory, attestation, user, owner }: HostArguments,
+  host: HostArguments,
   log: (line: string) => void,
 ): Promise<(frame: Frame) => Reply | Promise<Reply>> {
   const nowMs = Date.now;
   const coreDumps = forbidCoreDumps();
   // As root, where the vault starts so: its own user then needs no right of its own to the devices.
-  const interfaces = await openAttestation(attestation, user, log);
+  const { keyDirectory, user, owner } = host;
+  const interfaces = await openAttestation(host, log);
   enterKeyDirectory(keyDirectory, user);
   const dumpable = forbidDumping();
   await lockKeyDirectory(LOCK_WAIT_MS);
   const attester = await chooseAttester(interfaces, log);
+  const gpuAttester = await orUnavailable(log, () =>
+    openGpus(host.gpuAttestation, { timeoutMs: DEVICE_TIMEOUT_MS, log }),
+  );
+  const attesters = { attester: infoOf(attester), gpuAttester: gpuAttester ? infoOf(gpuAttester) : null };
+  const measurements = new ModelMeasurements(attester.register, log);
   const { keys, checkpoint } = await loadCluster();
   const { signer, air, aci } = drawInstanceKeys();
   const logKey = ed25519FromSeed(keys.logSeed);
@@ -47,10 +55,12 @@ export async function startSecurityModule(
   const tickets = new Tickets(nowMs);
   const opener = new RequestOpener(keys.epoch, keys.hpkeKey);
   const hpkePublicKey = opener.publicKey;
-  const keysets = new Keysets({ signer, air, aci, logKey, hpkePublicKey, epoch: keys.epoch, attester });
-  const quotes = new Quotes({ attester, keysets, nowMs, log });
+  const keysets = new Keysets({ signer, air, aci, logKey, hpkePublicKey, epoch: keys.epoch, ...attesters });
+  const quotes = new Quotes({ attester, gpuAttester, measurements, keysets, nowMs, log });
   const { recordKey } = secrets;
-  const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated: attester.simulated });
+  // One simulated part makes the whole so.
+  const simulated = attester.simulated || gpuAttester?.simulated === true;
+  const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated });
   const statements = new Statements({ signer, tickets, keysets, projections, nowMs });
   const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
   // With what it reads documents by, loaded where the first one comes: most vaults never see one.
@@ -68,7 +78,8 @@ export async function startSecurityModule(
     ownUser: user !== undefined,
     dumpable,
     coreDumps,
-    attester: { type: attester.type, name: attester.name, simulated: attester.simulated },
+    ...attesters,
+    measuresModels: measurements.isOffered,
   };
   return serveHandlers(
     {
@@ -79,6 +90,7 @@ export async function startSecurityModule(
           .map((requestId) => ({ requestId, defaultSalt: secrets.defaultSalt(requestId) })),
       installKeyset: (parameters) => keysets.install(parameters, nowMs()),
       quote: ({ nonce }) => quotes.quote(nonce),
+      measureModel: async ({ modelId }) => ({ measured: await quotes.measure(modelId) }),
       signKeyset: (fields) => statements.signKeyset(fields),
       signRevocation: (fields) => statements.signRevocation(fields),
       sign: (batch) => batch.map((unsigned) => settle(() => statements.signTicketed(unsigned))),
@@ -107,12 +119,17 @@ function lazy<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make());
 }
 
+function infoOf({ type, name, simulated }: AttesterInfo): AttesterInfo {
+  return { type, name, simulated };
+}
+
 function openAttestation(
-  selection: string,
-  owner: HostArguments["user"],
+  { attestation, measurementRegister: register, user: owner }: HostArguments,
   log: (line: string) => void,
 ): Promise<Interfaces> {
-  return orUnavailable(log, () => openInterfaces(selection, { owner, timeoutMs: DEVICE_TIMEOUT_MS }));
+  return orUnavailable(log, () =>
+    openInterfaces(attestation, { owner, register, timeoutMs: DEVICE_TIMEOUT_MS }),
+  );
 }
 
 function chooseAttester(interfaces: Interfaces, log: (line: string) => void): Promise<Attester> {

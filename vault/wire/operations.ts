@@ -16,12 +16,16 @@ import {
 import { LEAF_BYTES } from "../../receipts/index.ts";
 import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
 import { requestKeys, sealedRequest } from "./sealing.ts";
+import { quotedEvidence } from "./evidence.ts";
+import { vaultInfo } from "./info.ts";
 import {
   MAX_SEALED_BYTES,
   openedProjections,
   projectionRequest,
   type ProjectionRequest,
 } from "./projections.ts";
+
+export type { VaultInfo } from "./info.ts";
 
 /** The largest payload of any message, in bytes: a full batch of statements with all that is sealed beside them. */
 export const MAX_FRAME_BYTES = 2 * 1024 * 1024;
@@ -42,29 +46,6 @@ export interface Operation<Request, Reply> {
   readonly kind: number;
   readonly request: Shape<Request>;
   readonly reply: Shape<Reply>;
-}
-
-/** What the vault is and which of its protections hold. */
-export interface VaultInfo {
-  /** The Ethereum address of the receipt key: 20 bytes. New at each start. */
-  receiptAddress: Uint8Array;
-  /** The receipt key, secp256k1 compressed: 33 bytes. New at each start. */
-  receiptPublicKey: Uint8Array;
-  /** The Ed25519 key of AIR receipts: 32 bytes. New at each start, as the next. */
-  airPublicKey: Uint8Array;
-  /** The Ed25519 key of ACI receipts and the dstack text: 32 bytes. */
-  aciPublicKey: Uint8Array;
-  /** The cluster's Ed25519 log key: 32 bytes. */
-  logPublicKey: Uint8Array;
-  /** Which secp256k1 signs: the native binding, or @noble/curves where that does not load. */
-  signer: "native" | "noble";
-  /** The vault's user is another than the service's: only root can then read its key file or memory. */
-  ownUser: boolean;
-  /** Whether another process of the same user may attach to it or make it dump core (false on Linux). */
-  dumpable: boolean;
-  /** Whether a crash may leave a core dump (RLIMIT_CORE above 0). */
-  coreDumps: boolean;
-  attester: { type: string; name: string; simulated: boolean };
 }
 
 /** The last checkpoint that the log key signed. */
@@ -190,11 +171,6 @@ export interface RevocationFields {
 
 const bytes32 = bytes(32);
 
-const signer: Shape<VaultInfo["signer"]> = {
-  write: (parts, value) => flag.write(parts, value === "native"),
-  read: (cursor) => (flag.read(cursor) ? "native" : "noble"),
-};
-
 const nothing = record<object>({});
 
 const signedWords = record<SignedWords>({
@@ -223,22 +199,7 @@ function operation<Request, Reply>(
 }
 
 export const OPERATIONS = {
-  describe: operation(
-    1,
-    nothing,
-    record<VaultInfo>({
-      receiptAddress: bytes(20),
-      receiptPublicKey: bytes(33),
-      airPublicKey: bytes32,
-      aciPublicKey: bytes32,
-      logPublicKey: bytes32,
-      signer,
-      ownUser: flag,
-      dumpable: flag,
-      coreDumps: flag,
-      attester: record<VaultInfo["attester"]>({ type: text(64), name: text(256), simulated: flag }),
-    }),
-  ),
+  describe: operation(1, nothing, vaultInfo),
   drawTickets: operation(
     2,
     record<{ count: number }>({ count: u16 }),
@@ -254,11 +215,7 @@ export const OPERATIONS = {
     }),
     record<Keyset>({ text: text(64 * 1024), digest: bytes32 }),
   ),
-  quote: operation(
-    4,
-    record<{ nonce: Uint8Array | null }>({ nonce: nullable(bytes32) }),
-    record<{ type: string; quote: Uint8Array }>({ type: text(64), quote: block(128 * 1024) }),
-  ),
+  quote: operation(4, record<{ nonce: Uint8Array | null }>({ nonce: nullable(bytes32) }), quotedEvidence),
   signKeyset: operation(
     5,
     record<KeysetFields>({
@@ -335,6 +292,11 @@ export const OPERATIONS = {
       inclusionProof: list(bytes32, MAX_PROOF_NODES),
     }),
     record<LeafSignatures>({ receipt: bytes(64), statement: bytes(64) }),
+  ),
+  measureModel: operation(
+    17,
+    record<{ modelId: Uint8Array }>({ modelId: bytes32 }),
+    record<{ measured: boolean }>({ measured: flag }),
   ),
   signCircuitBinding: operation(20, ownedDocument, signedWords),
   signCircuitCommitment: operation(21, openedInput, signedWords),

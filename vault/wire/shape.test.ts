@@ -28,6 +28,8 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
       dumpable: false,
       coreDumps: true,
       attester: { type: "tdx", name: "simulated", simulated: true },
+      gpuAttester: { type: "nvidia-gpu", name: "nvml", simulated: false },
+      measuresModels: true,
     },
   },
   drawTickets: {
@@ -49,7 +51,16 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     },
     reply: { text: "{}", digest },
   },
-  quote: { request: { nonce: digest }, reply: { type: "tdx", quote: new Uint8Array(5000).fill(3) } },
+  quote: {
+    request: { nonce: digest },
+    reply: {
+      type: "tdx",
+      quote: new Uint8Array(5000).fill(3),
+      certificates: [new Uint8Array(900)],
+      gpu: { type: "nvidia-gpu", quote: new Uint8Array(9000) },
+      measuredModels: { register: 3, before: new Uint8Array(48).fill(7), modelIds: [digest, digest] },
+    },
+  },
   signKeyset: {
     request: { evidenceDigest: digest, endorsementsDigest: digest, notBeforeMs: 1n, notAfterMs: 2n },
     reply: signed,
@@ -114,6 +125,7 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     request: { note: "a note", leaf: new Uint8Array(131), leafIndex: 3n, inclusionProof: [digest] },
     reply: { receipt: new Uint8Array(64), statement: new Uint8Array(64) },
   },
+  measureModel: { request: { modelId: digest }, reply: { measured: true } },
   signCircuitBinding: { request: { document: "{}", manifest: "{ }" }, reply: signed },
   signCircuitCommitment: {
     request: {

@@ -20,7 +20,14 @@ import { flags, onlyPositional, printJson, RefusedError, UsageError, type Comman
 import { readDerValues, readEvidence } from "../evidence-files.ts";
 import { printable, table } from "../output.ts";
 
-const TYPES = ["tdx", "sgx", "sev-snp", "dstack"] as const satisfies readonly EvidenceType[];
+const TYPES = [
+  "tdx",
+  "sgx",
+  "sev-snp",
+  "dstack",
+  "nvidia-gpu",
+  "nvidia-switch",
+] as const satisfies readonly EvidenceType[];
 const MAX_BUNDLES = 64;
 const MAX_BUNDLE_BYTES = 16 << 20;
 const MAX_RIMS = 16;
@@ -30,7 +37,7 @@ const SHARED_HELP = `
   --json              one line for machines`;
 
 const FETCH_HELP = `
-affidavit endorsements fetch FILE --type tdx|sgx|sev-snp|dstack [flags]
+affidavit endorsements fetch FILE --type tdx|sgx|sev-snp|dstack|nvidia-gpu|nvidia-switch [flags]
 affidavit endorsements fetch --rim NAME… | --ocsp CHAIN
 
 Fetches what an appraisal of the evidence in FILE needs beside it, from its publishers, and writes it as "affidavit

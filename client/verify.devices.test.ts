@@ -1,0 +1,114 @@
+/** Receipts whose keyset has GPU evidence beside the TEE's, and models measured before it. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { sha256, utf8 } from "../codec/index.ts";
+import { parseBundle, serializeBundle, type EvidenceParts } from "../receipts/index.ts";
+import { createIssuer, NOW, type Issuer, type IssuerOptions } from "../test/receipt-fixture.ts";
+import { memberCases } from "../test/tamper-cases.ts";
+import { verdictOf } from "../test/verdict.ts";
+import { verifyKeyset, verifyReceipt, type VerifyOptions } from "./verify.ts";
+
+const own = new Uint8Array(32).fill(0x42);
+let issuer: Issuer;
+
+beforeAll(async () => {
+  issuer = await createIssuer({ devices: {} });
+});
+
+function verify(from: Issuer, options: Partial<VerifyOptions> = {}) {
+  const { bundle } = from.issue();
+  return verifyReceipt(bundle, { now: NOW, policy: { allowSimulated: true }, ...options });
+}
+
+async function codeOf(options: IssuerOptions, verifyOptions: Partial<VerifyOptions> = {}): Promise<string> {
+  return verify(await createIssuer(options), verifyOptions).code;
+}
+
+const without = (name: "gpu" | "measuredModels") => (parts: Omit<EvidenceParts, "quote">) => ({
+  ...parts,
+  [name]: undefined,
+});
+
+describe("a keyset with CPU and GPU evidence in one receipt", () => {
+  it("is accepted where simulation is allowed, and says so of everything", () => {
+    const result = verify(issuer);
+    expect(result).toMatchObject({ verdict: "accepted", simulated: true });
+    const claims = new Map(result.claims.map(({ claim, ...rest }) => [claim, rest]));
+    expect(claims.get("TEE")).toMatchObject({ value: "SIMULATED" });
+    expect(claims.get("GPU")).toEqual({ value: "SIMULATED", status: "verified", source: "simulated" });
+    expect(claims.get("model measured")).toEqual({
+      value: "RTMR3, 1 of 1",
+      status: "verified",
+      source: "simulated",
+    });
+    expect(result.steps.find(({ step }) => step === "evidence")!.detail).toMatch(
+      /^tdx and GPU evidence for the keyset \(SIMULATED\), \d+ checks$/,
+    );
+    expect(JSON.stringify(result)).not.toMatch(/attached|hardware_proven/);
+  });
+
+  it("survives its JSON form", () => {
+    const { bundle } = issuer.issue();
+    expect(parseBundle(serializeBundle(bundle))).toEqual(bundle);
+  });
+
+  it("is refused by default", () => {
+    expect(verify(issuer, { policy: {} })).toMatchObject({ code: "simulated_refused", simulated: true });
+  });
+
+  it("is fresh over the verifier's nonce, GPUs included", async () => {
+    const fresh = { evidence: await issuer.quote(own), nonce: own };
+    const { claims } = verify(issuer, { fresh });
+    expect(claims.find(({ claim }) => claim === "fresh")).toMatchObject({
+      value: "over the verifier's nonce; GPU evidence fresh and genuine",
+      source: "simulated",
+    });
+    const options = { now: NOW, policy: { allowSimulated: true } };
+    expect(verifyKeyset(issuer.record, { ...options, fresh }).code).toBe("ok");
+    const { gpu: _, ...bare } = fresh.evidence;
+    expect(verifyKeyset(issuer.record, { ...options, fresh: { evidence: bare, nonce: own } }).code).toBe(
+      "gpu_evidence_mismatch",
+    );
+    const stale = { ...fresh.evidence, gpu: issuer.record.evidence.gpu };
+    expect(verifyKeyset(issuer.record, { ...options, fresh: { evidence: stale, nonce: own } }).code).toBe(
+      "nonce_mismatch",
+    );
+  });
+});
+
+describe("evidence is refused", () => {
+  it.each([
+    ["without the GPUs' that the keyset claims", { parts: without("gpu") }, "gpu_evidence_mismatch"],
+    ["whose GPUs are for another keyset", { gpuNonce: sha256(utf8("another")) }, "nonce_mismatch"],
+    ["whose models were not measured", { modelIds: [own] }, "measured_models_mismatch"],
+    ["whose models were measured in part", { modelIds: [own, own] }, "measured_models_mismatch"],
+    ["that leaves all models out but names the register", { modelIds: [] }, "measured_models_mismatch"],
+  ])("%s", async (_name, devices, code) => {
+    expect(await codeOf({ devices })).toBe(code);
+  });
+
+  it("with GPUs that the keyset does not claim", async () => {
+    const plain = await createIssuer();
+    const { bundle } = plain.issue();
+    const evidence = { ...(await plain.quote(own)), gpu: issuer.record.evidence.gpu };
+    const fresh = { evidence, nonce: own };
+    const result = verifyReceipt(bundle, { now: NOW, policy: { allowSimulated: true }, fresh });
+    expect(result.code).toBe("gpu_evidence_mismatch");
+  });
+
+  it("whose every member is changed, by its code", async () => {
+    const other = await createIssuer({ seed: 2, devices: {} });
+    const cases = memberCases(issuer.issue({}, { included: true }), other.issue({}, { included: true }));
+    const changed = cases.filter(({ name }) => /^evidence\.(gpu|measuredModels)/.test(name));
+    expect(changed.length).toBeGreaterThan(10);
+    for (const each of changed)
+      expect(`${each.name}: ${verdictOf(each).code}`).toBe(`${each.name}: ${each.code}`);
+  });
+});
+
+it("a model that is not in the register is not called measured", async () => {
+  const { bundle } = (await createIssuer({ devices: { parts: without("measuredModels") } })).issue();
+  const result = verifyReceipt(bundle, { now: NOW, policy: { allowSimulated: true } });
+  expect(result.claims.find(({ claim }) => claim === "model measured")).toMatchObject({
+    status: "unchecked",
+  });
+});
