@@ -1,0 +1,73 @@
+/** What the ledger is asked to do, as it comes in: an operation with its authority and its ciphertexts. Browser-safe. */
+import { jcs, sha256, toHex0x, type Json } from "../codec/index.ts";
+import type { Outcome, Step } from "./evaluate.ts";
+import { orderJson, parseOperand, requestJson, type Operand, type OperandOf } from "./operand.ts";
+import { DEBITS } from "./operation.ts";
+import type { LedgerOrder, LedgerRequest } from "./request.ts";
+
+interface Asked {
+  request: LedgerRequest;
+  signature: Uint8Array;
+}
+
+interface Ordered {
+  order: LedgerOrder;
+  signature: Uint8Array;
+}
+
+export type CreditSourceName = OperandOf<"credit">["source"];
+
+/** An operation with its authority and the ciphertexts that it takes. */
+export type Command =
+  | {
+      operation: "credit";
+      source: CreditSourceName;
+      reference: Uint8Array;
+      amountAtomic: bigint;
+      voucher?: Ordered;
+    }
+  | ({ operation: "deposit"; proven: Uint8Array; source: CreditSourceName; amountAtomic: bigint } & Asked)
+  | ({ operation: "debit" } & Asked)
+  | ({ operation: "privateDebit" | "transferOut"; proven: Uint8Array } & Asked)
+  | { operation: "transferIn"; from: Uint8Array; sequence: bigint; taken: Uint8Array }
+  | ({ operation: "allowance"; amount: Uint8Array } & Asked)
+  | { operation: "refund"; sequence: bigint; amount: Uint8Array }
+  | ({ operation: "freeze" | "unfreeze" } & Ordered);
+
+export function stepOfCommand(command: Command): Step {
+  return command.operation === "debit"
+    ? { operation: "debit", amountAtomic: command.request.amountAtomic }
+    : command;
+}
+
+const named = (bytes: Uint8Array): string => toHex0x(sha256(bytes));
+
+/**
+ * The document of a command and its result: `Operand`'s schema has the last word on which members belong together.
+ * @throws BalanceError `operand_invalid`
+ */
+export function operandOfCommand(command: Command, outcome: Outcome): Operand {
+  const { operation } = command;
+  const members: Record<string, Json> = { formatVersion: 1, operation };
+  if ("request" in command) members.request = requestJson(command.request);
+  if ("order" in command) members.order = orderJson(command.order);
+  if ("signature" in command) members.signature = toHex0x(command.signature);
+  if ("proven" in command) members.proven = named(command.proven);
+  if ("amount" in command) members.amount = named(command.amount);
+  if ("source" in command) members.source = command.source;
+  if ("amountAtomic" in command) members.amountAtomic = String(command.amountAtomic);
+  if ("sequence" in command) members.sequence = String(command.sequence);
+  if (command.operation === "credit") {
+    const { reference, voucher } = command;
+    members.reference = toHex0x(reference);
+    members.order = voucher ? orderJson(voucher.order) : null;
+    members.signature = voucher ? toHex0x(voucher.signature) : null;
+  }
+  if (command.operation === "transferIn") {
+    members.from = toHex0x(command.from);
+    members.taken = named(command.taken);
+  }
+  if (DEBITS.has(operation) && outcome.sufficient) members.sufficient = named(outcome.sufficient);
+  if (operation === "transferOut" && outcome.taken) members.taken = named(outcome.taken);
+  return parseOperand(jcs(members));
+}
