@@ -5,8 +5,7 @@
  * plaintext = `amount u64 ‖ sequence u64`, big-endian; info = `"affidavit.v1.reading" ‖ request digest (32)`;
  * message = `enc (32) ‖ ciphertext (32)`.
  */
-import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
-import { DhkemX25519HkdfSha256 } from "@hpke/dhkem-x25519";
+import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { concat, sha256, utf8 } from "../codec/index.ts";
 import { BalanceError } from "./error.ts";
 
