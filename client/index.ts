@@ -5,8 +5,16 @@ export { AffidavitError } from "./errors.ts";
 export type { AffidavitErrorCode } from "./errors.ts";
 export { verifiedFetch } from "./fetch.ts";
 export type { ClientPolicy } from "./policy.ts";
-export { verifyKeyset, verifyReceipt } from "./verify.ts";
-export type { VerifyOptions } from "./verify.ts";
+export { verifyKeyset, verifyProof, verifyReceipt } from "./verify.ts";
+export type { VerifyOptions, VerifyProofOptions } from "./verify.ts";
+export {
+  loadProofVerifier,
+  parseProofBundle,
+  ProofError,
+  serializeProofBundle,
+  type ProofBundle,
+  type ProofVerifier,
+} from "../proofs/client.ts";
 export type { Claim, StepResult, Verification, VerificationCode } from "./verification.ts";
 export { parseExecutionRecord, type ExecutionRecord } from "../models/client.ts";
 export {

@@ -1,10 +1,12 @@
 /** What a caller accepts. The default wants hardware and known code; each loosening has a name of its own. */
 import {
+  AttestationError,
   DEFAULT_POLICY,
   parsePolicy,
   type AppraisalPolicy,
   type AppraisalPolicyInput,
 } from "../attestation/index.ts";
+import { CodecError, fromHex } from "../codec/index.ts";
 
 export interface ClientPolicy {
   /** Accepts the simulated TEE, and under it alone code that nobody checked. Proves nothing; for trying things out. */
@@ -17,6 +19,18 @@ export interface ClientPolicy {
   requireInclusion?: boolean;
   /** Refuses what too few log witnesses cosigned, and what is not shown to be in the log unless `requireInclusion` is false. */
   witnesses?: WitnessPolicy;
+  /** What is accepted of a proof's circuit. */
+  circuits?: { allowDevelopmentSrs?: boolean; owners?: string[]; srsDigests?: string[] };
+}
+
+/** What a verifier accepts of a circuit. */
+export interface CircuitPolicy {
+  /** Accepts an SRS whose maker can forge proofs. For trying things out. */
+  allowDevelopmentSrs: boolean;
+  /** Ed25519 keys of which one must have bound the circuit; undefined: any, and the result says that it is asserted. */
+  owners: readonly Uint8Array[] | undefined;
+  /** sha256 of verifying parts of trusted SRS; undefined: the owner's word that it is of a ceremony. */
+  srsDigests: readonly Uint8Array[] | undefined;
 }
 
 export interface WitnessPolicy {
@@ -41,4 +55,23 @@ function codeIdentity(
 ): AppraisalPolicy["codeIdentity"] {
   if (allowUncheckedCode || base.codeIdentity === "reported") return "reported";
   return allowSimulated ? "reportedIfSimulated" : base.codeIdentity;
+}
+
+/** @throws AttestationError `policy_malformed` */
+export function circuitPolicy({ circuits = {} }: ClientPolicy): CircuitPolicy {
+  const { allowDevelopmentSrs = false, owners, srsDigests } = circuits;
+  return {
+    allowDevelopmentSrs,
+    owners: owners?.map((text) => bytes32(text, "a circuit owner's key")),
+    srsDigests: srsDigests?.map((text) => bytes32(text, "an SRS digest")),
+  };
+}
+
+function bytes32(text: string, what: string): Uint8Array {
+  try {
+    return fromHex(text, 32);
+  } catch (cause) {
+    if (!(cause instanceof CodecError)) throw cause;
+    throw new AttestationError("policy_malformed", `${what} is 32 bytes in hex`, { cause });
+  }
 }

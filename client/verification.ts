@@ -1,5 +1,6 @@
 /** What a verification says: each step as it went, each claim with its status and what it rests on. */
 import type { ClaimSource } from "../attestation/index.ts";
+import type { ProofErrorCode } from "../proofs/client.ts";
 
 export type { ClaimSource } from "../attestation/index.ts";
 
@@ -41,7 +42,33 @@ export type VerificationCode =
   | "cosignatures_missing"
   | "issued_after_log"
   | "revocation_invalid"
-  | "revoked";
+  | "revoked"
+  | "circuit_owner_unexpected"
+  | "srs_development_refused"
+  | "srs_untrusted"
+  | "circuit_commitment_missing"
+  | "later_signer_mismatch"
+  | "proof_subject_mismatch"
+  | "proof_statement_mismatch"
+  | "output_bound_exceeded"
+  | ProofCode;
+
+/** Why a proof is refused, by the check of the proof itself. */
+type ProofCode = Extract<
+  ProofErrorCode,
+  | "binding_invalid"
+  | "binding_signature_invalid"
+  | "binding_mismatch"
+  | "settings_mismatch"
+  | "verifying_key_mismatch"
+  | "srs_mismatch"
+  | "proof_length_mismatch"
+  | "instances_invalid"
+  | "parameters_mismatch"
+  | "proof_invalid"
+  | "circuit_shape_mismatch"
+  | "circuit_input_out_of_range"
+>;
 
 /** One code a signed field. */
 export type FieldCode =

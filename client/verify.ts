@@ -13,12 +13,15 @@ import {
   type ReceiptBundle,
   type Revocation,
 } from "../receipts/index.ts";
-import { appraisalPolicy, type ClientPolicy } from "./policy.ts";
+import { ProofError, type ProofBundle, type ProofVerifier } from "../proofs/client.ts";
+import { appraisalPolicy, circuitPolicy, type ClientPolicy } from "./policy.ts";
 import { bodies } from "./steps/bodies.ts";
 import type { Context, Expectations, KeysetContext, Step } from "./steps/context.ts";
-import { audience, execution, model, policy } from "./steps/documents.ts";
+import { audience, execution, model } from "./steps/documents.ts";
+import { policy } from "./steps/policy.ts";
 import { evidence, freshness, inclusion, keyset, keysetLog, keysetStatement } from "./steps/keyset.ts";
 import { measuredModel } from "./steps/measured-model.ts";
+import { PROOF_STEPS, type ProofContext } from "./steps/proof.ts";
 import { CLOCK_SKEW_MS, complete, fields, signature, signer, time } from "./steps/statement.ts";
 import { keysetRevocation, revocation } from "./steps/revocation.ts";
 import { inclusionWitnesses, keysetWitnesses, requiredWitnesses } from "./steps/witnesses.ts";
@@ -82,8 +85,12 @@ export interface VerifyOptions extends CommonOptions {
  * @throws AttestationError `policy_malformed`
  */
 export function verifyReceipt(bundle: ReceiptBundle, options: VerifyOptions): Verification {
+  return runSteps(RECEIPT_STEPS, receiptContext(bundle, options));
+}
+
+function receiptContext(bundle: ReceiptBundle, options: VerifyOptions): Context {
   const { keysetDigest, issuedAtMs } = bundle.statement;
-  const context: Context = {
+  return {
     ...keysetContext(bundle, keysetDigest, Number(issuedAtMs), options),
     clockSkewMs: 0,
     bundle,
@@ -91,7 +98,37 @@ export function verifyReceipt(bundle: ReceiptBundle, options: VerifyOptions): Ve
     expect: options.expect ?? {},
     requireInclusion: options.policy?.requireInclusion ?? options.policy?.witnesses !== undefined,
   };
-  return runSteps(RECEIPT_STEPS, context);
+}
+
+export interface VerifyProofOptions extends VerifyOptions {
+  /** `loadProofVerifier()` gives it. */
+  verifier: ProofVerifier;
+}
+
+/**
+ * Verifies a receipt and the proof that belongs to it. The result is of both: where either does not hold, it is rejected.
+ * @throws AttestationError `policy_malformed`
+ * @throws ProofError `prover_crashed` where the verifier itself broke down
+ */
+export function verifyProof(proof: ProofBundle, options: VerifyProofOptions): Verification {
+  const context: ProofContext = {
+    ...receiptContext(proof.receipt, options),
+    proof,
+    verifier: options.verifier,
+    circuitPolicy: circuitPolicy(options.policy ?? {}),
+    laterSigner: (atMs) => laterSigner(proof.keyset!, Number(atMs), options),
+  };
+  return runSteps<ProofContext>([...RECEIPT_STEPS, ...PROOF_STEPS], context);
+}
+
+/** A later keyset must hold as the receipt's does. @throws StepFailure what its steps throw */
+function laterSigner(record: KeysetRecord, atMs: number, options: CommonOptions): Uint8Array {
+  const context = keysetContext(record, digestOfKeyset(record.keyset), atMs, {
+    ...options,
+    fresh: undefined,
+  });
+  for (const step of KEYSET_STEPS) step.run(context);
+  return context.keyset!.receiptAddress;
 }
 
 /**
@@ -151,5 +188,6 @@ function refusal(error: unknown): { code: string; message: string } {
   if (error instanceof StepFailure) return error;
   if (error instanceof ReceiptError || error instanceof AttestationError || error instanceof CodecError)
     return error;
+  if (error instanceof ProofError && error.code !== "prover_crashed") return error;
   throw error;
 }

@@ -54,6 +54,8 @@ export interface Context extends KeysetContext {
   /** Filled by earlier steps. */
   signer?: Uint8Array;
   manifest?: Manifest;
+  /** The digest of the circuit binding that the policy names, where it promises a proof. */
+  boundCircuit?: Uint8Array;
 }
 
 /** A step returns what it found, for people; it throws StepFailure where it does not hold. */

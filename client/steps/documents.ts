@@ -47,7 +47,7 @@ function readManifest(text: string): ReturnType<typeof parseCanonicalManifest> {
 }
 
 /** A canonical JSON object whose digest the statement names. */
-function readDocument(text: string, code: VerificationCode): Record<string, Json> {
+export function readDocument(text: string, code: VerificationCode): Record<string, Json> {
   let value: Json;
   try {
     value = JSON.parse(text) as Json;
@@ -68,33 +68,6 @@ function canonical(value: Json): string | undefined {
     return undefined;
   }
 }
-
-export const policy: Step = {
-  name: "policy",
-  run(context) {
-    const { bundle, claims } = context;
-    const { policyDigest, promised, promiseDeadlineMs, circuitInput } = bundle.statement;
-    if (!equal(documentDigest(bundle.policy), policyDigest)) {
-      throw new StepFailure("policy_digest_mismatch", "the policy is not the one that was signed");
-    }
-    const document = readDocument(bundle.policy, "policy_invalid");
-    if (document["formatVersion"] !== 1 || document["assurance"] !== "tee") {
-      throw new StepFailure("policy_invalid", "this verifier does not know the policy's assurance");
-    }
-    // Under `tee` nothing more was promised, and a field that says otherwise is another statement than it seems.
-    if (promised !== 0)
-      throw new StepFailure("promised_mismatch", "the statement promises what its policy does not");
-    if (promiseDeadlineMs !== 0n) {
-      throw new StepFailure("promise_deadline_ms_mismatch", "a deadline stands without a promise");
-    }
-    if (circuitInput.some((byte) => byte !== 0)) {
-      throw new StepFailure("circuit_input_mismatch", "a circuit input stands without a proof promised");
-    }
-    const value = "TEE alone: no proof, no re-execution";
-    claims.push({ claim: "assurance", value, status: "verified", source: attestedSource(context) });
-    return value;
-  },
-};
 
 export const execution: Step = {
   name: "execution",
