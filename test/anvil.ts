@@ -31,15 +31,26 @@ async function portOf(output: AsyncIterable<Buffer>): Promise<number> {
   throw new Error(`anvil did not start: ${text}`);
 }
 
-/** Starts a chain whose first block is of this time. */
-export async function startAnvil({ nowSeconds }: { nowSeconds: number }) {
-  const flags = ["--port", "0", "--hardfork", "osaka", "--timestamp", String(nowSeconds), "--no-cors"];
+export interface AnvilOptions {
+  /** Time of the first block. */
+  readonly nowSeconds: number;
+  /** Osaka brings the P-256 precompile; Prague has none. */
+  readonly hardfork?: "osaka" | "prague";
+  readonly chainId?: number;
+}
+
+export async function startAnvil({ nowSeconds, hardfork = "osaka", chainId = foundry.id }: AnvilOptions) {
+  const flags = ["--port", "0", "--hardfork", hardfork, "--timestamp", String(nowSeconds), "--no-cors"];
+  flags.push("--chain-id", String(chainId));
   const child = spawn(process.execPath, [ANVIL, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const port = await portOf(child.stdout);
   child.stdout.resume();
-  const options = { chain: foundry, transport: http(`http://127.0.0.1:${port}`) } as const;
+  const options = {
+    chain: { ...foundry, id: chainId },
+    transport: http(`http://127.0.0.1:${port}`),
+  } as const;
   const reader = createPublicClient({ ...options, pollingInterval: 20 });
   const sender = createWalletClient({ ...options, account: ACCOUNT });
   const cheats = createTestClient({ ...options, mode: "anvil" });

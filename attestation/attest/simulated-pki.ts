@@ -113,6 +113,8 @@ export interface CrlParams {
   readonly nextUpdate: Date;
   /** Big-endian serial numbers. */
   readonly revokedSerials?: readonly Uint8Array[];
+  /** CRL number; 1, which Intel gives each of its own, where absent. */
+  readonly number?: number;
 }
 
 /** One version 2 CRL, DER. */
@@ -131,7 +133,7 @@ export function crl(params: CrlParams): Uint8Array {
       0xa0,
       sequence(
         extension("2.5.29.35", false, sequence(der(0x80, keyIdentifier(params.issuer)))),
-        extension("2.5.29.20", false, integer(1)),
+        extension("2.5.29.20", false, integer(params.number ?? 1)),
       ),
     ),
   );

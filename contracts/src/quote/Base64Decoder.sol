@@ -31,7 +31,7 @@ library Base64Decoder {
                     uint256 beyond = type(uint256).max >> (8 * (length - offset));
                     characters = (characters & ~beyond) | (ONE * 0x41 & beyond);
                 }
-                uint256 decoded = _pack(_valuesOf(characters));
+                uint256 decoded = pack(valuesOf(characters));
                 assembly ("memory-safe") {
                     mstore(add(add(data, 0x20), div(mul(offset, 3), 4)), decoded)
                 }
@@ -48,16 +48,16 @@ library Base64Decoder {
     }
 
     /// @dev What each of 32 characters means, a byte each.
-    function _valuesOf(uint256 characters) private pure returns (uint256 values) {
+    function valuesOf(uint256 characters) private pure returns (uint256 values) {
         unchecked {
             if (characters & TOP != 0) revert Base64Malformed();
             uint256 raised = characters | TOP;
-            uint256 upper = _from(raised, 0x41) ^ _from(raised, 0x5b);
-            uint256 lower = _from(raised, 0x61) ^ _from(raised, 0x7b);
-            uint256 from0 = _from(raised, 0x30);
-            uint256 digit = from0 ^ _from(raised, 0x3a);
-            uint256 plus = _from(raised, 0x2b) ^ _from(raised, 0x2c);
-            uint256 slash = _from(raised, 0x2f) ^ from0;
+            uint256 upper = atLeast(raised, 0x41) ^ atLeast(raised, 0x5b);
+            uint256 lower = atLeast(raised, 0x61) ^ atLeast(raised, 0x7b);
+            uint256 from0 = atLeast(raised, 0x30);
+            uint256 digit = from0 ^ atLeast(raised, 0x3a);
+            uint256 plus = atLeast(raised, 0x2b) ^ atLeast(raised, 0x2c);
+            uint256 slash = atLeast(raised, 0x2f) ^ from0;
             // Each character is of one kind at most.
             if (upper | lower | digit | plus | slash != ONE) revert Base64Malformed();
             return characters + digit * 4 + plus * 19 + slash * 16 - upper * 65 - lower * 71;
@@ -65,14 +65,14 @@ library Base64Decoder {
     }
 
     /// @dev 1 in each byte that is at least `least`; no byte borrows from the next, since each has its top bit set.
-    function _from(uint256 raised, uint256 least) private pure returns (uint256) {
+    function atLeast(uint256 raised, uint256 least) private pure returns (uint256) {
         unchecked {
             return ((raised - ONE * least) & TOP) >> 7;
         }
     }
 
     /// @dev 32 values of 6 bits as 24 bytes, left-aligned: pairs of lanes are moved together, five times.
-    function _pack(uint256 v) private pure returns (uint256) {
+    function pack(uint256 v) private pure returns (uint256) {
         uint256 low = 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
         v = ((v & ~low) >> 2) | (v & low);
         low = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;

@@ -43,12 +43,12 @@ library Crl {
         crl.issuer = X509.readName(tbs);
         crl.thisUpdate = tbs.time();
         crl.nextUpdate = tbs.time();
-        if (tbs.isNext(Der.SEQUENCE)) crl.serials = _readRevoked(tbs.enter(Der.SEQUENCE));
-        if (!tbs.done()) _readExtensions(tbs.enter(0xa0), crl);
+        if (tbs.isNext(Der.SEQUENCE)) crl.serials = readRevoked(tbs.enter(Der.SEQUENCE));
+        if (!tbs.done()) readExtensions(tbs.enter(0xa0), crl);
         tbs.finish();
     }
 
-    function _readRevoked(Der.Reader memory list) private pure returns (bytes memory serials) {
+    function readRevoked(Der.Reader memory list) private pure returns (bytes memory serials) {
         // An entry has more bytes than its serial number takes here; the last store goes 12 bytes beyond it.
         serials = new bytes(list.end - list.position + 12);
         uint256 count;
@@ -58,7 +58,7 @@ library Crl {
             // The time of revocation matters to nobody here.
             if (!entry.isNext(Der.UTC_TIME) && !entry.isNext(Der.GENERALIZED_TIME)) revert CrlMalformed();
             entry.any();
-            if (!entry.done()) _skipEntryExtensions(entry);
+            if (!entry.done()) skipEntryExtensions(entry);
             if (count == MAX_REVOKED) revert CrlTooLarge(count + 1);
             assembly ("memory-safe") {
                 mstore(add(add(serials, 0x20), mul(count, SERIAL_BYTES)), shl(96, serial))
@@ -69,7 +69,7 @@ library Crl {
         }
     }
 
-    function _skipEntryExtensions(Der.Reader memory entry) private pure {
+    function skipEntryExtensions(Der.Reader memory entry) private pure {
         Der.Reader memory list = entry.enter(Der.SEQUENCE);
         entry.finish();
         while (!list.done()) {
@@ -81,7 +81,7 @@ library Crl {
         }
     }
 
-    function _readExtensions(Der.Reader memory outer, Parsed memory crl) private pure {
+    function readExtensions(Der.Reader memory outer, Parsed memory crl) private pure {
         Der.Reader memory list = outer.enter(Der.SEQUENCE);
         outer.finish();
         bool numbered;

@@ -85,25 +85,25 @@ contract DcapCollateral is P256Verification, IDcapCollateral {
         if (!IS_INTEL && block.chainid != 31_337 && block.chainid != 1337) {
             revert DevelopmentRootRefused(block.chainid);
         }
-        TCB_SIGNER_NAME = IS_INTEL ? keccak256("Intel SGX TCB Signing") : _nameHash(tcbSignerName);
-        PCK_NAME = IS_INTEL ? keccak256("Intel SGX PCK Certificate") : _nameHash(pckName);
+        TCB_SIGNER_NAME = IS_INTEL ? keccak256("Intel SGX TCB Signing") : nameHash(tcbSignerName);
+        PCK_NAME = IS_INTEL ? keccak256("Intel SGX PCK Certificate") : nameHash(pckName);
         X509.Certificate memory root = X509.parse(rootDer);
         if (root.issuer != root.subject) revert CertificateIssuerMismatch();
-        _checkAuthority(root);
-        if (!_verifyP256(root.tbsDigest, root.r, root.s, root.x, root.y)) {
+        checkAuthority(root);
+        if (!verifyP256(root.tbsDigest, root.r, root.s, root.x, root.y)) {
             revert CertificateSignatureInvalid();
         }
         ROOT_MAY_HAVE_AUTHORITIES = root.pathLength > 0;
         ROOT_ID = Pem.idOfDer(rootDer);
-        certificates[ROOT_ID] = _record(root, Role.Root);
+        certificates[ROOT_ID] = recordOf(root, Role.Root);
         emit CertificatePosted(ROOT_ID, Role.Root);
     }
 
-    function _nameHash(string memory name) private pure returns (bytes32) {
+    function nameHash(string memory name) private pure returns (bytes32) {
         return bytes(name).length == 0 ? bytes32(0) : keccak256(bytes(name));
     }
 
-    function _record(X509.Certificate memory certificate, Role role)
+    function recordOf(X509.Certificate memory certificate, Role role)
         private
         pure
         returns (CertificateRecord memory)
@@ -119,7 +119,7 @@ contract DcapCollateral is P256Verification, IDcapCollateral {
         });
     }
 
-    function _checkAuthority(X509.Certificate memory certificate) private pure {
+    function checkAuthority(X509.Certificate memory certificate) private pure {
         if (!certificate.ca) revert CertificateNotCa();
         uint256 wanted = X509.KEY_CERT_SIGN | X509.CRL_SIGN;
         if (certificate.keyUsage & wanted != wanted) revert CertificateKeyUsage();
@@ -144,18 +144,18 @@ contract DcapCollateral is P256Verification, IDcapCollateral {
         X509.checkDates(certificate.notBefore, certificate.notAfter);
         if (certificate.ca) {
             if (!ROOT_MAY_HAVE_AUTHORITIES) revert CertificatePathLength();
-            _checkAuthority(certificate);
+            checkAuthority(certificate);
         } else {
             if (certificate.keyUsage & X509.DIGITAL_SIGNATURE == 0) revert CertificateKeyUsage();
             if (TCB_SIGNER_NAME != 0 && !certificate.hasCommonName(TCB_SIGNER_NAME)) {
                 revert CertificateSubjectUnexpected();
             }
         }
-        bool valid = _verifyP256(certificate.tbsDigest, certificate.r, certificate.s, root.x, root.y);
+        bool valid = verifyP256(certificate.tbsDigest, certificate.r, certificate.s, root.x, root.y);
         if (!valid) revert CertificateSignatureInvalid();
-        _checkCrl(authorityOf(ROOT_ID), certificate.serial);
+        checkCrl(authorityOf(ROOT_ID), certificate.serial);
         Role role = certificate.ca ? Role.PckAuthority : Role.TcbSigner;
-        certificates[id] = _record(certificate, role);
+        certificates[id] = recordOf(certificate, role);
         emit CertificatePosted(id, role);
     }
 
@@ -166,7 +166,7 @@ contract DcapCollateral is P256Verification, IDcapCollateral {
         if (authority.role != Role.Root && authority.role != Role.PckAuthority) revert CertificateNotCa();
         Crl.Parsed memory crl = Crl.parse(der);
         if (crl.issuer != authority.subject) revert CrlIssuerMismatch();
-        if (!_verifyP256(crl.tbsDigest, crl.r, crl.s, authority.x, authority.y)) {
+        if (!verifyP256(crl.tbsDigest, crl.r, crl.s, authority.x, authority.y)) {
             revert CrlSignatureInvalid();
         }
         if (block.timestamp < crl.thisUpdate) revert CrlNotYetValid(crl.thisUpdate);
@@ -185,36 +185,36 @@ contract DcapCollateral is P256Verification, IDcapCollateral {
     /// @param document the exact text that is signed: the value of `tcbInfo` in Intel's answer
     /// @param signerId `Pem.idOf` of a signer that is here already
     function postTcbInfo(bytes calldata document, bytes32 r, bytes32 s, bytes32 signerId) external {
-        if (!_verifyDocument(document, r, s, signerId)) revert TcbInfoSignatureInvalid();
+        if (!verifyDocument(document, r, s, signerId)) revert TcbInfoSignatureInvalid();
         (Dated memory dated, bytes memory encoded) = DOCUMENTS.parseTcbInfo(document);
         if (block.timestamp < dated.issueDate) revert TcbInfoNotYetValid(dated.issueDate);
         if (block.timestamp > dated.nextUpdate) revert TcbInfoExpired(dated.nextUpdate);
-        _keep(tcbInfos[dated.platform], dated, encoded, signerId);
+        keep(tcbInfos[dated.platform], dated, encoded, signerId);
         emit TcbInfoPosted(dated.platform, dated.evaluationNumber, dated.nextUpdate);
     }
 
     /// @notice The identity of the TD quoting enclave. Parameters as those of `postTcbInfo`.
     function postQeIdentity(bytes calldata document, bytes32 r, bytes32 s, bytes32 signerId) external {
-        if (!_verifyDocument(document, r, s, signerId)) revert QeIdentitySignatureInvalid();
+        if (!verifyDocument(document, r, s, signerId)) revert QeIdentitySignatureInvalid();
         (Dated memory dated, bytes memory encoded) = DOCUMENTS.parseQeIdentity(document);
         if (block.timestamp < dated.issueDate) revert QeIdentityNotYetValid(dated.issueDate);
         if (block.timestamp > dated.nextUpdate) revert QeIdentityExpired(dated.nextUpdate);
-        _keep(qeIdentity, dated, encoded, signerId);
+        keep(qeIdentity, dated, encoded, signerId);
         emit QeIdentityPosted(dated.evaluationNumber, dated.nextUpdate);
     }
 
-    function _verifyDocument(bytes calldata document, bytes32 r, bytes32 s, bytes32 signerId)
+    function verifyDocument(bytes calldata document, bytes32 r, bytes32 s, bytes32 signerId)
         private
         view
         returns (bool)
     {
         CertificateRecord storage signer = certificates[signerId];
         if (signer.role != Role.TcbSigner) revert CertificateSubjectUnexpected();
-        _checkIssued(signer);
-        return _verifyP256(sha256(document), uint256(r), uint256(s), signer.x, signer.y);
+        checkIssued(signer);
+        return verifyP256(sha256(document), uint256(r), uint256(s), signer.x, signer.y);
     }
 
-    function _keep(DocumentRecord storage known, Dated memory dated, bytes memory encoded, bytes32 signerId)
+    function keep(DocumentRecord storage known, Dated memory dated, bytes memory encoded, bytes32 signerId)
         private
     {
         bool older = dated.evaluationNumber < known.evaluationNumber
@@ -228,13 +228,13 @@ contract DcapCollateral is P256Verification, IDcapCollateral {
     }
 
     /// @dev That a certificate which the root issued is in date and not revoked. @return when it or the root's CRL ends
-    function _checkIssued(CertificateRecord storage certificate) private view returns (uint256 until) {
+    function checkIssued(CertificateRecord storage certificate) private view returns (uint256 until) {
         X509.checkDates(certificate.notBefore, certificate.notAfter);
-        return _lower(certificate.notAfter, _checkCrl(authorityOf(ROOT_ID), certificate.serial));
+        return lower(certificate.notAfter, checkCrl(authorityOf(ROOT_ID), certificate.serial));
     }
 
     /// @dev That an authority's CRL is there, in date, and does not list a serial number. @return its nextUpdate
-    function _checkCrl(bytes32 authority, uint160 serial) private view returns (uint256) {
+    function checkCrl(bytes32 authority, uint160 serial) private view returns (uint256) {
         CrlRecord storage crl = crls[authority];
         (address serials, uint40 nextUpdate) = (crl.serials, crl.nextUpdate);
         if (nextUpdate == 0) revert CrlMissing();
@@ -255,27 +255,27 @@ contract DcapCollateral is P256Verification, IDcapCollateral {
         if (issuer.role != Role.Root && issuer.role != Role.PckAuthority) revert CertificateUntrustedRoot();
         CertificateRecord storage root = certificates[ROOT_ID];
         X509.checkDates(root.notBefore, root.notAfter);
-        uint256 until = _lower(root.notAfter, _checkIssued(issuer));
-        until = _lower(until, _checkCrl(authorityOf(issuerId), serial));
+        uint256 until = lower(root.notAfter, checkIssued(issuer));
+        until = lower(until, checkCrl(authorityOf(issuerId), serial));
         DocumentRecord storage info = tcbInfos[platform];
         DocumentRecord storage identity = qeIdentity;
         if (info.data == address(0) || identity.data == address(0)) revert CollateralMissing();
         if (block.timestamp > info.nextUpdate) revert TcbInfoExpired(info.nextUpdate);
         if (block.timestamp > identity.nextUpdate) revert QeIdentityExpired(identity.nextUpdate);
-        until = _lower(until, _lower(info.nextUpdate, _checkIssued(certificates[info.signerId])));
+        until = lower(until, lower(info.nextUpdate, checkIssued(certificates[info.signerId])));
         if (identity.signerId != info.signerId) {
-            until = _lower(until, _checkIssued(certificates[identity.signerId]));
+            until = lower(until, checkIssued(certificates[identity.signerId]));
         }
         result.issuerX = issuer.x;
         result.issuerY = issuer.y;
         result.issuerSubject = issuer.subject;
         result.tcbInfo = info.data;
         result.qeIdentity = identity.data;
-        result.evaluationNumber = uint32(_lower(info.evaluationNumber, identity.evaluationNumber));
-        result.expiresAtSeconds = uint40(_lower(until, identity.nextUpdate));
+        result.evaluationNumber = uint32(lower(info.evaluationNumber, identity.evaluationNumber));
+        result.expiresAtSeconds = uint40(lower(until, identity.nextUpdate));
     }
 
-    function _lower(uint256 a, uint256 b) private pure returns (uint256) {
+    function lower(uint256 a, uint256 b) private pure returns (uint256) {
         return a < b ? a : b;
     }
 }

@@ -140,9 +140,9 @@ library Der {
 
     function boolean(Reader memory r) internal pure returns (bool) {
         (uint256 content, uint256 end) = value(r, BOOLEAN);
-        uint256 byte_ = byteOf(content);
-        if (end - content != 1 || (byte_ != 0 && byte_ != 0xff)) revert DerValue();
-        return byte_ == 0xff;
+        uint256 octet = byteOf(content);
+        if (end - content != 1 || (octet != 0 && octet != 0xff)) revert DerValue();
+        return octet == 0xff;
     }
 
     /// @notice A BIT STRING of whole bytes.

@@ -80,15 +80,15 @@ contract IntelDocuments {
         if (keccak256(root.text('"id"')) != keccak256('"TDX"')) revert TcbInfoMismatch();
         if (root.number('"version"', 255) != 3) revert CollateralMalformed('"version"');
         if (root.number('"tcbType"', 255) != 0) revert CollateralMalformed('"tcbType"');
-        dated = _dated(root);
+        dated = readDated(root);
         bytes32 fmspc = root.hexBytes('"fmspc"', 6);
         dated.platform = bytes8(fmspc | (root.hexBytes('"pceId"', 2) >> 48));
         JSONParserLib.Item[] memory levels = root.array('"tcbLevels"', MAX_LEVELS);
         info.levels = new PlatformLevel[](levels.length);
         for (uint256 i = 0; i < levels.length; i++) {
-            _insert(info.levels, i, _platformLevel(levels[i]));
+            insert(info.levels, i, readPlatformLevel(levels[i]));
         }
-        info.modules = _modules(root);
+        info.modules = readModules(root);
         encoded = abi.encode(info);
     }
 
@@ -105,14 +105,14 @@ contract IntelDocuments {
         if (keccak256(root.text('"id"')) != keccak256('"TD_QE"')) revert QeIdentityMismatch();
         uint256 version = root.number('"version"', 255);
         if (version != 2 && version != 3) revert CollateralMalformed('"version"');
-        dated = _dated(root);
+        dated = readDated(root);
         identity.miscSelect = uint32(bytes4(root.hexBytes('"miscselect"', 4)));
         identity.miscSelectMask = uint32(bytes4(root.hexBytes('"miscselectMask"', 4)));
         identity.attributes = bytes16(root.hexBytes('"attributes"', 16));
         identity.attributesMask = bytes16(root.hexBytes('"attributesMask"', 16));
         identity.mrSigner = root.hexBytes('"mrsigner"', 32);
         identity.isvProdId = uint16(root.number('"isvprodid"', 65_535));
-        identity.levels = _isvLevels(root);
+        identity.levels = readIsvLevels(root);
         for (uint256 i = 0; i < identity.levels.length; i++) {
             TcbStatus status = identity.levels[i].status;
             bool hardening = status == TcbStatus.SWHardeningNeeded
@@ -123,19 +123,19 @@ contract IntelDocuments {
         encoded = abi.encode(identity);
     }
 
-    function _dated(JSONParserLib.Item memory root) private pure returns (Dated memory dated) {
+    function readDated(JSONParserLib.Item memory root) private pure returns (Dated memory dated) {
         dated.issueDate = root.date('"issueDate"');
         dated.nextUpdate = root.date('"nextUpdate"');
         dated.evaluationNumber = uint32(root.number('"tcbEvaluationDataNumber"', type(uint32).max));
     }
 
-    function _platformLevel(JSONParserLib.Item memory item) private pure returns (PlatformLevel memory) {
+    function readPlatformLevel(JSONParserLib.Item memory item) private pure returns (PlatformLevel memory) {
         JSONParserLib.Item memory tcb = item.object('"tcb"');
-        uint256 svns = (_svns(tcb, '"sgxtcbcomponents"') << 128) | _svns(tcb, '"tdxtcbcomponents"');
+        uint256 svns = (readSvns(tcb, '"sgxtcbcomponents"') << 128) | readSvns(tcb, '"tdxtcbcomponents"');
         return PlatformLevel(bytes32(svns), uint16(tcb.number('"pcesvn"', 65_535)), item.status());
     }
 
-    function _svns(JSONParserLib.Item memory tcb, string memory key) private pure returns (uint256 svns) {
+    function readSvns(JSONParserLib.Item memory tcb, string memory key) private pure returns (uint256 svns) {
         if (tcb.at(key).isUndefined()) revert TcbComponentsMismatch();
         JSONParserLib.Item[] memory components = tcb.array(key, 16);
         if (components.length != 16) revert TcbComponentsMismatch();
@@ -145,20 +145,20 @@ contract IntelDocuments {
     }
 
     /// @dev Intel's library sorts the levels so, and takes them in no order of the document; equal ones keep theirs.
-    function _insert(PlatformLevel[] memory levels, uint256 count, PlatformLevel memory level) private pure {
-        for (; count > 0 && _isHigher(level, levels[count - 1]); count--) {
+    function insert(PlatformLevel[] memory levels, uint256 count, PlatformLevel memory level) private pure {
+        for (; count > 0 && isHigher(level, levels[count - 1]); count--) {
             levels[count] = levels[count - 1];
         }
         levels[count] = level;
     }
 
-    function _isHigher(PlatformLevel memory a, PlatformLevel memory b) private pure returns (bool) {
+    function isHigher(PlatformLevel memory a, PlatformLevel memory b) private pure returns (bool) {
         if (bytes16(a.svns) != bytes16(b.svns)) return bytes16(a.svns) > bytes16(b.svns);
         if (a.pceSvn != b.pceSvn) return a.pceSvn > b.pceSvn;
         return a.svns > b.svns;
     }
 
-    function _isvLevels(JSONParserLib.Item memory item) private pure returns (IsvLevel[] memory levels) {
+    function readIsvLevels(JSONParserLib.Item memory item) private pure returns (IsvLevel[] memory levels) {
         JSONParserLib.Item[] memory items = item.array('"tcbLevels"', MAX_LEVELS);
         levels = new IsvLevel[](items.length);
         for (uint256 i = 0; i < items.length; i++) {
@@ -168,35 +168,35 @@ contract IntelDocuments {
     }
 
     /// @dev The module that TCB info names comes first, then the identities by major version; none where it names none.
-    function _modules(JSONParserLib.Item memory root) private pure returns (TdxModule[] memory modules) {
+    function readModules(JSONParserLib.Item memory root) private pure returns (TdxModule[] memory modules) {
         if (root.at('"tdxModule"').isUndefined()) return modules;
         JSONParserLib.Item[] memory items;
         if (!root.at('"tdxModuleIdentities"').isUndefined()) {
             items = root.array('"tdxModuleIdentities"', MAX_MODULES);
         }
         modules = new TdxModule[](items.length + 1);
-        modules[0] = _module(root.object('"tdxModule"'));
+        modules[0] = readModule(root.object('"tdxModule"'));
         for (uint256 i = 0; i < items.length; i++) {
-            modules[i + 1] = _module(items[i]);
-            modules[i + 1].major = _majorOf(items[i].text('"id"'));
-            modules[i + 1].levels = _isvLevels(items[i]);
-            _checkModuleLevels(modules[i + 1].levels);
+            modules[i + 1] = readModule(items[i]);
+            modules[i + 1].major = majorOf(items[i].text('"id"'));
+            modules[i + 1].levels = readIsvLevels(items[i]);
+            checkModuleLevels(modules[i + 1].levels);
         }
     }
 
-    function _module(JSONParserLib.Item memory item) private pure returns (TdxModule memory module) {
+    function readModule(JSONParserLib.Item memory item) private pure returns (TdxModule memory module) {
         module.mrSignerHash = item.hashOfHex48('"mrsigner"');
         module.attributes = bytes8(item.hexBytes('"attributes"', 8));
     }
 
     /// @dev `"TDX_` and the major version in two hex digits; 0, which nothing looks for, where it is another id.
-    function _majorOf(bytes memory id) private pure returns (uint8) {
+    function majorOf(bytes memory id) private pure returns (uint8) {
         bool shaped = id.length == 8 && id[1] == "T" && id[2] == "D" && id[3] == "X" && id[4] == "_";
         if (!shaped || id[6] == "x" || id[6] == "X") return 0;
         return uint8(JSONParserLib.parseUintFromHex(string(abi.encodePacked(id[5], id[6]))));
     }
 
-    function _checkModuleLevels(IsvLevel[] memory levels) private pure {
+    function checkModuleLevels(IsvLevel[] memory levels) private pure {
         for (uint256 i = 0; i < levels.length; i++) {
             TcbStatus status = levels[i].status;
             bool known =

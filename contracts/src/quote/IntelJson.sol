@@ -59,18 +59,17 @@ library IntelJson {
     {
         bytes memory quoted = text(item, key);
         if (quoted.length != 2 * byteLength + 2) revert CollateralMalformed(key);
-        return _hexWord(quoted, 1, byteLength, key);
+        return hexWord(quoted, 1, byteLength, key);
     }
 
     /// @notice keccak256 of 48 bytes in hex.
     function hashOfHex48(JSONParserLib.Item memory item, string memory key) internal pure returns (bytes32) {
         bytes memory quoted = text(item, key);
         if (quoted.length != 98) revert CollateralMalformed(key);
-        return
-            keccak256(abi.encodePacked(_hexWord(quoted, 1, 32, key), bytes16(_hexWord(quoted, 65, 16, key))));
+        return keccak256(abi.encodePacked(hexWord(quoted, 1, 32, key), bytes16(hexWord(quoted, 65, 16, key))));
     }
 
-    function _hexWord(bytes memory quoted, uint256 start, uint256 byteLength, string memory key)
+    function hexWord(bytes memory quoted, uint256 start, uint256 byteLength, string memory key)
         private
         pure
         returns (bytes32)

@@ -18,22 +18,22 @@ abstract contract P256Verification {
         uint256 s = 0x4cd60b855d442f5b3c7b11eb6c4e0ae7525fe710fab9aa7c77a67f79e6fadd76;
         uint256 x = 0x2927b10512bae3eddcfe467828128bad2903269919f7086069c8c4df6c732838;
         uint256 y = 0xc7787964eaac00e5921fb1498a60f4606766b3d9685001558d1a974e7341513e;
-        HAS_P256_PRECOMPILE = _native(digest, r, s, x, y) && !_native(digest, r ^ 1, s, x, y);
+        HAS_P256_PRECOMPILE = verifyNative(digest, r, s, x, y) && !verifyNative(digest, r ^ 1, s, x, y);
     }
 
     /// @notice Whether (r, s) is the signature of (x, y); high and low s are both accepted, as Intel's signers make both.
-    function _verifyP256(bytes32 digest, uint256 r, uint256 s, uint256 x, uint256 y)
+    function verifyP256(bytes32 digest, uint256 r, uint256 s, uint256 x, uint256 y)
         internal
         view
         returns (bool)
     {
-        if (HAS_P256_PRECOMPILE) return _native(digest, r, s, x, y);
+        if (HAS_P256_PRECOMPILE) return verifyNative(digest, r, s, x, y);
         // The library wants the lower of s and n - s; both verify alike.
         if (s > P256.N / 2 && s < P256.N) s = P256.N - s;
         return P256.verifySolidity(digest, bytes32(r), bytes32(s), bytes32(x), bytes32(y));
     }
 
-    function _native(bytes32 digest, uint256 r, uint256 s, uint256 x, uint256 y)
+    function verifyNative(bytes32 digest, uint256 r, uint256 s, uint256 x, uint256 y)
         private
         view
         returns (bool valid)

@@ -37,27 +37,27 @@ library PckExtension {
         uint256 seen;
         while (!list.done()) {
             Der.Reader memory item = list.enter(Der.SEQUENCE);
-            uint256 arc = _arc(item, PREFIX, 9);
+            uint256 arc = arcOf(item, PREFIX, 9);
             if (seen & (uint256(1) << arc) != 0) revert PckExtensionMalformed();
             seen |= uint256(1) << arc;
-            if (arc == PPID) _octets(item, 16);
-            else if (arc == TCB) _readTcb(item, platform);
-            else if (arc == PCE_ID) platform.pceId = bytes2(_octets(item, 2));
-            else if (arc == FMSPC) platform.fmspc = bytes6(_octets(item, 6));
-            else if (arc == SGX_TYPE) _enumerated(item);
+            if (arc == PPID) octetsOf(item, 16);
+            else if (arc == TCB) readTcb(item, platform);
+            else if (arc == PCE_ID) platform.pceId = bytes2(octetsOf(item, 2));
+            else if (arc == FMSPC) platform.fmspc = bytes6(octetsOf(item, 6));
+            else if (arc == SGX_TYPE) skipEnumerated(item);
         }
         // Members 1 to 5 are required; others (platform instance, configuration) may stand.
         if (seen & 0x3e != 0x3e) revert PckExtensionMalformed();
     }
 
-    function _readTcb(Der.Reader memory outer, Platform memory platform) private pure {
+    function readTcb(Der.Reader memory outer, Platform memory platform) private pure {
         Der.Reader memory list = outer.enter(Der.SEQUENCE);
         outer.finish();
         uint256 seen;
         uint256 svns;
         while (!list.done()) {
             Der.Reader memory item = list.enter(Der.SEQUENCE);
-            uint256 arc = _arc(item, TCB_PREFIX, 10);
+            uint256 arc = arcOf(item, TCB_PREFIX, 10);
             if (seen & (uint256(1) << arc) != 0) revert PckExtensionMalformed();
             seen |= uint256(1) << arc;
             if (arc != 0 && arc < PCE_SVN) {
@@ -67,7 +67,7 @@ library PckExtension {
                 platform.pceSvn = uint16(item.unsigned(2));
                 item.finish();
             } else if (arc == CPU_SVN) {
-                _octets(item, 16);
+                octetsOf(item, 16);
             }
         }
         // Members 1 to 18, all required.
@@ -76,7 +76,7 @@ library PckExtension {
     }
 
     /// @dev The last arc of a member's identifier, which is the prefix and one byte below 128.
-    function _arc(Der.Reader memory item, uint256 prefix, uint256 prefixBytes)
+    function arcOf(Der.Reader memory item, uint256 prefix, uint256 prefixBytes)
         private
         pure
         returns (uint256 arc)
@@ -87,14 +87,14 @@ library PckExtension {
         if (!belongs || arc > 0x7f) revert PckExtensionMalformed();
     }
 
-    function _octets(Der.Reader memory item, uint256 byteLength) private pure returns (bytes32) {
+    function octetsOf(Der.Reader memory item, uint256 byteLength) private pure returns (bytes32) {
         (uint256 content, uint256 end) = item.value(Der.OCTET_STRING);
         item.finish();
         if (end - content != byteLength) revert PckExtensionMalformed();
         return Der.wordOf(content);
     }
 
-    function _enumerated(Der.Reader memory item) private pure {
+    function skipEnumerated(Der.Reader memory item) private pure {
         (uint256 content, uint256 end) = item.value(Der.ENUMERATED);
         item.finish();
         if (end - content != 1) revert PckExtensionMalformed();

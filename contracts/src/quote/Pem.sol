@@ -21,10 +21,10 @@ library Pem {
         uint256 count;
         uint256 position;
         for (;;) {
-            position = _skipSpace(text, position, count > 0);
+            position = skipSpace(text, position, count > 0);
             if (position == text.length) break;
             bytes memory base64;
-            (base64, position) = _readBlock(text, position);
+            (base64, position) = readBlock(text, position);
             if (count == MAX_CERTIFICATES) revert PckChainLength(count + 1);
             blocks[count++] = base64;
         }
@@ -48,7 +48,7 @@ library Pem {
         return Base64Decoder.decode(base64);
     }
 
-    function _readBlock(bytes calldata text, uint256 position)
+    function readBlock(bytes calldata text, uint256 position)
         private
         pure
         returns (bytes memory base64, uint256 next)
@@ -56,16 +56,16 @@ library Pem {
         if (position + 27 > text.length || bytes27(text[position:]) != BEGIN) {
             revert CertificateMalformed();
         }
-        position = _skipSpace(text, position + 27, false);
+        position = skipSpace(text, position + 27, false);
         base64 = new bytes(text.length - position);
         uint256 length;
-        while (position + 25 <= text.length && _at(text, position) != 0x2d) {
-            uint256 end = _endOfLine(text, position);
+        while (position + 25 <= text.length && characterAt(text, position) != 0x2d) {
+            uint256 end = endOfLine(text, position);
             assembly ("memory-safe") {
                 calldatacopy(add(add(base64, 0x20), length), add(text.offset, position), sub(end, position))
             }
             length += end - position;
-            position = _skipSpace(text, end, false);
+            position = skipSpace(text, end, false);
         }
         if (position + 25 > text.length || bytes25(text[position:]) != END) revert CertificateMalformed();
         assembly ("memory-safe") {
@@ -76,35 +76,35 @@ library Pem {
 
     /// @dev Where a line ends. RFC 7468 wants 64 characters in all but the last, so that is where to look first; a line end
     /// before that one would be taken for base64, which decoder and id both refuse.
-    function _endOfLine(bytes calldata text, uint256 position) private pure returns (uint256 end) {
+    function endOfLine(bytes calldata text, uint256 position) private pure returns (uint256 end) {
         unchecked {
             end = position + 64;
-            if (end < text.length && _isSpace(_at(text, end))) return end;
+            if (end < text.length && isSpace(characterAt(text, end))) return end;
             for (end = position; end < text.length; end++) {
-                uint256 character = _at(text, end);
-                if (_isSpace(character) || character == 0x2d) return end;
+                uint256 character = characterAt(text, end);
+                if (isSpace(character) || character == 0x2d) return end;
             }
             revert CertificateMalformed();
         }
     }
 
-    function _skipSpace(bytes calldata text, uint256 position, bool zeros) private pure returns (uint256) {
+    function skipSpace(bytes calldata text, uint256 position, bool zeros) private pure returns (uint256) {
         unchecked {
             for (; position < text.length; position++) {
-                uint256 character = _at(text, position);
-                if (!_isSpace(character) && !(zeros && character == 0)) break;
+                uint256 character = characterAt(text, position);
+                if (!isSpace(character) && !(zeros && character == 0)) break;
             }
             return position;
         }
     }
 
     /// @dev Line feed, carriage return, tab or blank.
-    function _isSpace(uint256 character) private pure returns (bool) {
+    function isSpace(uint256 character) private pure returns (bool) {
         return (uint256(0x100002600) >> character) & 1 == 1;
     }
 
     /// @dev The character at a position, which the caller knows to be inside the text.
-    function _at(bytes calldata text, uint256 position) private pure returns (uint256 character) {
+    function characterAt(bytes calldata text, uint256 position) private pure returns (uint256 character) {
         assembly ("memory-safe") {
             character := byte(0, calldataload(add(text.offset, position)))
         }

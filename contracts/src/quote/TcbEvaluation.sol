@@ -18,7 +18,7 @@ library TcbEvaluation {
         uint256 ignored = uint8(svns[17]) > 0 ? uint256(0xffff) << 112 : 0;
         for (uint256 i = 0; i < info.levels.length; i++) {
             PlatformLevel memory level = info.levels[i];
-            if (pceSvn >= level.pceSvn && _reaches(uint256(svns), uint256(level.svns) & ~ignored)) {
+            if (pceSvn >= level.pceSvn && reaches(uint256(svns), uint256(level.svns) & ~ignored)) {
                 return level.status;
             }
         }
@@ -27,7 +27,7 @@ library TcbEvaluation {
 
     /// @dev Whether each byte of `svns` is at least the same byte of `required`. Bytes are compared 16 at a time, each in a lane
     /// of 16 bits whose upper half is 1 before the subtraction and stays 1 unless it borrowed.
-    function _reaches(uint256 svns, uint256 required) private pure returns (bool) {
+    function reaches(uint256 svns, uint256 required) private pure returns (bool) {
         unchecked {
             uint256 low = 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
             uint256 one = 0x0100010001000100010001000100010001000100010001000100010001000100;
@@ -47,7 +47,7 @@ library TcbEvaluation {
         bytes32 mrSignerHash,
         bytes8 attributes
     ) internal pure returns (TcbStatus) {
-        TdxModule memory module = info.modules[_moduleIndex(info, major)];
+        TdxModule memory module = info.modules[moduleIndex(info, major)];
         if (mrSignerHash != module.mrSignerHash) revert TdxModuleMrsignerMismatch();
         // Every attribute of a production module is zero, those outside Intel's mask too.
         if (attributes != 0 || module.attributes != 0) revert TdxModuleAttributesMismatch();
@@ -57,7 +57,7 @@ library TcbEvaluation {
         return status;
     }
 
-    function _moduleIndex(TcbInfo memory info, uint256 major) private pure returns (uint256) {
+    function moduleIndex(TcbInfo memory info, uint256 major) private pure returns (uint256) {
         if (info.modules.length == 0) revert TdxModuleMissing();
         if (major == 0) return 0;
         for (uint256 i = 1; i < info.modules.length; i++) {
@@ -80,27 +80,27 @@ library TcbEvaluation {
     /// @notice The platform's status, worsened by what its module and quoting enclave add.
     function merge(TcbStatus a, TcbStatus b) internal pure returns (TcbStatus) {
         if (a == TcbStatus.Revoked || b == TcbStatus.Revoked) return TcbStatus.Revoked;
-        bool configuration = _needsConfiguration(a) || _needsConfiguration(b);
-        if (_isOutOfDate(a) || _isOutOfDate(b)) {
+        bool configuration = needsConfiguration(a) || needsConfiguration(b);
+        if (isOutOfDate(a) || isOutOfDate(b)) {
             return configuration ? TcbStatus.OutOfDateConfigurationNeeded : TcbStatus.OutOfDate;
         }
-        if (_needsHardening(a) || _needsHardening(b)) {
+        if (needsHardening(a) || needsHardening(b)) {
             return configuration ? TcbStatus.ConfigurationAndSWHardeningNeeded : TcbStatus.SWHardeningNeeded;
         }
         return configuration ? TcbStatus.ConfigurationNeeded : TcbStatus.UpToDate;
     }
 
-    function _isOutOfDate(TcbStatus status) private pure returns (bool) {
+    function isOutOfDate(TcbStatus status) private pure returns (bool) {
         return status == TcbStatus.OutOfDate || status == TcbStatus.OutOfDateConfigurationNeeded;
     }
 
-    function _needsConfiguration(TcbStatus status) private pure returns (bool) {
+    function needsConfiguration(TcbStatus status) private pure returns (bool) {
         return status == TcbStatus.ConfigurationNeeded
             || status == TcbStatus.ConfigurationAndSWHardeningNeeded
             || status == TcbStatus.OutOfDateConfigurationNeeded;
     }
 
-    function _needsHardening(TcbStatus status) private pure returns (bool) {
+    function needsHardening(TcbStatus status) private pure returns (bool) {
         return status == TcbStatus.SWHardeningNeeded || status == TcbStatus.ConfigurationAndSWHardeningNeeded;
     }
 }

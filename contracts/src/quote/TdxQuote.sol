@@ -55,25 +55,25 @@ library TdxQuote {
         returns (bytes calldata authData, bytes calldata pckChain)
     {
         if (quote.length > MAX_BYTES) revert QuoteMalformed();
-        _checkHeader(quote);
+        checkHeader(quote);
         if (quote.length < QE_AUTH_DATA) revert QuoteTruncated();
         uint256 end = SIGNATURE + uint32At(quote, SIGNED_BYTES);
         if (end > quote.length) revert QuoteTruncated();
-        _checkTrailing(quote, end);
-        _checkEnd(QE_REPORT + uint32At(quote, 766), end);
+        checkTrailing(quote, end);
+        checkEnd(QE_REPORT + uint32At(quote, 766), end);
         uint256 outerType = uint16At(quote, 764);
         // 6 is its type, but 5 stands there in quotes of some generators, unsigned either way.
         if (outerType != 6 && outerType != 5) revert QuoteCertificationUnsupported(outerType);
         uint256 chain = QE_AUTH_DATA + uint16At(quote, 1218) + 6;
         if (chain > end) revert QuoteTruncated();
-        _checkEnd(chain + uint32At(quote, chain - 4), end);
+        checkEnd(chain + uint32At(quote, chain - 4), end);
         uint256 innerType = uint16At(quote, chain - 6);
         if (innerType == 3) revert PckChainMissing();
         if (innerType != 5) revert QuoteCertificationUnsupported(innerType);
         return (quote[QE_AUTH_DATA:chain - 6], quote[chain:end]);
     }
 
-    function _checkHeader(bytes calldata quote) private pure {
+    function checkHeader(bytes calldata quote) private pure {
         if (quote.length < BODY) revert QuoteTruncated();
         uint256 version = uint16At(quote, 0);
         if (version != 4) revert QuoteVersionUnsupported(version);
@@ -85,12 +85,12 @@ library TdxQuote {
         if (vendor != INTEL_VENDOR) revert QuoteVendorUnknown(vendor);
     }
 
-    function _checkEnd(uint256 found, uint256 expected) private pure {
+    function checkEnd(uint256 found, uint256 expected) private pure {
         if (found > expected) revert QuoteTruncated();
         if (found < expected) revert QuoteMalformed();
     }
 
-    function _checkTrailing(bytes calldata quote, uint256 end) private pure {
+    function checkTrailing(bytes calldata quote, uint256 end) private pure {
         unchecked {
             // A word that reaches beyond the quote has that part shifted out.
             for (; end < quote.length; end += 32) {

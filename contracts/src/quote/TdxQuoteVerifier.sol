@@ -48,8 +48,8 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         view
         returns (VerifiedQuote memory result)
     {
-        result = _verify(quote);
-        bytes calldata reportData = _reportData(quote);
+        result = verifyAll(quote);
+        bytes calldata reportData = reportDataOf(quote);
         if (bytes32(reportData) != reportDataHead || bytes32(reportData[32:]) != 0) {
             revert ReportDataMismatch();
         }
@@ -63,26 +63,26 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         view
         returns (VerifiedQuote memory result, bytes memory reportData)
     {
-        return (_verify(quote), _reportData(quote));
+        return (verifyAll(quote), reportDataOf(quote));
     }
 
-    function _reportData(bytes calldata quote) private pure returns (bytes calldata) {
+    function reportDataOf(bytes calldata quote) private pure returns (bytes calldata) {
         return quote[TdxQuote.REPORT_DATA:TdxQuote.SIGNED_BYTES];
     }
 
-    function _verify(bytes calldata quote) private view returns (VerifiedQuote memory result) {
+    function verifyAll(bytes calldata quote) private view returns (VerifiedQuote memory result) {
         (bytes calldata authData, bytes calldata pckChain) = TdxQuote.parse(quote);
-        (X509.Certificate memory pck, bytes32 issuerId) = _readChain(pckChain);
+        (X509.Certificate memory pck, bytes32 issuerId) = readChain(pckChain);
         PckExtension.Platform memory platform = PckExtension.parse(pck.sgxExtension);
-        PlatformCollateral memory collateral = _collateralOf(issuerId, pck.serial, platform);
-        _checkPck(pck, collateral);
-        _checkQeReport(quote, authData, pck);
-        result.tcbStatus = _checkQe(quote, collateral.qeIdentity);
-        _checkSignature(quote);
+        PlatformCollateral memory collateral = collateralFor(issuerId, pck.serial, platform);
+        checkPck(pck, collateral);
+        checkQeReport(quote, authData, pck);
+        result.tcbStatus = checkQe(quote, collateral.qeIdentity);
+        checkSignature(quote);
         result.tcbStatus =
-            TcbEvaluation.merge(_checkTcb(quote, platform, collateral.tcbInfo), result.tcbStatus);
+            TcbEvaluation.merge(checkTcb(quote, platform, collateral.tcbInfo), result.tcbStatus);
         if (result.tcbStatus == TcbStatus.Revoked) revert TcbRevoked();
-        _checkAttributes(quote);
+        checkAttributes(quote);
         result.technology = TECHNOLOGY;
         result.registers = quote[TdxQuote.MR_TD:TdxQuote.REPORT_DATA];
         result.attributes = bytes16(TdxQuote.wordAt(quote, TdxQuote.TD_ATTRIBUTES));
@@ -91,7 +91,7 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         result.expiresAtSeconds = pck.notAfter < until ? pck.notAfter : until;
     }
 
-    function _collateralOf(bytes32 issuerId, uint160 serial, PckExtension.Platform memory platform)
+    function collateralFor(bytes32 issuerId, uint160 serial, PckExtension.Platform memory platform)
         private
         view
         returns (PlatformCollateral memory)
@@ -102,7 +102,7 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
 
     /// @dev The PCK certificate and who issued it: the chain is leaf, authority, root, where the authority may be the root
     /// and a last root may be left out.
-    function _readChain(bytes calldata pckChain)
+    function readChain(bytes calldata pckChain)
         private
         view
         returns (X509.Certificate memory pck, bytes32 issuerId)
@@ -115,22 +115,22 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         if (pck.ca) revert CertificateCaAsLeaf();
     }
 
-    function _checkPck(X509.Certificate memory pck, PlatformCollateral memory collateral) private view {
+    function checkPck(X509.Certificate memory pck, PlatformCollateral memory collateral) private view {
         if (pck.issuer != collateral.issuerSubject) revert CertificateIssuerMismatch();
         X509.checkDates(pck.notBefore, pck.notAfter);
         if (pck.keyUsage & X509.DIGITAL_SIGNATURE == 0) revert CertificateKeyUsage();
         if (PCK_NAME != 0 && !pck.hasCommonName(PCK_NAME)) revert CertificateSubjectUnexpected();
-        bool valid = _verifyP256(pck.tbsDigest, pck.r, pck.s, collateral.issuerX, collateral.issuerY);
+        bool valid = verifyP256(pck.tbsDigest, pck.r, pck.s, collateral.issuerX, collateral.issuerY);
         if (!valid) revert CertificateSignatureInvalid();
     }
 
     /// @dev That the PCK signed the QE report, and that it carries SHA-256 of attestation key and authentication data, then zeros.
-    function _checkQeReport(bytes calldata quote, bytes calldata authData, X509.Certificate memory pck)
+    function checkQeReport(bytes calldata quote, bytes calldata authData, X509.Certificate memory pck)
         private
         view
     {
         bytes32 digest = sha256(quote[TdxQuote.QE_REPORT:TdxQuote.QE_SIGNATURE]);
-        if (!_verifyAt(quote, TdxQuote.QE_SIGNATURE, digest, pck.x, pck.y)) {
+        if (!verifyAt(quote, TdxQuote.QE_SIGNATURE, digest, pck.x, pck.y)) {
             revert QeReportSignatureInvalid();
         }
         bytes calldata key = quote[TdxQuote.ATTESTATION_KEY:TdxQuote.ATTESTATION_KEY + 64];
@@ -140,7 +140,7 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         if (!holds) revert QeReportDataMismatch();
     }
 
-    function _checkQe(bytes calldata quote, address pointer) private view returns (TcbStatus) {
+    function checkQe(bytes calldata quote, address pointer) private view returns (TcbStatus) {
         QeIdentity memory identity = abi.decode(SSTORE2.read(pointer), (QeIdentity));
         bytes16 attributes = bytes16(TdxQuote.wordAt(quote, TdxQuote.QE_ATTRIBUTES));
         if (uint8(attributes[0]) & 2 != 0) revert QeDebug();
@@ -156,25 +156,25 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         return status;
     }
 
-    function _checkSignature(bytes calldata quote) private view {
+    function checkSignature(bytes calldata quote) private view {
         uint256 x = uint256(TdxQuote.wordAt(quote, TdxQuote.ATTESTATION_KEY));
         uint256 y = uint256(TdxQuote.wordAt(quote, TdxQuote.ATTESTATION_KEY + 32));
         bytes32 digest = sha256(quote[:TdxQuote.SIGNED_BYTES]);
-        if (!_verifyAt(quote, TdxQuote.SIGNATURE, digest, x, y)) revert QuoteSignatureInvalid();
+        if (!verifyAt(quote, TdxQuote.SIGNATURE, digest, x, y)) revert QuoteSignatureInvalid();
     }
 
     /// @dev Whether r ‖ s at an offset of the quote is the signature of (x, y).
-    function _verifyAt(bytes calldata quote, uint256 offset, bytes32 digest, uint256 x, uint256 y)
+    function verifyAt(bytes calldata quote, uint256 offset, bytes32 digest, uint256 x, uint256 y)
         private
         view
         returns (bool)
     {
         uint256 r = uint256(TdxQuote.wordAt(quote, offset));
         uint256 s = uint256(TdxQuote.wordAt(quote, offset + 32));
-        return _verifyP256(digest, r, s, x, y);
+        return verifyP256(digest, r, s, x, y);
     }
 
-    function _checkTcb(bytes calldata quote, PckExtension.Platform memory platform, address pointer)
+    function checkTcb(bytes calldata quote, PckExtension.Platform memory platform, address pointer)
         private
         view
         returns (TcbStatus)
@@ -193,7 +193,7 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
             );
     }
 
-    function _checkAttributes(bytes calldata quote) private pure {
+    function checkAttributes(bytes calldata quote) private pure {
         uint256 low = TdxQuote.uint32At(quote, TdxQuote.TD_ATTRIBUTES);
         uint256 attributes = low | (TdxQuote.uint32At(quote, TdxQuote.TD_ATTRIBUTES + 4) << 32);
         if (attributes & DEBUG != 0) revert DebugEnclave();

@@ -72,10 +72,10 @@ library X509 {
         certificate.name.position = tbs.position;
         certificate.subject = readName(tbs);
         certificate.name.end = tbs.position;
-        (certificate.x, certificate.y) = _readPublicKey(tbs);
+        (certificate.x, certificate.y) = readPublicKey(tbs);
         certificate.pathLength = NO_LIMIT;
         certificate.keyUsage = NO_LIMIT;
-        if (!tbs.done()) _readExtensions(tbs.enter(0xa3), certificate);
+        if (!tbs.done()) readExtensions(tbs.enter(0xa3), certificate);
         tbs.finish();
     }
 
@@ -119,7 +119,7 @@ library X509 {
         return Der.keccakOf(start, end);
     }
 
-    function _readPublicKey(Der.Reader memory tbs) private pure returns (uint256 x, uint256 y) {
+    function readPublicKey(Der.Reader memory tbs) private pure returns (uint256 x, uint256 y) {
         uint256 start = tbs.position;
         (, uint256 end) = tbs.value(Der.SEQUENCE);
         if (end - start != 91 || bytes27(Der.wordOf(start)) != SPKI_PREFIX) {
@@ -129,7 +129,7 @@ library X509 {
         y = uint256(Der.wordOf(start + 59));
     }
 
-    function _readExtensions(Der.Reader memory outer, Certificate memory certificate) private pure {
+    function readExtensions(Der.Reader memory outer, Certificate memory certificate) private pure {
         Der.Reader memory list = outer.enter(Der.SEQUENCE);
         outer.finish();
         bytes32[] memory seen = new bytes32[](MAX_EXTENSIONS);
@@ -144,11 +144,11 @@ library X509 {
             bool critical = item.isNext(Der.BOOLEAN) && item.boolean();
             Der.Reader memory content = item.enter(Der.OCTET_STRING);
             item.finish();
-            _readExtension(oid, critical, content, certificate);
+            readExtension(oid, critical, content, certificate);
         }
     }
 
-    function _readExtension(
+    function readExtension(
         bytes32 oid,
         bool critical,
         Der.Reader memory content,
