@@ -12,6 +12,11 @@ export type {
   PreloadFailure,
   RunOptions,
 } from "./engines/engine.ts";
+export { compareProviders } from "./engines/compare-providers.ts";
+export type { ProviderFailed, ProviderRan } from "./engines/compare-providers.ts";
+export { listDevices } from "./engines/devices/list.ts";
+export type { DeviceList } from "./engines/devices/list.ts";
+export { deviceEnvironment } from "./engines/environment.ts";
 export { EnginePool } from "./engines/pool.ts";
 export { addModel, ModelRegistry } from "./registry.ts";
 export { readAssets } from "./zoo/package-files.ts";

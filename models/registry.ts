@@ -84,6 +84,7 @@ async function loadModel(manifestFile: string): Promise<LoadedModel> {
     manifest,
     manifestText: text,
     modelId: modelId(text),
+    directory: dirname(manifestFile),
     weights: () => readWeights(manifest, dirname(manifestFile)),
   };
 }

@@ -1,6 +1,11 @@
-/** How the settings name execution providers and devices, and what of the environment reaches a device's host. */
+/** How the settings name execution providers and devices. */
 import { z } from "zod";
-import { EXECUTION_PROVIDERS, type EngineDevice, type ExecutionProvider } from "../models/index.ts";
+import {
+  deviceEnvironment,
+  EXECUTION_PROVIDERS,
+  type EngineDevice,
+  type ExecutionProvider,
+} from "../models/index.ts";
 
 const MAX_DEVICES = 64;
 
@@ -41,25 +46,6 @@ function deviceOf(text: string): EngineDevice | undefined {
   return undefined;
 }
 
-/** What GPU drivers and their libraries read; nothing else of the service's environment reaches a host. */
-const PASSED_ON = [
-  "LD_LIBRARY_PATH",
-  "CUDA_VISIBLE_DEVICES",
-  "CUDA_DEVICE_ORDER",
-  "CUDA_CACHE_PATH",
-  "CUDA_CACHE_DISABLE",
-  "NVIDIA_TF32_OVERRIDE",
-  "VK_ICD_FILENAMES",
-  "VK_DRIVER_FILES",
-  "VK_ADD_DRIVER_FILES",
-  "DRI_PRIME",
-  "MESA_VK_DEVICE_SELECT",
-  "HIP_VISIBLE_DEVICES",
-];
-
-/** FP32 stays FP32 in the CUDA libraries unless the operator says otherwise: a receipt tells which. */
-const DEFAULTS = { NVIDIA_TF32_OVERRIDE: "0", CUDA_DEVICE_ORDER: "PCI_BUS_ID" };
-
 /**
  * The devices that get a host: those configured or, where none is and some model lists a provider other than the CPU, the
  * one that such a provider takes by itself.
@@ -70,8 +56,7 @@ export function devicesFor(
   environment: Readonly<Record<string, string | undefined>>,
 ): EngineDevice[] {
   if (!configured && wanted.every((provider) => provider === "cpu")) return [];
-  const passed = PASSED_ON.flatMap((name) => (environment[name] ? [[name, environment[name]]] : []));
-  const common = { ...DEFAULTS, ...(Object.fromEntries(passed) as Record<string, string>) };
+  const common = deviceEnvironment(environment);
   return (configured ?? [{ name: "default", environment: {} }]).map((device) => ({
     name: device.name,
     environment: { ...common, ...device.environment },

@@ -10,6 +10,8 @@ export interface LoadedModel {
   readonly manifest: Manifest;
   readonly manifestText: string;
   readonly modelId: Uint8Array;
+  /** The folder of the manifest, where it was read from one. */
+  readonly directory?: string;
   /**
    * The weights, digest-checked, from wherever they are kept.
    * @throws ModelError `weights_missing`, `weights_digest_mismatch`

@@ -5,6 +5,7 @@
 import { connect, inheritedSocket } from "../../ipc/index.ts";
 import type { Frame, Reply } from "../../ipc/index.ts";
 import { confine } from "./confine.ts";
+import { seenDevices } from "./devices/seen.ts";
 import { encodeFailure, HostError } from "./failure.ts";
 import { writeLedger } from "./ledger.ts";
 import { parseLoadRequest } from "./load-request.ts";
@@ -50,6 +51,8 @@ function serve({ kind, payload }: Frame): Reply | Promise<Reply> {
       return inTurn(() => endLoad(payload.readUInt32LE(0)));
     case REQUEST.unload:
       return inTurn(() => unload(payload.readUInt32LE(0)));
+    case REQUEST.devices:
+      return inTurn(async () => ({ kind: REPLY.done, payload: Buffer.from(JSON.stringify(seenDevices())) }));
     default:
       return {
         kind: REPLY.failed,

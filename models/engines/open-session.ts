@@ -50,7 +50,9 @@ export async function openSession(weights: Uint8Array, request: LoadRequest): Pr
       skipped.push(`${provider}: ${error.message.slice(0, MAX_REASON_LENGTH)} [${error.code}]`);
     }
   }
-  if (failures.length === 1) throw new HostError(failures[0]!.code, skipped[0]!);
+  const [only] = failures;
+  if (only && failures.length === 1)
+    throw new HostError(only.code, `${request.executionProviders[0]}: ${only.message}`);
   throw new HostError(
     "engine_provider_unavailable",
     `no configured execution provider works: ${skipped.join("; ")}`,
@@ -184,7 +186,10 @@ function precisionOf(provider: ExecutionProvider): Precision {
 
 function failure(cause: unknown): HostError {
   const message = messageOf(cause);
-  return new HostError(creationFault(message), message);
+  const code = creationFault(message);
+  if (code !== "engine_adapter_missing") return new HostError(code, message);
+  const seen = (vulkanAdapters ?? []).map(({ name, driver }) => `${name}, ${driver}`).join("; ");
+  return new HostError(code, `none of the adapters here will do, newer drivers may (${seen || message})`);
 }
 
 function messageOf(cause: unknown): string {

@@ -189,21 +189,28 @@ describe("a reduced output", () => {
 });
 
 describe("loading", () => {
-  it("fails where the provider is missing, and says what to install", async () => {
-    const cuda = layerModel({ executionProviders: ["cuda"] });
-    const run = pool().run(cuda, [floatTensor("x", [1, 2], [1, 2])], patient);
+  /** One that ONNX Runtime never has on this system. */
+  const absent = process.platform === "darwin" ? "dml" : "coreml";
+
+  it("fails where the provider is missing, and names it", async () => {
+    const elsewhere = layerModel({ executionProviders: [absent] });
+    const run = pool().run(elsewhere, [floatTensor("x", [1, 2], [1, 2])], patient);
     await expect(run).rejects.toEqual(
       expect.objectContaining({
         code: "engine_provider_missing",
-        message: expect.stringContaining("npm run setup:cuda"),
+        message: expect.stringContaining(`${absent}: onnxruntime-node has it not`),
       }),
     );
   });
 
   it("falls back only where a second provider is listed, and records the one used", async () => {
-    const model = layerModel({ executionProviders: ["cuda", "cpu"] });
-    const { executionText } = await pool().run(model, [floatTensor("x", [1, 2], [1, 2])], patient);
+    const engine = pool();
+    const model = layerModel({ executionProviders: [absent, "cpu"] });
+    const { executionText } = await engine.run(model, [floatTensor("x", [1, 2], [1, 2])], patient);
     expect(JSON.parse(executionText)).toMatchObject({ provider: "cpu", cpuOperations: false, adapter: null });
+    expect(engine.stats().hosts[0]!.loaded).toMatchObject([
+      { provider: "cpu", skipped: [expect.stringContaining("engine_provider_missing")] },
+    ]);
   });
 
   it("refuses a graph that is not what the manifest says", async () => {

@@ -68,6 +68,12 @@ export class HostProcess {
     return reply.payload[0] === 1;
   }
 
+  /** What the host sees of devices, as JSON that nobody has checked. @throws ChannelError, SyntaxError */
+  async devices(): Promise<unknown> {
+    const { payload } = await this.#expectDone(REQUEST.devices, new Uint8Array(0));
+    return JSON.parse(payload.toString());
+  }
+
   /**
    * Sends a model over and opens it.
    * @throws ModelError `graph_invalid`, `engine_provider_unavailable`, `engine_failed`; any other error is the host's fault

@@ -24,6 +24,8 @@ export const REQUEST = {
   skip: 6,
   /** Answered with u8: whether the host confined itself. */
   hello: 7,
+  /** Answered with JSON: what Vulkan and the CUDA driver list, or why they do not. */
+  devices: 8,
 } as const;
 
 /** Kinds of reply. */

@@ -10,13 +10,15 @@ import {
   type Check,
 } from "../doctor-checks.ts";
 import { paint, printable } from "../output.ts";
+import { providerChecks } from "../provider-checks.ts";
 
 const HELP = `
 affidavit doctor [--json]
 
-Looks at this machine as its user: which TEE and GPU are here, which interface gives evidence or why not, which engine
-providers, signer, database and vault user a service would have, and how to turn on what is off. It takes one piece of
-evidence from each TEE interface that gives it, and changes nothing.
+Looks at this machine as its user: which TEE and GPU are here, which interface gives evidence or why not, which devices
+and adapters there are, which execution providers run a small model on which of them, which signer, database and vault
+user a service would have, and how to turn on what is off. It takes one piece of evidence from each TEE interface that
+gives it, and changes nothing.
 
 Exits 0 where a service can run here, 1 where something that it needs is missing.
 `;
@@ -30,7 +32,7 @@ async function run(words: string[]): Promise<number> {
   const checks: Check[] = [
     ...tees,
     await gpuCheck(),
-    engineCheck(),
+    ...(await engineChecks()),
     signerCheck(),
     databaseCheck(process.env),
     userCheck(),
@@ -40,6 +42,11 @@ async function run(words: string[]): Promise<number> {
   if (values.json) printJson({ ok, attestation, checks });
   else process.stdout.write(textOf(checks, attestation));
   return ok ? 0 : 1;
+}
+
+async function engineChecks(): Promise<Check[]> {
+  const engine = engineCheck();
+  return engine.status === "ok" ? [engine, ...(await providerChecks(process.env))] : [engine];
 }
 
 /** What `AFFIDAVIT_ATTESTATION=auto` would take for this user. */

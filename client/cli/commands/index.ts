@@ -1,6 +1,7 @@
 /** The commands, by name. */
 import type { Command } from "../command.ts";
 import { appraise } from "./appraise.ts";
+import { benchModel } from "./bench-model.ts";
 import { discloseCommand } from "./disclose.ts";
 import { doctor } from "./doctor.ts";
 import { endorsementsBundle, endorsementsFetch, endorsementsShow } from "./endorsements.ts";
@@ -21,6 +22,7 @@ export const COMMANDS: Record<string, Command> = {
   export: exportCommand,
   appraise,
   doctor,
+  "bench-model": benchModel,
   "endorsements fetch": endorsementsFetch,
   "endorsements bundle": endorsementsBundle,
   "endorsements show": endorsementsShow,

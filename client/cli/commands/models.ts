@@ -132,7 +132,7 @@ async function addTo(directory: string, onnx: Uint8Array, manifest: Uint8Array):
 }
 
 /** Where the service looks, by the same settings. */
-function modelsDirectory(dataDirectory: string | undefined, environment: NodeJS.ProcessEnv): string {
+export function modelsDirectory(dataDirectory: string | undefined, environment: NodeJS.ProcessEnv): string {
   if (dataDirectory !== undefined) return resolve(dataDirectory, "models");
   if (environment["AFFIDAVIT_MODELS_DIR"]) return resolve(environment["AFFIDAVIT_MODELS_DIR"]);
   return resolve(join(environment["AFFIDAVIT_DATA_DIR"] || "./.data", "models"));
