@@ -163,6 +163,15 @@ const SETTINGS = {
     meaning:
       "What models are measured into before they serve: auto (TDX's RTMR3, where the kernel lets software extend it), none, or the path of its file, which then must work.",
   }),
+  pcsKey: setting({
+    env: "AFFIDAVIT_PCS_KEY",
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9]{16,128}$/, "letters and digits")
+      .optional() as z.ZodType<string | undefined, string>,
+    meaning:
+      "Key of a subscription to Intel's provisioning certification service, which wants one where a quote does not bring its PCK certificate.",
+  }),
   pccsUrl: setting({
     env: "AFFIDAVIT_PCCS_URL",
     schema: publicUrl.optional() as z.ZodType<string | undefined, string>,

@@ -8,17 +8,24 @@ import type { Config } from "./config.ts";
 
 type Source = (evidence: VaultEvidence) => Promise<Json>;
 
-export function endorsementSource(config: Pick<Config, "dataDirectory" | "pccsUrl">): Source {
-  const { pccsUrl } = config;
-  const sources = pccsUrl === undefined ? PUBLIC_SOURCES : withPccs(pccsUrl);
-  const { of } = endorsementsBy({ directory: join(config.dataDirectory, "endorsements"), sources });
+/** @param fetch in place of the network's own */
+export function endorsementSource(
+  config: Pick<Config, "dataDirectory" | "pccsUrl" | "pcsKey">,
+  fetch?: typeof globalThis.fetch,
+): Source {
+  const directory = join(config.dataDirectory, "endorsements");
+  const { of } = endorsementsBy({ directory, sources: sourcesOf(config), ...(fetch && { fetch }) });
   return async ({ type, quote, certificates, gpu }) => {
     const cpu = await of({ type: type as EvidenceType, quote, certificates });
     return gpu ? { cpu, gpu: await of({ type: gpu.type as EvidenceType, quote: gpu.quote }) } : cpu;
   };
 }
 
-/** A PCCS answers for the root's CRL too. */
-function withPccs(url: string): typeof PUBLIC_SOURCES {
-  return { ...PUBLIC_SOURCES, dcap: { pcs: url.replace(/\/$/, ""), rootCrl: undefined } };
+/** A PCCS answers for the root's CRL too, and wants no key. */
+function sourcesOf({ pccsUrl, pcsKey }: Pick<Config, "pccsUrl" | "pcsKey">): typeof PUBLIC_SOURCES {
+  const dcap =
+    pccsUrl === undefined
+      ? { ...PUBLIC_SOURCES.dcap, subscriptionKey: pcsKey }
+      : { pcs: pccsUrl.replace(/\/$/, ""), rootCrl: undefined };
+  return { ...PUBLIC_SOURCES, dcap };
 }

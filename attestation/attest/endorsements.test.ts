@@ -16,9 +16,10 @@ import { appraise, parsePolicy, SIMULATED_POLICY } from "../index.ts";
 import { testCertificate, testCrl, testKey } from "../testing/certificates.ts";
 import { developmentQuotes } from "../testing/development-quotes.ts";
 import { TEST_SNP_CHIP_ID, testSnpAuthorities, testSnpEvidence } from "../testing/sev-snp.ts";
+import { parsePem } from "../verify/pem.ts";
 import { createDiskStore } from "./endorsement-store.ts";
 import { pem } from "./der-write.ts";
-import { simulatedCollateral } from "./simulated-platform.ts";
+import { simulatedChains, simulatedCollateral } from "./simulated-platform.ts";
 
 const now = new Date("2026-11-23T12:00:00Z");
 const quote = developmentQuotes()(new Uint8Array(64));
@@ -92,6 +93,53 @@ describe("fetched endorsements", () => {
     expect(appraise({ type: "tdx", quote }, collateral, options)).toMatchObject({
       code: "ok",
       simulated: true,
+    });
+  });
+
+  describe("of a quote that only names its platform", () => {
+    const ppid = Uint8Array.from({ length: 404 }, (_, i) => i % 251);
+    const named = developmentQuotes({}, { certificationType: 3, certification: ppid })(new Uint8Array(64));
+    const [pck, platform, root] = parsePem(simulatedChains().pckChainPem).map((der) =>
+      pem("CERTIFICATE", der),
+    );
+    const hex = (from: number, to: number) => Buffer.from(ppid.subarray(from, to)).toString("hex");
+    const query = `encrypted_ppid=${hex(0, 384)}&cpusvn=${hex(384, 400)}&pcesvn=${hex(400, 402)}&pceid=${hex(402, 404)}`;
+    const qeid = `&qeid=${"00".repeat(16)}`;
+
+    test("bring the PCK chain too, from a PCCS", async () => {
+      servePcs();
+      routes.set(`/sgx/certification/v4/pckcert?${query}${qeid}`, (response) => {
+        issuerChain(response, "SGX-PCK-Certificate-Issuer-Chain", platform! + root!);
+        response.end(pck!);
+      });
+      const collateral = await fetchEndorsements({ type: "tdx", quote: named }, ask, sources);
+      expect(collateral).toMatchObject({ pck_certificate_chain: pck! + platform! + root! });
+      const appraised = appraise({ type: "tdx", quote: named }, collateral, {
+        now,
+        policy: SIMULATED_POLICY,
+      });
+      expect(appraised).toMatchObject({ code: "ok", simulated: true });
+    });
+
+    test("send a subscription's key to Intel's own service alone, and no more than it knows", async () => {
+      servePcs();
+      let key: unknown;
+      server.once("request", (request) => (key = request.headers["ocp-apim-subscription-key"]));
+      routes.set(`/sgx/certification/v4/pckcert?${query}`, (response) => {
+        issuerChain(response, "SGX-PCK-Certificate-Issuer-Chain", platform! + root!);
+        response.end(pck!);
+      });
+      const rootCrl = `${sources.dcap.pcs}/sgx/certification/v4/rootcacrl`;
+      const dcap = { ...sources.dcap, rootCrl, subscriptionKey: "0123456789abcdef" };
+      await fetchDcapCollateral(named, ask, dcap);
+      expect(key).toBe("0123456789abcdef");
+    });
+
+    test("are refused where the service does not know the platform", async () => {
+      servePcs();
+      await expect(fetchDcapCollateral(named, ask, sources.dcap)).rejects.toMatchObject({
+        code: "endorsement_not_found",
+      });
     });
   });
 

@@ -3,10 +3,9 @@
  * answers alike. The texts come exactly as they were signed; nothing here verifies them.
  */
 import { CodecError, fromUtf8, toHex, type Json } from "../../codec/index.ts";
-import { TEE_TDX } from "../parse/dcap-fields.ts";
+import { CERTIFICATION, TEE_TDX } from "../parse/dcap-fields.ts";
 import { parsePckPlatform } from "../parse/dcap-pck.ts";
-import { CERTIFICATION } from "../parse/dcap-fields.ts";
-import { parseQuote } from "../parse/dcap.ts";
+import { parseQuote, type Quote } from "../parse/dcap.ts";
 import { commonNames } from "../verify/name.ts";
 import { parsePem } from "../verify/pem.ts";
 import { parseCertificate, type Certificate } from "../verify/x509.ts";
@@ -18,6 +17,8 @@ export interface DcapSources {
   readonly pcs: string;
   /** The root CA's CRL in DER, for Intel's own service, which does not answer `rootcacrl`; undefined asks `pcs` for it. */
   readonly rootCrl: string | undefined;
+  /** What Intel's own service wants before it gives PCK certificates out: a subscription's key. */
+  readonly subscriptionKey?: string | undefined;
 }
 
 export const INTEL_PCS: DcapSources = {
@@ -74,20 +75,46 @@ function crlHex(body: Uint8Array): string {
   return text.toLowerCase();
 }
 
-function pckOf(quote: Uint8Array): { certificate: Certificate; isTdx: boolean } {
-  const { certificationType, certification, teeType } = parseQuote(quote);
-  if (certificationType !== CERTIFICATION.pckChain) {
-    throw new EndorsementError(
-      "endorsement_unsupported",
-      "the quote carries no PCK chain, and none is fetched",
-    );
-  }
-  const end = certification.indexOf(0);
-  const bytes = end < 0 ? certification : certification.subarray(0, end);
-  const [leaf] = parsePem(textOf(bytes, "the PCK chain"));
-  if (!leaf) malformed("the quote carries an empty PCK chain");
-  return { certificate: parseCertificate(leaf), isTdx: teeType === TEE_TDX };
+function leafOf(chain: string): Certificate {
+  const [leaf] = parsePem(chain);
+  return leaf ? parseCertificate(leaf) : malformed("the PCK chain is empty");
 }
+
+/** The chain that the quote brings. */
+function chainInside(certification: Uint8Array): string {
+  const end = certification.indexOf(0);
+  return textOf(end < 0 ? certification : certification.subarray(0, end), "the PCK chain");
+}
+
+/** Certification data of type 3: encrypted PPID (384 bytes), CPU SVN (16), PCE SVN (2), PCE id (2), all as they are sent on. */
+const PPID_PARTS = [
+  ["encrypted_ppid", 0, 384],
+  ["cpusvn", 384, 400],
+  ["pcesvn", 400, 402],
+  ["pceid", 402, 404],
+] as const;
+
+/** The chain of a platform that the quote only names; `parseQuote` has seen that it is named whole. */
+async function chainFor(
+  quote: Quote,
+  ask: Ask,
+  { pcs, rootCrl, subscriptionKey }: DcapSources,
+): Promise<string> {
+  const { certification, userData } = quote;
+  const parts = new URLSearchParams();
+  for (const [name, from, to] of PPID_PARTS) parts.set(name, toHex(certification.subarray(from, to)));
+  // A PCCS finds platforms by their quoting enclave too; Intel's service knows no such parameter.
+  if (rootCrl === undefined) parts.set("qeid", toHex(userData.subarray(0, 16)));
+  const answer = await ask({
+    url: `${pcs}/sgx/certification/v4/pckcert?${parts.toString()}`,
+    headers: [PCK_CHAIN_HEADER],
+    maxBytes: MAX_DOCUMENT_BYTES,
+    ...(subscriptionKey !== undefined && { send: { "ocp-apim-subscription-key": subscriptionKey } }),
+  });
+  return `${textOf(answer.body, "the PCK certificate").trim()}\n${headerChain(answer, [PCK_CHAIN_HEADER])}`;
+}
+
+const PCK_CHAIN_HEADER = "sgx-pck-certificate-issuer-chain";
 
 /** The authority that issued the PCK, as the service calls it. */
 function authorityOf(certificate: Certificate): "platform" | "processor" {
@@ -105,7 +132,11 @@ function authorityOf(certificate: Certificate): "platform" | "processor" {
  * @throws EndorsementError; AttestationError, X509Error where the quote does not say what to ask for
  */
 export async function fetchDcapCollateral(quote: Uint8Array, ask: Ask, sources: DcapSources): Promise<Json> {
-  const { certificate, isTdx } = pckOf(quote);
+  const parsed = parseQuote(quote);
+  const isTdx = parsed.teeType === TEE_TDX;
+  const isInside = parsed.certificationType === CERTIFICATION.pckChain;
+  const chain = isInside ? chainInside(parsed.certification) : await chainFor(parsed, ask, sources);
+  const certificate = leafOf(chain);
   const fmspc = toHex(parsePckPlatform(certificate).fmspc);
   const base = (technology: "sgx" | "tdx") => `${sources.pcs}/${technology}/certification/v4`;
   const own = base(isTdx ? "tdx" : "sgx");
@@ -128,5 +159,6 @@ export async function fetchDcapCollateral(quote: Uint8Array, ask: Ask, sources: 
     qe_identity_issuer_chain: headerChain(identity, ["sgx-enclave-identity-issuer-chain"]),
     qe_identity: qeIdentity.text,
     qe_identity_signature: qeIdentity.signature,
+    ...(!isInside && { pck_certificate_chain: chain }),
   };
 }

@@ -7,6 +7,8 @@ export interface EndorsementRequest {
   /** Makes it a POST. */
   readonly body?: Uint8Array;
   readonly contentType?: string;
+  /** Request headers; no part of what an answer is kept under. */
+  readonly send?: Readonly<Record<string, string>>;
   /** The largest answer that is right. */
   readonly maxBytes: number;
   /** Response headers that the answer needs, in lower case. */
@@ -64,17 +66,14 @@ function headersOf(response: Response, { url, headers = [] }: EndorsementRequest
 export function createAsk(options: HttpOptions = {}): Ask {
   const { fetch = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   return async (request) => {
-    const { url, body, contentType, maxBytes } = request;
+    const { url, body, contentType, send, maxBytes } = request;
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       const response = await fetch(url, {
         redirect: "error",
         signal,
-        ...(body && {
-          method: "POST",
-          body: body as Uint8Array<ArrayBuffer>,
-          headers: { "content-type": contentType ?? "application/octet-stream" },
-        }),
+        headers: { ...send, ...(body && { "content-type": contentType ?? "application/octet-stream" }) },
+        ...(body && { method: "POST", body: body as Uint8Array<ArrayBuffer> }),
       });
       if (response.status === 200) {
         return { headers: headersOf(response, request), body: await readBounded(response, url, maxBytes) };

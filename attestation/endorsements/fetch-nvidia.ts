@@ -42,13 +42,16 @@ export async function fetchRim(id: string, ask: Ask, { rim }: NvidiaSources): Pr
   throw new EndorsementError("endorsement_malformed", `the answer for ${id} holds no manifest`);
 }
 
+/** Switches do not report project, its SKU and the chip's: all of LS10 are alike (nvtrust and attestation-sdk). */
+const LS10_MODEL = "5612_0002_890";
+
 /** Driver and VBIOS as a device's report says them, by the names that NVIDIA publishes their manifests under. */
 export function rimNames(report: NvidiaReport, hardwareModel: string): string[] {
   const { opaque } = report;
+  const vbios = vbiosVersion(opaque)?.replaceAll(".", "").toUpperCase() ?? "";
+  if (hardwareModel.startsWith("LS")) return [`NV_SWITCH_BIOS_${LS10_MODEL}_${vbios}`];
   const model = [OPAQUE_TEXTS.project, OPAQUE_TEXTS.projectSku, OPAQUE_TEXTS.chipSku];
-  const vbios = vbiosVersion(opaque)?.replaceAll(".", "").toUpperCase();
   const firmware = [...model.map((field) => opaqueText(opaque, field)), vbios].join("_");
-  if (hardwareModel.startsWith("LS")) return [`NV_SWITCH_BIOS_${firmware}`];
   const driver = opaqueText(opaque, OPAQUE.driverVersion) ?? "";
   const chip = opaqueText(opaque, CHIP_INFO) ?? "GB100";
   const family = hardwareModel.startsWith("GB") ? `CC_DRIVER_${chip}` : "DRIVER_GH100";

@@ -49,6 +49,7 @@ the publisher fails.
   --rim NAME          nvidia: a reference manifest by its name, such as NV_GPU_DRIVER_GH100_550.144.03; may be given again
   --ocsp CHAIN        nvidia: OCSP responses for a device's certificate chain (PEM or DER, leaf first)
   --pccs URL          a PCCS in place of Intel's service
+                      (Intel's wants a subscription's key, from AFFIDAVIT_PCS_KEY, where a quote does not bring its PCK certificate)
   --kds URL           a mirror in place of AMD's service
   --timeout MS        longest time for one request (10000)${SHARED_HELP}
 `;
@@ -82,6 +83,7 @@ function baseUrl(flag: string, text: string): string {
 function sourcesFrom(values: { pccs?: string; kds?: string }): EndorsementSources {
   return {
     ...PUBLIC_SOURCES,
+    dcap: { ...PUBLIC_SOURCES.dcap, subscriptionKey: process.env["AFFIDAVIT_PCS_KEY"] || undefined },
     ...(values.pccs !== undefined && { dcap: { pcs: baseUrl("--pccs", values.pccs), rootCrl: undefined } }),
     ...(values.kds !== undefined && { kds: baseUrl("--kds", values.kds) }),
   };
