@@ -51,7 +51,7 @@ interface IQuoteVerifier {
 
     /// @notice Reverts unless `quote` is genuine now (`block.timestamp`) and its 64 bytes of report data are `reportDataHead`
     /// followed by 32 zero bytes (docs/spec/receipt.md). May write caches of certificates that it verified.
-    /// @param quote the whole quote as the device gave it; trailing bytes are refused
+    /// @param quote the whole quote as the device gave it; after its end only zero bytes may stand
     /// @param reportDataHead SHA-256 of the ACI attestation statement
     function verifyQuote(bytes calldata quote, bytes32 reportDataHead) external returns (VerifiedQuote memory);
 }
