@@ -19,4 +19,5 @@ export type { DeviceList } from "./engines/devices/list.ts";
 export { deviceEnvironment } from "./engines/environment.ts";
 export { EnginePool } from "./engines/pool.ts";
 export { addModel, ModelRegistry } from "./registry.ts";
+export * from "./signing/index.ts";
 export { readAssets } from "./zoo/package-files.ts";

@@ -10,10 +10,17 @@ import { inspectGraph } from "./engines/inspect.ts";
 import { ModelError } from "./errors.ts";
 import { compareVersions, manifestText, modelId, parseManifest } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
+import { SIGNATURE_FILE, verifyFolder, type ModelSigner } from "./signing/index.ts";
 import { checkDigest, readWeights, WEIGHTS_FILE } from "./weights.ts";
 
 const MANIFEST_FILE = "manifest.json";
 const MAX_FOLDERS = 4096;
+
+/** A folder of models, and who must have signed each of them; without `signers` no signature is asked for. */
+export interface ModelFolder {
+  directory: string;
+  signers?: readonly ModelSigner[];
+}
 
 export class ModelRegistry {
   /** Versions of one name, the highest first. */
@@ -22,12 +29,18 @@ export class ModelRegistry {
   /**
    * Reads every manifest below the folders; a folder that does not exist holds none. Weights are read later, when an
    * engine asks for them.
-   * @throws ModelError `manifest_invalid`, naming the file; `model_exists` where two manifests share name and version
+   * @throws ModelError `manifest_invalid`, naming the file; `model_exists` where two manifests share name and version;
+   *   what `verifyFolder` throws, naming the folder
    */
-  static async load(directories: readonly string[]): Promise<ModelRegistry> {
+  static async load(sources: readonly (string | ModelFolder)[]): Promise<ModelRegistry> {
     const registry = new ModelRegistry();
-    for (const directory of directories) {
-      for (const file of await findManifests(directory)) registry.add(await loadModel(file));
+    for (const source of sources) {
+      const { directory, signers } = typeof source === "string" ? { directory: source } : source;
+      for (const file of await findManifests(directory)) {
+        const model = await loadModel(file);
+        if (signers) await requireSigned(dirname(file), model.manifest, signers);
+        registry.add(model);
+      }
     }
     return registry;
   }
@@ -89,6 +102,22 @@ async function loadModel(manifestFile: string): Promise<LoadedModel> {
   };
 }
 
+/** The weights are not read here: they are held to the manifest's digest whenever an engine asks for them. */
+async function requireSigned(
+  directory: string,
+  { weights, source }: Manifest,
+  signers: readonly ModelSigner[],
+): Promise<void> {
+  const inPackage = "package" in source;
+  const known = inPackage ? undefined : new Map([[source.file ?? WEIGHTS_FILE, weights.sha256]]);
+  try {
+    await verifyFolder(directory, signers, known);
+  } catch (cause) {
+    if (!(cause instanceof ModelError)) throw cause;
+    throw new ModelError(cause.code, `${directory}: ${cause.message}`, { cause });
+  }
+}
+
 /**
  * Puts a model into a models folder, once its weights have the manifest's digest and an engine host has found in its
  * graph what the manifest says. The native code that reads the graph runs in a process of its own.
@@ -99,6 +128,7 @@ export async function addModel(
   directory: string,
   onnx: Uint8Array,
   manifest: Manifest,
+  signature?: string,
 ): Promise<LoadedModel> {
   const text = manifestText(parseManifest(manifestText(manifest)));
   if ("package" in manifest.source || (manifest.source.file ?? WEIGHTS_FILE) !== WEIGHTS_FILE) {
@@ -117,6 +147,7 @@ export async function addModel(
   try {
     await writeFile(join(aside, WEIGHTS_FILE), onnx);
     await writeFile(join(aside, MANIFEST_FILE), text);
+    if (signature !== undefined) await writeFile(join(aside, SIGNATURE_FILE), signature);
     await rename(aside, target);
   } catch (cause) {
     await rm(aside, { recursive: true, force: true });

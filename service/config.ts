@@ -52,6 +52,11 @@ const directory = z
   .min(1)
   .max(4096)
   .transform((text) => resolve(text));
+const pemFiles = z
+  .string()
+  .min(1)
+  .max(16_384)
+  .transform((text) => text.split(",").map((file) => resolve(file.trim())));
 const attestation = z
   .string()
   .max(512)
@@ -123,6 +128,12 @@ const SETTINGS = {
     env: "AFFIDAVIT_MODELS_DIR",
     schema: directory.optional() as z.ZodType<string | undefined, string>,
     meaning: "A folder of models besides the built-in zoo. Unset: the data directory's folder models.",
+  }),
+  modelSigners: setting({
+    env: "AFFIDAVIT_MODEL_SIGNERS",
+    schema: pemFiles.optional() as z.ZodType<string[] | undefined, string>,
+    meaning:
+      "PEM files of public keys, separated by commas: each model of the folder must then be signed by one of them. Unset: no signature is asked for.",
   }),
   databaseUrl: setting({
     env: "DATABASE_URL",

@@ -1,10 +1,11 @@
 /** Starts the service, says where things are, and stops it in order. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import program from "../package.json" with { type: "json" };
 import { endorsementSource } from "./endorsements.ts";
-import { EnginePool, ModelRegistry } from "../models/index.ts";
+import { EnginePool, ModelError, ModelRegistry, readModelSigner, type ModelSigner } from "../models/index.ts";
 import { utf8 } from "../codec/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
@@ -101,10 +102,21 @@ async function startKeeper(config: Config, options: KeeperOptions): Promise<Keep
   }
 }
 
+/** @throws ConfigError; ModelError `model_key_invalid` */
+async function readSigner(file: string): Promise<ModelSigner> {
+  try {
+    return readModelSigner(await readFile(file, "utf8"));
+  } catch (cause) {
+    if (cause instanceof ModelError) throw cause;
+    throw new ConfigError("setting_invalid", ["AFFIDAVIT_MODEL_SIGNERS"], "a key file cannot be read");
+  }
+}
+
 async function openModels(config: Config, database: Database): Promise<ModelRegistry> {
   const zoo = fileURLToPath(new URL("../models/zoo", import.meta.url));
   const added = config.modelsDirectory ?? join(config.dataDirectory, "models");
-  const models = await ModelRegistry.load([zoo, added]);
+  const signers = config.modelSigners && (await Promise.all(config.modelSigners.map(readSigner)));
+  const models = await ModelRegistry.load([zoo, { directory: added, ...(signers && { signers }) }]);
   const manifests = models.list().map(({ manifestText }) => documentOf("manifest", utf8(manifestText)));
   await putDocuments(database, [...manifests, documentOf("policy", utf8(POLICY_TEE.text))]);
   return models;

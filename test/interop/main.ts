@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { startService } from "../service-process.ts";
 import { dcapInterop } from "./dcap.ts";
 import { logInterop } from "./log.ts";
+import { modelSigningInterop } from "./model-signing.ts";
 import { pythonWith } from "./python.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -35,6 +36,7 @@ try {
   count(cose.status === 0 ? "passed" : "failed", "pycose");
   count(await logInterop(service), "log");
   count(dcapInterop(), "dcap-qvl");
+  count(await modelSigningInterop(), "model-signing");
 } catch (error) {
   failed++;
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);

@@ -10,6 +10,7 @@ import { infer } from "./infer.ts";
 import { jobsCancel, jobsList, jobsRetry, jobsShow } from "./jobs.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { modelsAdd, modelsList } from "./models.ts";
+import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
 import { verify } from "./verify.ts";
 import { withAudits } from "./verify-audit.ts";
@@ -37,4 +38,7 @@ export const COMMANDS: Record<string, Command> = {
   "jobs cancel": jobsCancel,
   "models list": modelsList,
   "models add": modelsAdd,
+  "models keygen": modelsKeygen,
+  "models sign": modelsSign,
+  "models verify": modelsVerify,
 };

@@ -23,6 +23,7 @@ import { DEFAULT_URL } from "../credentials.ts";
 import { paint, printable, table } from "../output.ts";
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+const MAX_SIGNATURE_BYTES = 32 * 1024 * 1024;
 const MAX_WEIGHTS_BYTES = 2 ** 31 - 1;
 
 const LIST_HELP = `
@@ -41,6 +42,7 @@ Puts a model into the models folder of a service on this machine, once its weigh
 graph has the manifest's inputs and outputs. The service offers it from its next start.
 
   --manifest FILE   the manifest (docs/spec/manifest.md)
+  --signature FILE  the model's signature (affidavit models sign), kept beside it as model.sig
   --data-dir DIR    the service's data directory: the model goes into its folder models. Without it, as for the service:
                     AFFIDAVIT_MODELS_DIR, else AFFIDAVIT_DATA_DIR/models, else ./.data/models
   --json            one line for machines
@@ -103,6 +105,7 @@ function listed(models: Listed[]): string {
 async function add(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, {
     manifest: { type: "string" },
+    signature: { type: "string" },
     "data-dir": { type: "string" },
     json: { type: "boolean" },
   });
@@ -111,7 +114,8 @@ async function add(words: string[]): Promise<number> {
   const directory = modelsDirectory(values["data-dir"], process.env);
   const manifest = await readInput(values.manifest, MAX_MANIFEST_BYTES);
   const onnx = await readInput(file, MAX_WEIGHTS_BYTES);
-  const model = await addTo(directory, onnx, manifest);
+  const signature = values.signature && (await readInput(values.signature, MAX_SIGNATURE_BYTES));
+  const model = await addTo(directory, onnx, manifest, signature || undefined);
   const { name, version } = model.manifest;
   const modelId = toHex0x(model.modelId);
   if (values.json) printJson({ ok: true, code: "ok", name, version, modelId, directory });
@@ -120,13 +124,21 @@ async function add(words: string[]): Promise<number> {
 }
 
 /** @throws RefusedError with the code that names what does not hold */
-async function addTo(directory: string, onnx: Uint8Array, manifest: Uint8Array): Promise<LoadedModel> {
+async function addTo(
+  directory: string,
+  onnx: Uint8Array,
+  manifest: Uint8Array,
+  signature: Uint8Array | undefined,
+): Promise<LoadedModel> {
   try {
-    return await addModel(directory, onnx, parseManifest(fromUtf8(manifest)));
+    const signed = signature && fromUtf8(signature);
+    return await addModel(directory, onnx, parseManifest(fromUtf8(manifest)), signed);
   } catch (cause) {
     if (cause instanceof ModelError) throw new RefusedError(cause.code, cause.message, { cause });
     if (cause instanceof CodecError)
-      throw new RefusedError("manifest_invalid", "the manifest is not text in UTF-8", { cause });
+      throw new RefusedError("manifest_invalid", "the manifest or the signature is not text in UTF-8", {
+        cause,
+      });
     throw cause;
   }
 }
