@@ -81,9 +81,10 @@ export function advance(
     const signed = requestOf(operand);
     admitRequest(state, signed, context, entry.issuedAtMs);
     checkRequested(operand, signed.request);
+    if (operand.operation === "deposit") checkMoney(entry, operand, toHex0x(signed.request.subject), context);
     return { ...next, requestSequence: signed.request.requestSequence };
   }
-  if (operand.operation === "credit") checkCredit(entry, operand, context);
+  if (operand.operation === "credit") checkMoney(entry, operand, operand.reference, context);
   if (operand.operation !== "freeze" && operand.operation !== "unfreeze") return next;
   checkOrder(entry, operand, context);
   const frozen = operand.operation === "freeze";
@@ -124,14 +125,18 @@ function checkRequested(operand: Extract<Operand, { request: unknown }>, request
     throw new BalanceError("operand_mismatch", "the owner signed another encrypted amount");
 }
 
-function checkCredit(entry: LedgerEntry, operand: OperandOf<"credit">, context: LedgerContext): void {
-  const { source, order, signature, amountAtomic, reference } = operand;
+function checkMoney(
+  entry: LedgerEntry,
+  { source, amountAtomic, voucher }: OperandOf<"credit" | "deposit">,
+  reference: string,
+  context: LedgerContext,
+): void {
   if (amountAtomic === "0") throw new BalanceError("operand_invalid", "a credit of nothing");
-  if ((source === "voucher") !== (order !== null && signature !== null))
-    throw new BalanceError("operand_invalid", "a voucher has an order and a signature, a payment neither");
-  if (order === null || signature === null) return;
-  const signed = checkOrder(entry, { operation: "credit", order, signature }, context);
-  if (signed.amountAtomic !== BigInt(amountAtomic) || toHex0x(signed.reference) !== reference)
+  if ((source === "voucher") !== (voucher !== null))
+    throw new BalanceError("operand_invalid", "a voucher has an order, a payment none");
+  if (voucher === null) return;
+  const order = checkOrder(entry, { operation: "credit", ...voucher }, context);
+  if (order.amountAtomic !== BigInt(amountAtomic) || toHex0x(order.reference) !== reference)
     throw new BalanceError("operand_mismatch", "the voucher is of another amount or reference");
 }
 

@@ -1,43 +1,33 @@
 /** What the ledger is asked to do, as it comes in: an operation with its authority and its ciphertexts. Browser-safe. */
 import { jcs, sha256, toHex0x, type Json } from "../codec/index.ts";
 import type { Outcome, Step } from "./evaluate.ts";
-import { orderJson, parseOperand, requestJson, type Operand, type OperandOf } from "./operand.ts";
+import type { Credit, SignedOrder } from "./credit-source.ts";
+import { orderJson, parseOperand, requestJson, type Operand } from "./operand.ts";
 import { DEBITS } from "./operation.ts";
-import type { LedgerOrder, LedgerRequest } from "./request.ts";
+import type { LedgerRequest } from "./request.ts";
 
 interface Asked {
   request: LedgerRequest;
   signature: Uint8Array;
 }
 
-interface Ordered {
-  order: LedgerOrder;
-  signature: Uint8Array;
-}
-
-export type CreditSourceName = OperandOf<"credit">["source"];
-
 /** An operation with its authority and the ciphertexts that it takes. */
 export type Command =
-  | {
-      operation: "credit";
-      source: CreditSourceName;
-      reference: Uint8Array;
-      amountAtomic: bigint;
-      voucher?: Ordered;
-    }
-  | ({ operation: "deposit"; proven: Uint8Array; source: CreditSourceName; amountAtomic: bigint } & Asked)
+  | { operation: "credit"; credit: Credit }
+  /** `credit.reference` is the request's `subject`; the caller has seen that the proven amount is the credit's. */
+  | ({ operation: "deposit"; credit: Credit; proven: Uint8Array } & Asked)
   | ({ operation: "debit" } & Asked)
   | ({ operation: "privateDebit" | "transferOut"; proven: Uint8Array } & Asked)
   | { operation: "transferIn"; from: Uint8Array; sequence: bigint; taken: Uint8Array }
   | ({ operation: "allowance"; amount: Uint8Array } & Asked)
   | { operation: "refund"; sequence: bigint; amount: Uint8Array }
-  | ({ operation: "freeze" | "unfreeze" } & Ordered);
+  | ({ operation: "freeze" | "unfreeze" } & SignedOrder);
 
 export function stepOfCommand(command: Command): Step {
-  return command.operation === "debit"
-    ? { operation: "debit", amountAtomic: command.request.amountAtomic }
-    : command;
+  const { operation } = command;
+  if (operation === "debit") return { operation, amountAtomic: command.request.amountAtomic };
+  if (operation === "credit") return { operation, amountAtomic: command.credit.amountAtomic };
+  return command;
 }
 
 const named = (bytes: Uint8Array): string => toHex0x(sha256(bytes));
@@ -54,15 +44,9 @@ export function operandOfCommand(command: Command, outcome: Outcome): Operand {
   if ("signature" in command) members.signature = toHex0x(command.signature);
   if ("proven" in command) members.proven = named(command.proven);
   if ("amount" in command) members.amount = named(command.amount);
-  if ("source" in command) members.source = command.source;
-  if ("amountAtomic" in command) members.amountAtomic = String(command.amountAtomic);
+  if ("credit" in command) Object.assign(members, moneyOf(command.credit));
   if ("sequence" in command) members.sequence = String(command.sequence);
-  if (command.operation === "credit") {
-    const { reference, voucher } = command;
-    members.reference = toHex0x(reference);
-    members.order = voucher ? orderJson(voucher.order) : null;
-    members.signature = voucher ? toHex0x(voucher.signature) : null;
-  }
+  if (command.operation === "credit") members.reference = toHex0x(command.credit.reference);
   if (command.operation === "transferIn") {
     members.from = toHex0x(command.from);
     members.taken = named(command.taken);
@@ -70,4 +54,12 @@ export function operandOfCommand(command: Command, outcome: Outcome): Operand {
   if (DEBITS.has(operation) && outcome.sufficient) members.sufficient = named(outcome.sufficient);
   if (operation === "transferOut" && outcome.taken) members.taken = named(outcome.taken);
   return parseOperand(jcs(members));
+}
+
+function moneyOf({ source, amountAtomic, voucher }: Credit): Record<string, Json> {
+  return {
+    source,
+    amountAtomic: String(amountAtomic),
+    voucher: voucher && { order: orderJson(voucher.order), signature: toHex0x(voucher.signature) },
+  };
 }

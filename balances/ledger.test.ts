@@ -5,6 +5,7 @@ import { STATEMENT_FIELDS } from "../receipts/index.ts";
 import { advance, type AccountState } from "./account.ts";
 import { auditAccount } from "./audit.ts";
 import type { Command } from "./command.ts";
+import { voucherCredits, type Credit } from "./credit-source.ts";
 import type { BalanceErrorCode } from "./error.ts";
 import { parseOperand } from "./operand.ts";
 import { OPERATIONS } from "./operation.ts";
@@ -14,6 +15,7 @@ import { plainEvaluator, readPlain, TestLedger } from "./testing/ledger.ts";
 import {
   ed25519Owner,
   nextReference,
+  NOW_MS,
   secp256k1Owner,
   signOrder,
   signRequest,
@@ -24,6 +26,7 @@ const serverKeyDigest = sha256(utf8("server key"));
 const operator = secp256k1Owner("operator");
 const alice = secp256k1Owner("alice");
 const bob = ed25519Owner("bob");
+const withCode = (name: string) => expect.objectContaining({ code: name });
 const context = { serverKeyDigest, operator: operator.owner };
 
 const plain = (amount: bigint, salt = nextReference()): Uint8Array => {
@@ -33,15 +36,17 @@ const plain = (amount: bigint, salt = nextReference()): Uint8Array => {
   return bytes;
 };
 
-function voucher(account: Uint8Array, amountAtomic: bigint, reference = nextReference()): Command {
+function voucherOf(account: Uint8Array, amountAtomic: bigint, reference = nextReference()): Credit {
   const members = { account, operation: OPERATIONS.credit, amountAtomic, reference, serverKeyDigest };
-  return {
-    operation: "credit",
-    source: "voucher",
-    reference,
-    amountAtomic,
-    voucher: signOrder(operator, members),
-  };
+  return { source: "voucher", account, reference, amountAtomic, voucher: signOrder(operator, members) };
+}
+
+function voucher(...of: Parameters<typeof voucherOf>): Command {
+  return { operation: "credit", credit: voucherOf(...of) };
+}
+
+function paymentOf(account: Uint8Array, amountAtomic: bigint): Credit {
+  return { source: "payment", account, reference: nextReference(), amountAtomic, voucher: null };
 }
 
 type Proven = "deposit" | "privateDebit" | "transferOut";
@@ -95,8 +100,9 @@ async function history(): Promise<TestLedger> {
   });
   const arrival = { from: alice.account, sequence: entry.sequence, taken: outcome.taken! };
   await ledger.run(bob, { operation: "transferIn", ...arrival });
-  const deposit = proven(ledger, bob, "deposit", 30n, nextReference());
-  await ledger.run(bob, { operation: "deposit", ...deposit, source: "payment", amountAtomic: 30n });
+  const credit = paymentOf(bob.account, 30n);
+  const deposit = proven(ledger, bob, "deposit", 30n, credit.reference);
+  await ledger.run(bob, { operation: "deposit", ...deposit, credit });
   const allowance = signRequest(bob, {
     operation: OPERATIONS.allowance,
     requestSequence: ledger.state(bob).requestSequence + 1n,
@@ -158,7 +164,7 @@ describe("the ledger", () => {
   it("refuses another operation than the owner's, and another account's request", async () => {
     const ledger = newLedger();
     const asked = proven(ledger, alice, "privateDebit", 1n);
-    const other = { operation: "deposit", ...asked, source: "payment", amountAtomic: 1n } as const;
+    const other = { operation: "deposit", ...asked, credit: paymentOf(alice.account, 1n) } as const;
     expect(await refused(ledger, alice, other)).toBe("entry_invalid");
     expect(await refused(ledger, bob, { operation: "privateDebit", ...asked })).toBe("account_mismatch");
   });
@@ -184,9 +190,19 @@ describe("the ledger", () => {
     await ledger.run(alice, voucher(alice.account, 100n, reference));
     expect(await refused(ledger, bob, voucher(bob.account, 100n, reference))).toBe("reference_used");
     expect(await refused(ledger, bob, voucher(bob.account, MAX_SUPPLY_ATOMIC - 99n))).toBe("supply_overflow");
-    const forged = voucher(bob.account, 5n) as Extract<Command, { operation: "credit" }>;
-    expect(await refused(ledger, bob, { ...forged, amountAtomic: 6n })).toBe("operand_mismatch");
-    expect(await refused(ledger, bob, { ...forged, source: "payment" })).toBe("operand_invalid");
+    const honest = voucherOf(bob.account, 5n);
+    const forged = (members: Partial<Credit>): Command => ({
+      operation: "credit",
+      credit: { ...honest, ...members },
+    });
+    expect(await refused(ledger, bob, forged({ amountAtomic: 6n }))).toBe("operand_mismatch");
+    expect(await refused(ledger, bob, forged({ reference: nextReference() }))).toBe("operand_mismatch");
+    expect(await refused(ledger, bob, forged({ source: "payment" }))).toBe("operand_invalid");
+    expect(await refused(ledger, bob, forged({ voucher: null }))).toBe("operand_invalid");
+    expect(await refused(ledger, alice, forged({}))).toBe("account_mismatch");
+    const other = proven(ledger, bob, "deposit", 5n, nextReference());
+    const deposit: Command = { operation: "deposit", ...other, credit: honest };
+    expect(await refused(ledger, bob, deposit)).toBe("operand_mismatch");
     const { entry, outcome } = await ledger.run(alice, {
       operation: "transferOut",
       ...proven(ledger, alice, "transferOut", 10n, bob.account),
@@ -199,6 +215,26 @@ describe("the ledger", () => {
     expect(await refused(ledger, bob, command)).toBe("transfer_received");
     const refund: Command = { operation: "refund", sequence: entry.sequence, amount: plain(1n) };
     expect(await refused(ledger, alice, refund)).toBe("refund_unknown");
+  });
+});
+
+describe("vouchers", () => {
+  const source = voucherCredits(context);
+
+  it("are worth what the operator signed", async () => {
+    const credit = voucherOf(alice.account, 5n);
+    expect(await source.redeem(credit.voucher!, NOW_MS)).toEqual(credit);
+  });
+
+  it("are worth nothing where they ended, are another's or another order", async () => {
+    const { voucher: signed } = voucherOf(alice.account, 5n);
+    await expect(source.redeem(signed!, NOW_MS + 60_000n)).rejects.toEqual(withCode("order_expired"));
+    const freeze = order("freeze", alice.account) as Extract<Command, { operation: "freeze" }>;
+    await expect(source.redeem(freeze, NOW_MS)).rejects.toEqual(withCode("order_invalid"));
+    const { signature } = order("freeze", alice.account) as typeof freeze;
+    await expect(source.redeem({ ...signed!, signature }, NOW_MS)).rejects.toEqual(
+      withCode("signature_invalid"),
+    );
   });
 });
 

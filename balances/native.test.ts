@@ -7,8 +7,8 @@ import { openEvaluator, type Evaluator, type FhePublicKeys } from "./evaluator.t
 import { balanceKeyFromSeed, generateFheKeys, type BalanceKey } from "./keys.ts";
 import { OPERATIONS } from "./operation.ts";
 import { proofMetadata } from "./request.ts";
-import { openProver, proveAmountInNode } from "./prover.ts";
-import { ADDON, CACHE, testKeys, TEST_SEED, WITHOUT } from "./testing/addon.ts";
+import { openProver, type Prover } from "./prover.ts";
+import { ADDON, testKeys, TEST_SEED, WITHOUT } from "./testing/addon.ts";
 import { TestLedger } from "./testing/ledger.ts";
 import { runModel, type ModelKind } from "./testing/model.ts";
 import { ed25519Owner, secp256k1Owner, signRequest } from "./testing/owners.ts";
@@ -51,12 +51,14 @@ describe.skipIf(!ADDON)(`the addon of balances${WITHOUT}`, () => {
   let keys: FhePublicKeys;
   let key: BalanceKey;
   let evaluator: Evaluator;
+  let prover: Prover;
 
   beforeAll(async () => {
     addon = ADDON!;
     keys = await testKeys(addon);
     key = await balanceKeyFromSeed(addon, TEST_SEED);
     evaluator = await openEvaluator(addon, keys, { niceness: 0 });
+    prover = await openProver(addon, keys);
   }, 120_000);
 
   it("errs with a probability of at most 2^-128 a bootstrapping", () => {
@@ -83,12 +85,7 @@ describe.skipIf(!ADDON)(`the addon of balances${WITHOUT}`, () => {
       operation: OPERATIONS.privateDebit,
       serverKeyDigest: evaluator.serverKeyDigest,
     });
-    const stages: string[] = [];
-    const proven = await proveAmountInNode(
-      { ...keys, amountAtomic: 2n ** 64n - 1n, metadata: proofMetadata(request) },
-      { cacheDirectory: CACHE, onStage: (stage, by) => stages.push(`${stage} by ${by}`) },
-    );
-    expect(stages).toEqual(["reading keys", "proving", "done"].map((stage) => `${stage} by addon`));
+    const proven = await prover.prove(2n ** 64n - 1n, proofMetadata(request));
     const amount = await evaluator.verifyAndExpand(proven, proofMetadata(request));
     expect(await key.decryptAmount(amount)).toBe(2n ** 64n - 1n);
     const others = [
@@ -147,8 +144,16 @@ describe.skipIf(!ADDON)(`the addon of balances${WITHOUT}`, () => {
     const context = { serverKeyDigest: evaluator.serverKeyDigest, operator: operator.owner };
     const ledger = new TestLedger(context, evaluator);
     const owners = [secp256k1Owner("alice"), ed25519Owner("bob")];
-    const { prove } = await openProver(addon, keys);
-    await runModel({ ledger, key, owners, operator, prove, kinds: TEN, operations: 10, seed: 1 });
+    await runModel({
+      prove: prover.prove,
+      ledger,
+      key,
+      owners,
+      operator,
+      kinds: TEN,
+      operations: 10,
+      seed: 1,
+    });
   }, 240_000);
 });
 

@@ -23,21 +23,21 @@ const request = z.record(z.string(), z.union([z.string(), z.number()]));
 const order = request;
 /** Where clear money came from. `voucher`: an operator said so, and nobody was seen to pay. */
 const source = z.enum(["voucher", "payment"]);
+const money = {
+  source,
+  amountAtomic: uint64,
+  /** Null for a payment, which is looked up by its reference. */
+  voucher: z.strictObject({ order, signature }).nullable(),
+};
 
 const kind = <N extends EntryName, S extends z.ZodRawShape>(operation: N, members: S) =>
   z.strictObject({ formatVersion: z.literal(1), operation: z.literal(operation), ...members });
 
 const schema = z.discriminatedUnion("operation", [
   kind("open", { owner }),
-  kind("credit", {
-    source,
-    reference: digest,
-    amountAtomic: uint64,
-    /** A voucher's order with its signature; a payment is looked up by its reference. */
-    order: order.nullable(),
-    signature: signature.nullable(),
-  }),
-  kind("deposit", { request, signature, proven: digest, source, amountAtomic: uint64 }),
+  kind("credit", { ...money, reference: digest }),
+  /** Its reference is the request's `subject`. */
+  kind("deposit", { ...money, request, signature, proven: digest }),
   kind("debit", { request, signature, sufficient: digest }),
   kind("privateDebit", { request, signature, proven: digest, sufficient: digest }),
   kind("transferOut", { request, signature, proven: digest, sufficient: digest, taken: digest }),

@@ -5,6 +5,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Report> }>> = {
   overhead: () => import("./overhead.ts"),
   log: () => import("./log.ts"),
   attestation: () => import("./attestation.ts"),
+  balances: () => import("./balances.ts"),
 };
 
 const words = process.argv.slice(2);

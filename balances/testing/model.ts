@@ -6,7 +6,7 @@ import type { BalanceKey } from "../keys.ts";
 import { OPERATIONS } from "../operation.ts";
 import { proofMetadata } from "../request.ts";
 import type { TestLedger } from "./ledger.ts";
-import { nextReference, signOrder, signRequest, type Signatory } from "./owners.ts";
+import { signOrder, signRequest, type Signatory } from "./owners.ts";
 
 export interface ModelRun {
   ledger: TestLedger;
@@ -48,7 +48,7 @@ export async function runModel(run: ModelRun): Promise<void> {
     const amount = BigInt(random(1 + Number(balance) * 2)) + 1n;
     const taken = amount <= balance ? amount : 0n;
     if (kind === "credit") {
-      await credit(run, by, amount + 1000n);
+      await addCredit(run, by, amount + 1000n);
       model.set(by, balance + amount + 1000n);
     } else if (kind === "transfer") {
       const to = run.owners[1 - index]!;
@@ -68,11 +68,13 @@ export async function runModel(run: ModelRun): Promise<void> {
   }
 }
 
-async function credit({ ledger, operator }: ModelRun, by: Signatory, amountAtomic: bigint): Promise<void> {
-  const reference = nextReference();
-  const members = { account: by.account, operation: OPERATIONS.credit, amountAtomic, reference };
-  const voucher = signOrder(operator, { ...members, serverKeyDigest: ledger.context.serverKeyDigest });
-  await ledger.run(by, { operation: "credit", source: "voucher", reference, amountAtomic, voucher });
+async function addCredit({ ledger, operator }: ModelRun, by: Signatory, amountAtomic: bigint): Promise<void> {
+  const { serverKeyDigest } = ledger.context;
+  const members = { account: by.account, operation: OPERATIONS.credit, amountAtomic, serverKeyDigest };
+  const voucher = signOrder(operator, members);
+  const { account, reference } = voucher.order;
+  const credit = { source: "voucher", account, reference, amountAtomic, voucher } as const;
+  await ledger.run(by, { operation: "credit", credit });
 }
 
 function base({ ledger }: ModelRun, by: Signatory, operation: number) {
