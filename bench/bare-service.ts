@@ -98,7 +98,13 @@ const services: Services = {
   },
   documents: { get: absent },
   revocations: { add: absent, list: absent },
-  transparencyLog: { checkpoint: absent, tile: absent, inclusion: absent, covered: absent },
+  transparencyLog: {
+    checkpoint: absent,
+    checkpointStatement: absent,
+    tile: absent,
+    inclusion: absent,
+    covered: absent,
+  },
   jobs: {
     administration() {
       throw new ServiceError("jobs_unsupported", "not part of the bare service");

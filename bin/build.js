@@ -19,6 +19,7 @@ const EXPORTS = {
   ".": "client/index",
   "./client": "client/index",
   "./attestation": "attestation/index",
+  "./chain": "client/chain/index",
   "./codec": "codec/index",
   "./models": "models/client",
   "./monitor": "client/monitor/index",

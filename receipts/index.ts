@@ -27,6 +27,8 @@ export * from "./report-data.ts";
 export * from "./header.ts";
 export * from "./note.ts";
 export * from "./checkpoint.ts";
+export { checkpointStatementToJson, readCheckpointStatement } from "./checkpoint-statement.ts";
+export type { SignedCheckpointStatement } from "./checkpoint-statement.ts";
 export { statementToJson } from "./statement-json.ts";
 export * from "./bundle.ts";
 export {

@@ -12,6 +12,7 @@ import { aciAttestation } from "./routes/aci-attestation.ts";
 import { aciReceipt } from "./routes/aci-receipt.ts";
 import { apiKeys } from "./routes/api-keys.ts";
 import { attestation } from "./routes/attestation.ts";
+import { chainCheckpoint } from "./routes/chain-checkpoint.ts";
 import { docs } from "./routes/docs.ts";
 import { document } from "./routes/document.ts";
 import { dstackReport } from "./routes/dstack-report.ts";
@@ -106,5 +107,6 @@ function registerRoutes(app: App, services: Services): void {
   revocations(app, services, authenticator);
   jobs(app, services, authenticator);
   logCheckpoint(app, services);
+  chainCheckpoint(app, services);
   logTile(app, services);
 }

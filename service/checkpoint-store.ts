@@ -1,5 +1,6 @@
 /** Where checkpoints are kept, and the tree that they are of: the database. */
 import { toHex0x } from "../codec/index.ts";
+import { readCheckpointStatement, type SignedCheckpointStatement } from "../receipts/index.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { CheckpointStore } from "./checkpoints.ts";
 import { storeCosignatures } from "./cosigned-store.ts";
@@ -25,4 +26,13 @@ export function checkpointStore(database: Database, tree: LogTree, feed: Checkpo
 function plain(_: string, value: unknown): unknown {
   if (typeof value === "bigint") return value.toString();
   return value instanceof Uint8Array ? toHex0x(value) : value;
+}
+
+/**
+ * The form for contracts, as `put` stored it.
+ * @throws ReceiptError `checkpoint_invalid`
+ */
+export function storedCheckpointStatement(eip712: string): SignedCheckpointStatement {
+  const { digest: _, signature, ...statement } = JSON.parse(eip712) as Record<string, unknown>;
+  return readCheckpointStatement(JSON.stringify({ formatVersion: 1, statement, signature }));
 }

@@ -3,8 +3,15 @@
  * checkpoint covers them nothing binds us to them, and so they are not shown.
  */
 import { concat, fromHex } from "../codec/index.ts";
-import { encodeEntryBundle, tileWidth, type LogProof, type TileId } from "../receipts/index.ts";
+import {
+  encodeEntryBundle,
+  tileWidth,
+  type LogProof,
+  type SignedCheckpointStatement,
+  type TileId,
+} from "../receipts/index.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
+import { storedCheckpointStatement } from "./checkpoint-store.ts";
 import { bestCovering } from "./covering.ts";
 import { findStatement, latestCheckpoint, readCheckpoint, type Database, type LogTree } from "./db/index.ts";
 import type { TransparencyLog } from "./services.ts";
@@ -34,6 +41,11 @@ export class PublishedLog implements TransparencyLog {
 
   async checkpoint(): Promise<string | undefined> {
     return (await latestCheckpoint(this.#database))?.note;
+  }
+
+  async checkpointStatement(): Promise<SignedCheckpointStatement | undefined> {
+    const latest = await latestCheckpoint(this.#database);
+    return latest && (await readingStored(async () => storedCheckpointStatement(latest.eip712)));
   }
 
   async tile(tile: TileId): Promise<Uint8Array | undefined> {

@@ -1,7 +1,13 @@
 /** What the HTTP side needs from the rest of the service: handed to `createApp`, never imported by a route. */
 import type { Logger } from "pino";
 import type { Manifest } from "../models/client.ts";
-import type { DstackAlgorithm, LogProof, RevocationKind, TileId } from "../receipts/index.ts";
+import type {
+  DstackAlgorithm,
+  LogProof,
+  RevocationKind,
+  SignedCheckpointStatement,
+  TileId,
+} from "../receipts/index.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
 import type { HpkeKey, SealingProtocol } from "../sealing/index.ts";
 import type { RequestKeys } from "../vault/index.ts";
@@ -212,6 +218,8 @@ interface Documents {
 export interface TransparencyLog {
   /** Text of the newest signed note; undefined before the first. */
   checkpoint(): Promise<string | undefined>;
+  /** The same head in the form for contracts. */
+  checkpointStatement(): Promise<SignedCheckpointStatement | undefined>;
   /** Hashes of a tile, or a bundle of entries; undefined where no signed checkpoint covers all of it. */
   tile(tile: TileId): Promise<Uint8Array | undefined>;
   /**

@@ -1,20 +1,10 @@
 /** Collects an account's receipts of a span of time, and what checks them for ever, into one archive. */
 import { concat, fromUtf8, toHex, utf8, type Json } from "../../codec/index.ts";
-import {
-  consistencyProof,
-  parseBundle,
-  parseCheckpoint,
-  parseKeyset,
-  planConsistency,
-  rangeNodes,
-  nodeHash,
-  tileOfNode,
-  tileWidth,
-  type ReceiptBundle,
-} from "../../receipts/index.ts";
+import { parseBundle, parseCheckpoint, parseKeyset, type ReceiptBundle } from "../../receipts/index.ts";
 import { AffidavitError } from "../errors.ts";
-import { httpSource, type LogSource } from "../monitor/index.ts";
+import { httpSource } from "../monitor/index.ts";
 import { Transport } from "../transport.ts";
+import { fetchConsistency } from "./consistency.ts";
 import { detach, type AuditHead } from "./layout.ts";
 import { writeTar, type TarFile } from "./tar.ts";
 
@@ -133,22 +123,4 @@ export function checkpointSizes({ keysetLog, inclusion }: ReceiptBundle): bigint
     ...(inclusion ? [inclusion.checkpoint] : []),
   ];
   return notes.map((note) => parseCheckpoint(note).size);
-}
-
-/** A consistency proof from the log's tiles; whether it holds is for the verifier to see. */
-async function fetchConsistency(source: LogSource, first: bigint, second: bigint): Promise<Uint8Array[]> {
-  const nodes = new Map<string, Uint8Array>();
-  for (const { level, index } of planConsistency(first, second).flatMap(rangeNodes)) {
-    const place = tileOfNode(level, index);
-    const width = tileWidth(place.level, place.index, second);
-    const tile = await source.tile({ level: place.level, index: place.index, width });
-    let row = Array.from({ length: place.count }, (_, i) => {
-      const start = 32 * (place.offset + i);
-      return tile.subarray(start, start + 32);
-    });
-    while (row.length > 1)
-      row = Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i]!, row[2 * i + 1]!));
-    nodes.set(`${level}/${index}`, row[0]!);
-  }
-  return consistencyProof(first, second, (level, index) => nodes.get(`${level}/${index}`)!);
 }

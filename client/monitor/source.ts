@@ -21,7 +21,7 @@ export interface LogSource {
 /** @throws AffidavitError `server_unreachable`, `server_timeout`, `server_error`, `server_response_invalid` from each */
 export function httpSource(url: string, request: typeof fetch = fetch): LogSource {
   const base = url.replace(/\/$/, "");
-  const bytes = (path: string, maxBytes = MAX_BYTES) => get(request, `${base}${path}`, maxBytes);
+  const bytes = (path: string, maxBytes = MAX_BYTES) => getBytes(request, `${base}${path}`, maxBytes);
   const text = async (path: string, maxBytes?: number) =>
     new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(await bytes(path, maxBytes));
   return {
@@ -33,7 +33,11 @@ export function httpSource(url: string, request: typeof fetch = fetch): LogSourc
   };
 }
 
-async function get(request: typeof fetch, url: string, maxBytes: number): Promise<Uint8Array> {
+/**
+ * A public resource, at most `maxBytes` long.
+ * @throws AffidavitError `server_unreachable`, `server_timeout`, `server_error`, `server_response_invalid`
+ */
+export async function getBytes(request: typeof fetch, url: string, maxBytes: number): Promise<Uint8Array> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   let response: Response;
   try {

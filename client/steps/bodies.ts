@@ -50,6 +50,26 @@ function inManifestOrder(manifest: Manifest, request: InferRequest, outputs: Ten
   return manifest.outputs.flatMap(({ name }) => outputs.filter((output) => output.name === name));
 }
 
+/**
+ * The encoded output that `outputDigest` is over.
+ * @throws StepFailure `output_invalid`
+ */
+function outputOf(manifest: Manifest, request: InferRequest, outputs: Tensor[]): Uint8Array {
+  return encodeOutput(manifest.outputKind, inManifestOrder(manifest, request, outputs));
+}
+
+/**
+ * The encoded output of an answer that its caller kept, as a contract wants to see it.
+ * @throws StepFailure `request_invalid`, `response_invalid`, `output_invalid`
+ */
+export function encodedOutputOf(manifest: Manifest, privatePart: PrivatePart): Uint8Array {
+  const request = bodyOf(privatePart, "request");
+  const response = bodyOf(privatePart, "response");
+  const asked = reading("request_invalid", () => parseInferRequest(request.bytes, request.headerLength));
+  const answer = reading("response_invalid", () => parseInferResponse(response.bytes, response.headerLength));
+  return reading("output_invalid", () => outputOf(manifest, asked, answer.outputs));
+}
+
 function compare(
   context: Context,
   field: string,
@@ -101,13 +121,11 @@ export const bodies: Step = {
     const answer = reading("response_invalid", () =>
       parseInferResponse(response.bytes, response.headerLength),
     );
-    const { name, version, outputKind } = manifest!;
+    const { name, version } = manifest!;
     if (answer.modelName !== name || (answer.modelVersion ?? version) !== version) {
       throw new StepFailure("response_invalid", "the response names another model than the receipt");
     }
-    const encoded = reading("output_invalid", () =>
-      encodeOutput(outputKind, inManifestOrder(manifest!, asked, answer.outputs)),
-    );
+    const encoded = reading("output_invalid", () => outputOf(manifest!, asked, answer.outputs));
     compare(context, "outputDigest", outputDigest(salt, encoded), "output");
     return "requester, request, input, response and output match";
   },

@@ -2,6 +2,10 @@
 import type { Command } from "../command.ts";
 import { appraise } from "./appraise.ts";
 import { benchModel } from "./bench-model.ts";
+import { chainAnchor } from "./chain-anchor.ts";
+import { chainDeploy } from "./chain-deploy.ts";
+import { chainRegister } from "./chain-register.ts";
+import { chainVerify } from "./chain-verify.ts";
 import { discloseCommand } from "./disclose.ts";
 import { doctor } from "./doctor.ts";
 import { endorsementsBundle, endorsementsFetch, endorsementsShow } from "./endorsements.ts";
@@ -36,6 +40,10 @@ export const COMMANDS: Record<string, Command> = {
   "jobs show": jobsShow,
   "jobs retry": jobsRetry,
   "jobs cancel": jobsCancel,
+  "chain deploy": chainDeploy,
+  "chain register": chainRegister,
+  "chain anchor": chainAnchor,
+  "chain verify": chainVerify,
   "models list": modelsList,
   "models add": modelsAdd,
   "models keygen": modelsKeygen,

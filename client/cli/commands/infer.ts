@@ -13,6 +13,7 @@ import {
   ProcessingError,
   type Manifest,
 } from "../../../models/client.ts";
+import { fromHex } from "../../../codec/index.ts";
 import { serializeBundle, serializePrivatePart, type Body, type Tensor } from "../../../receipts/index.ts";
 import { createClient, type Client, type ClientOptions, type InferResult } from "../../client.ts";
 import { flags, onlyPositional, printJson, readInput, UsageError, type Command } from "../command.ts";
@@ -35,6 +36,7 @@ Asks a service for an inference, and verifies evidence, receipt and bodies befor
   --url URL            the service (AFFIDAVIT_URL, else ${DEFAULT_URL})
   --key KEY            the API key (AFFIDAVIT_API_KEY, else the file that npm start wrote)
   --save FILE          writes the receipt to FILE (shareable) and salt and bodies to FILE.private (mode 0600)
+  --audience ID:ADDR   makes the receipt for this contract: chain id and address
   --clear              does not seal request and answer: whoever ends TLS before the service can read them
   --idempotency-key K  a repetition with the same key gets the same answer
 ${POLICY_FLAGS_HELP}
@@ -52,6 +54,7 @@ async function run(words: string[]): Promise<number> {
     key: { type: "string" },
     save: { type: "string" },
     "idempotency-key": { type: "string" },
+    audience: { type: "string" },
     clear: { type: "boolean" },
     json: { type: "boolean" },
     ...policyFlags,
@@ -73,10 +76,12 @@ async function run(words: string[]): Promise<number> {
       : { body: await requestFromFile(values.input) };
   const { body, ...expected } = prepared;
   const idempotencyKey = values["idempotency-key"];
+  const audience = values.audience === undefined ? undefined : readAudience(values.audience);
   const result = await client.inferBody(model, body, {
     version,
     ...expected,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(audience === undefined ? {} : { audience }),
   });
   if (values.save !== undefined) await save(values.save, result);
   if (values.json) printJson(asJson(result, await display(result)));
@@ -92,6 +97,13 @@ function clientOf(options: ClientOptions): Client {
       throw new UsageError(`--url is not the URL of a service: ${error.message}`);
     throw error;
   }
+}
+
+function readAudience(text: string): { chainId: bigint; address: Uint8Array } {
+  const [, chainId, address] = /^([1-9]\d{0,76}):0x([0-9a-fA-F]{40})$/.exec(text) ?? [];
+  if (chainId === undefined || address === undefined)
+    throw new UsageError("--audience is a chain id, a colon and an address");
+  return { chainId: BigInt(chainId), address: fromHex(address.toLowerCase(), 20) };
 }
 
 /** A request, and for a raw input the model it was prepared for. */

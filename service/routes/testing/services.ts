@@ -101,6 +101,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     },
     transparencyLog: {
       checkpoint: async () => undefined,
+      checkpointStatement: async () => undefined,
       tile: async () => undefined,
       inclusion: async () => undefined,
       covered: async () => false,

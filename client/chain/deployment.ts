@@ -1,0 +1,148 @@
+/** Which contracts are whose, on which chain: what a deployment leaves for everyone who uses it. */
+import { getAddress, isAddress, type Address, type Hex, type PublicClient } from "viem";
+import { checkpointAnchorAbi } from "./contracts/checkpoint-anchor.ts";
+import {
+  developmentQuoteVerifierAbi,
+  developmentQuoteVerifierCode,
+} from "./contracts/development-quote-verifier.ts";
+import { receiptVerifierAbi, receiptVerifierCode } from "./contracts/receipt-verifier.ts";
+import { ChainError } from "./error.ts";
+import { onChain } from "./reverts.ts";
+import { deploy, type ChainWriter, type Sent } from "./send.ts";
+
+export interface Deployment {
+  chainId: number;
+  /** Registry and verifier: the one address that a consumer needs. */
+  receiptVerifier: Address;
+  checkpointAnchor: Address;
+  /** Quote verifiers by what they verify. */
+  quoteVerifiers: { development?: Address; tdx?: Address; automata?: Address };
+}
+
+const FORMAT_VERSION = 1;
+/** Chains on which a simulated TEE may be registered. */
+export const DEVELOPMENT_CHAINS: readonly number[] = [31337, 1337];
+
+export interface DeployOptions {
+  /** May change what is trusted, behind the delay. */
+  owner: Address;
+  /** Of changes that widen what is trusted; at least a day but on development chains. */
+  delaySeconds: bigint;
+  /** Ids of `referenceValueId`. */
+  referenceValues: readonly Hex[];
+  /** Bit i accepts `TcbStatus` i: 1 up to date, 2 software hardening needed, 4 configuration needed. */
+  tcbStatuses: number;
+  tcbFloor: number;
+  /** Quote verifiers that are on the chain already. */
+  quoteVerifiers: Deployment["quoteVerifiers"];
+  /** Also deploys the verifier of simulated TEEs: chain ids 31337 and 1337 only. */
+  development: boolean;
+}
+
+/** @throws ChainError as `deploy` of send.ts; `deployment_invalid` for development contracts on another chain */
+export async function deployContracts(
+  writer: ChainWriter,
+  options: DeployOptions,
+): Promise<{ deployment: Deployment; steps: (Sent & { name: string; address: Address })[] }> {
+  const { owner, delaySeconds, referenceValues, tcbStatuses, tcbFloor, development } = options;
+  const chainId = await onChain(() => writer.reader.getChainId());
+  const steps: (Sent & { name: string; address: Address })[] = [];
+  const quoteVerifiers = { ...options.quoteVerifiers };
+  if (development) {
+    if (!DEVELOPMENT_CHAINS.includes(chainId))
+      throw new ChainError("deployment_invalid", `chain ${chainId} is not for development`);
+    const contract = {
+      abi: developmentQuoteVerifierAbi,
+      bytecode: developmentQuoteVerifierCode,
+      args: [],
+    } as const;
+    const sent = await deploy(writer, contract);
+    steps.push({ name: "DevelopmentQuoteVerifier", ...sent });
+    quoteVerifiers.development = sent.address;
+  }
+  const verifiers = Object.values(quoteVerifiers);
+  const sent = await deploy(writer, {
+    abi: receiptVerifierAbi,
+    bytecode: receiptVerifierCode,
+    args: [owner, delaySeconds, verifiers, [...referenceValues], tcbStatuses, tcbFloor],
+  });
+  steps.push({ name: "ReceiptVerifier", ...sent });
+  const checkpointAnchor = await anchorOf(writer.reader, sent.address);
+  return { deployment: { chainId, receiptVerifier: sent.address, checkpointAnchor, quoteVerifiers }, steps };
+}
+
+async function anchorOf(reader: PublicClient, receiptVerifier: Address): Promise<Address> {
+  return await onChain(() =>
+    reader.readContract({ address: receiptVerifier, abi: receiptVerifierAbi, functionName: "anchor" }),
+  );
+}
+
+/**
+ * That the contracts are on this chain and belong together.
+ * @throws ChainError `chain_mismatch`, `contract_missing`, `deployment_invalid`, `chain_unreachable`
+ */
+export async function checkDeployment(reader: PublicClient, deployment: Deployment): Promise<void> {
+  const chainId = await onChain(() => reader.getChainId());
+  if (chainId !== deployment.chainId)
+    throw new ChainError(
+      "chain_mismatch",
+      `the deployment is on chain ${deployment.chainId}, this is ${chainId}`,
+    );
+  const anchor = await anchorOf(reader, deployment.receiptVerifier);
+  const registry = await onChain(() =>
+    reader.readContract({
+      address: deployment.checkpointAnchor,
+      abi: checkpointAnchorAbi,
+      functionName: "registry",
+    }),
+  );
+  if (anchor !== deployment.checkpointAnchor || registry !== deployment.receiptVerifier)
+    throw new ChainError("deployment_invalid", "anchor and verifier are not of one deployment");
+}
+
+export function deploymentToJson(deployment: Deployment): object {
+  return { formatVersion: FORMAT_VERSION, ...deployment };
+}
+
+/** @throws ChainError `deployment_invalid` */
+export function parseDeployment(value: unknown): Deployment {
+  const root = members(value, [
+    "formatVersion",
+    "chainId",
+    "receiptVerifier",
+    "checkpointAnchor",
+    "quoteVerifiers",
+  ]);
+  if (root["formatVersion"] !== FORMAT_VERSION) invalid("unknown formatVersion");
+  const { chainId } = root;
+  if (typeof chainId !== "number" || !Number.isSafeInteger(chainId) || chainId < 1)
+    invalid("chainId is none");
+  const verifiers = members(root["quoteVerifiers"], ["development", "tdx", "automata"]);
+  return {
+    chainId,
+    receiptVerifier: address(root["receiptVerifier"], "receiptVerifier"),
+    checkpointAnchor: address(root["checkpointAnchor"], "checkpointAnchor"),
+    quoteVerifiers: Object.fromEntries(
+      Object.entries(verifiers).map(([name, verifier]) => [
+        name,
+        address(verifier, `quoteVerifiers.${name}`),
+      ]),
+    ),
+  };
+}
+
+function members(value: unknown, known: readonly string[]): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) invalid("not an object");
+  const unknown = Object.keys(value).find((name) => !known.includes(name));
+  if (unknown !== undefined) invalid(`unknown member ${JSON.stringify(unknown).slice(0, 80)}`);
+  return value as Record<string, unknown>;
+}
+
+function address(value: unknown, path: string): Address {
+  if (typeof value !== "string" || !isAddress(value, { strict: false })) invalid(`${path} is no address`);
+  return getAddress(value);
+}
+
+function invalid(problem: string): never {
+  throw new ChainError("deployment_invalid", `the deployment file: ${problem}`);
+}

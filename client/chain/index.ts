@@ -1,0 +1,38 @@
+/** Receipts on EVM chains: deploy, register, anchor, verify. Browser-safe; viem is the chain's client. */
+export { anchorCall, anchorCheckpoint, anchoredHead, logId } from "./anchor.ts";
+export type { Anchored, CheckpointSource } from "./anchor.ts";
+export { automataQuoteVerifierAbi, automataQuoteVerifierCode } from "./contracts/automata-quote-verifier.ts";
+export { checkpointAnchorAbi, checkpointAnchorCode } from "./contracts/checkpoint-anchor.ts";
+export {
+  developmentQuoteVerifierAbi,
+  developmentQuoteVerifierCode,
+} from "./contracts/development-quote-verifier.ts";
+export { receiptVerifierAbi, receiptVerifierCode } from "./contracts/receipt-verifier.ts";
+export {
+  checkDeployment,
+  deployContracts,
+  deploymentToJson,
+  DEVELOPMENT_CHAINS,
+  parseDeployment,
+} from "./deployment.ts";
+export type { Deployment, DeployOptions } from "./deployment.ts";
+export { ChainError } from "./error.ts";
+export type { ChainErrorCode } from "./error.ts";
+export {
+  contractReceipt,
+  contractSignature,
+  contractStatement,
+  isFor,
+  NO_REQUIREMENTS,
+  receiptFromBundle,
+  verifyOnChain,
+} from "./receipt.ts";
+export type { ContractReceipt, Delivery, ReceiptExtras, Requirements } from "./receipt.ts";
+export { DEFAULT_MASK, quoteRegisters, referenceValueId, TECHNOLOGIES } from "./reference-value.ts";
+export type { Technology } from "./reference-value.ts";
+export { attestedReferenceValue, registerKeyset, unpackKey } from "./register.ts";
+export type { AskAttestation, Registration } from "./register.ts";
+export { CONTRACT_ERRORS, errorCode } from "./reverts.ts";
+export type { ChainWriter, Sent } from "./send.ts";
+export { chainSource } from "./source.ts";
+export type { ChainSource } from "./source.ts";
