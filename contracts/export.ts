@@ -10,7 +10,14 @@ const OUT = fileURLToPath(new URL("out/", import.meta.url));
 const TARGET = fileURLToPath(new URL("../client/chain/contracts/", import.meta.url));
 
 /** Contracts that are deployed or called by programs. */
-const EXPORTED = ["ReceiptVerifier", "CheckpointAnchor", "DevelopmentQuoteVerifier", "AutomataQuoteVerifier"];
+const EXPORTED = [
+  "ReceiptVerifier",
+  "CheckpointAnchor",
+  "TdxQuoteVerifier",
+  "DcapCollateral",
+  "DevelopmentQuoteVerifier",
+  "AutomataQuoteVerifier",
+];
 
 interface Artifact {
   abi: { type: string; name?: string; inputs?: unknown[] }[];

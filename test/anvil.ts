@@ -12,6 +12,7 @@ import {
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
+import type { ChainWriter } from "../client/chain/index.ts";
 import { artifactOf } from "./contracts-build.ts";
 
 const ANVIL = createRequire(import.meta.url).resolve("@foundry-rs/anvil/bin.mjs");
@@ -47,10 +48,8 @@ export async function startAnvil({ nowSeconds, hardfork = "osaka", chainId = fou
   });
   const port = await portOf(child.stdout);
   child.stdout.resume();
-  const options = {
-    chain: { ...foundry, id: chainId },
-    transport: http(`http://127.0.0.1:${port}`),
-  } as const;
+  const url = `http://127.0.0.1:${port}`;
+  const options = { chain: { ...foundry, id: chainId }, transport: http(url) } as const;
   const reader = createPublicClient({ ...options, pollingInterval: 20 });
   const sender = createWalletClient({ ...options, account: ACCOUNT });
   const cheats = createTestClient({ ...options, mode: "anvil" });
@@ -78,5 +77,6 @@ export async function startAnvil({ nowSeconds, hardfork = "osaka", chainId = fou
     child.kill();
     await new Promise((done) => child.once("exit", done));
   };
-  return { reader, sender, cheats, send, deploy, warp, stop };
+  const writer: ChainWriter = { reader, wallet: sender };
+  return { url, reader, sender, writer, cheats, send, deploy, warp, stop };
 }

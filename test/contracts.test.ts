@@ -1,7 +1,9 @@
 /** The contracts' own tests, in the EVM that forge brings. */
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { exportedFiles } from "../contracts/export.ts";
 import { buildContracts, CONTRACTS, FORGE } from "./contracts-build.ts";
 
 test("forge test", { timeout: 180_000 }, async () => {
@@ -16,4 +18,10 @@ test("forge test", { timeout: 180_000 }, async () => {
     throw new Error(`${error.stdout ?? ""}\n${error.stderr ?? ""}`);
   });
   expect(stdout).toMatch(/[1-9]\d* tests passed, 0 failed/);
+});
+
+test("what programs use of the contracts is what the compiler makes of them", async () => {
+  await buildContracts();
+  for (const [path, text] of exportedFiles())
+    expect(readFileSync(path, "utf8") === text, `${path} is stale: node contracts/export.ts`).toBe(true);
 });

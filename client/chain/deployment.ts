@@ -1,11 +1,13 @@
 /** Which contracts are whose, on which chain: what a deployment leaves for everyone who uses it. */
-import { getAddress, isAddress, type Address, type Hex, type PublicClient } from "viem";
+import { bytesToHex, getAddress, isAddress, type Address, type Hex, type PublicClient } from "viem";
 import { checkpointAnchorAbi } from "./contracts/checkpoint-anchor.ts";
 import {
   developmentQuoteVerifierAbi,
   developmentQuoteVerifierCode,
 } from "./contracts/development-quote-verifier.ts";
+import { dcapCollateralAbi, dcapCollateralCode } from "./contracts/dcap-collateral.ts";
 import { receiptVerifierAbi, receiptVerifierCode } from "./contracts/receipt-verifier.ts";
+import { tdxQuoteVerifierAbi, tdxQuoteVerifierCode } from "./contracts/tdx-quote-verifier.ts";
 import { ChainError } from "./error.ts";
 import { onChain } from "./reverts.ts";
 import { deploy, type ChainWriter, type Sent } from "./send.ts";
@@ -17,6 +19,8 @@ export interface Deployment {
   checkpointAnchor: Address;
   /** Quote verifiers by what they verify. */
   quoteVerifiers: { development?: Address; tdx?: Address; automata?: Address };
+  /** Where the TDX verifier's collateral is posted. */
+  dcapCollateral?: Address;
 }
 
 const FORMAT_VERSION = 1;
@@ -35,40 +39,79 @@ export interface DeployOptions {
   tcbFloor: number;
   /** Quote verifiers that are on the chain already. */
   quoteVerifiers: Deployment["quoteVerifiers"];
-  /** Also deploys the verifier of simulated TEEs: chain ids 31337 and 1337 only. */
-  development: boolean;
+  /** Also deploys the verifier that vouches for nothing: chain ids 31337 and 1337 only. */
+  development?: boolean;
+  /** Also deploys the verifier of TDX quotes under this root: a DER certificate, Intel's but on development chains. */
+  tdxRoot?: Uint8Array;
 }
+
+type Step = Sent & { name: string; address: Address };
 
 /** @throws ChainError as `deploy` of send.ts; `deployment_invalid` for development contracts on another chain */
 export async function deployContracts(
   writer: ChainWriter,
   options: DeployOptions,
-): Promise<{ deployment: Deployment; steps: (Sent & { name: string; address: Address })[] }> {
-  const { owner, delaySeconds, referenceValues, tcbStatuses, tcbFloor, development } = options;
+): Promise<{ deployment: Deployment; steps: Step[] }> {
+  const { owner, delaySeconds, referenceValues, tcbStatuses, tcbFloor } = options;
   const chainId = await onChain(() => writer.reader.getChainId());
-  const steps: (Sent & { name: string; address: Address })[] = [];
-  const quoteVerifiers = { ...options.quoteVerifiers };
+  const own = await deployQuoteVerifiers(writer, chainId, options);
+  const quoteVerifiers = { ...options.quoteVerifiers, ...own.quoteVerifiers };
+  const sent = await deploy(writer, {
+    abi: receiptVerifierAbi,
+    bytecode: receiptVerifierCode,
+    args: [owner, delaySeconds, Object.values(quoteVerifiers), [...referenceValues], tcbStatuses, tcbFloor],
+  });
+  const receiptVerifier = sent.address;
+  const checkpointAnchor = await anchorOf(writer.reader, receiptVerifier);
+  const { dcapCollateral } = own;
+  return {
+    deployment: {
+      chainId,
+      receiptVerifier,
+      checkpointAnchor,
+      quoteVerifiers,
+      ...(dcapCollateral === undefined ? {} : { dcapCollateral }),
+    },
+    steps: [...own.steps, { name: "ReceiptVerifier", ...sent }],
+  };
+}
+
+async function deployQuoteVerifiers(
+  writer: ChainWriter,
+  chainId: number,
+  { development, tdxRoot }: DeployOptions,
+): Promise<Pick<Deployment, "quoteVerifiers" | "dcapCollateral"> & { steps: Step[] }> {
+  if (development && !DEVELOPMENT_CHAINS.includes(chainId))
+    throw new ChainError("deployment_invalid", `chain ${chainId} is not for development`);
+  const steps: Step[] = [];
+  const made = async (name: string, deploying: Promise<Sent & { address: Address }>): Promise<Address> => {
+    const sent = await deploying;
+    steps.push({ name, ...sent });
+    return sent.address;
+  };
+  const quoteVerifiers: Deployment["quoteVerifiers"] = {};
   if (development) {
-    if (!DEVELOPMENT_CHAINS.includes(chainId))
-      throw new ChainError("deployment_invalid", `chain ${chainId} is not for development`);
     const contract = {
       abi: developmentQuoteVerifierAbi,
       bytecode: developmentQuoteVerifierCode,
       args: [],
     } as const;
-    const sent = await deploy(writer, contract);
-    steps.push({ name: "DevelopmentQuoteVerifier", ...sent });
-    quoteVerifiers.development = sent.address;
+    quoteVerifiers.development = await made("DevelopmentQuoteVerifier", deploy(writer, contract));
   }
-  const verifiers = Object.values(quoteVerifiers);
-  const sent = await deploy(writer, {
-    abi: receiptVerifierAbi,
-    bytecode: receiptVerifierCode,
-    args: [owner, delaySeconds, verifiers, [...referenceValues], tcbStatuses, tcbFloor],
-  });
-  steps.push({ name: "ReceiptVerifier", ...sent });
-  const checkpointAnchor = await anchorOf(writer.reader, sent.address);
-  return { deployment: { chainId, receiptVerifier: sent.address, checkpointAnchor, quoteVerifiers }, steps };
+  if (tdxRoot === undefined) return { quoteVerifiers, steps };
+  const registry = {
+    abi: dcapCollateralAbi,
+    bytecode: dcapCollateralCode,
+    args: [bytesToHex(tdxRoot), "", ""],
+  } as const;
+  const dcapCollateral = await made("DcapCollateral", deploy(writer, registry));
+  const contract = {
+    abi: tdxQuoteVerifierAbi,
+    bytecode: tdxQuoteVerifierCode,
+    args: [dcapCollateral],
+  } as const;
+  quoteVerifiers.tdx = await made("TdxQuoteVerifier", deploy(writer, contract));
+  return { quoteVerifiers, dcapCollateral, steps };
 }
 
 async function anchorOf(reader: PublicClient, receiptVerifier: Address): Promise<Address> {
@@ -112,6 +155,7 @@ export function parseDeployment(value: unknown): Deployment {
     "receiptVerifier",
     "checkpointAnchor",
     "quoteVerifiers",
+    "dcapCollateral",
   ]);
   if (root["formatVersion"] !== FORMAT_VERSION) invalid("unknown formatVersion");
   const { chainId } = root;
@@ -128,6 +172,9 @@ export function parseDeployment(value: unknown): Deployment {
         address(verifier, `quoteVerifiers.${name}`),
       ]),
     ),
+    ...(root["dcapCollateral"] === undefined
+      ? {}
+      : { dcapCollateral: address(root["dcapCollateral"], "dcapCollateral") }),
   };
 }
 

@@ -1,11 +1,14 @@
 /** A keyset onto a chain: its text and a quote over a nonce that the chain gave. */
-import { bytesToHex, stringToHex, type Address, type Hex } from "viem";
+import { bytesToHex, decodeFunctionData, stringToHex, type Address, type Hex } from "viem";
+import { parseCollateral } from "../../attestation/index.ts";
 import { toHex } from "../../codec/index.ts";
 import { keysetDigest, parseAttestation, parseKeyset } from "../../receipts/index.ts";
 import { AffidavitError } from "../errors.ts";
+import { dcapCollateralAbi } from "./contracts/dcap-collateral.ts";
 import { receiptVerifierAbi } from "./contracts/receipt-verifier.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError } from "./error.ts";
+import { collateralCalls } from "./quote.ts";
 import { DEFAULT_MASK, quoteRegisters, referenceValueId, type Technology } from "./reference-value.ts";
 import { onChain } from "./reverts.ts";
 import { send, type ChainWriter, type Sent } from "./send.ts";
@@ -45,7 +48,7 @@ export async function registerKeyset(
   deployment: Deployment,
   ask: AskAttestation,
   mask = DEFAULT_MASK,
-): Promise<{ registration: Registration; sent: Sent }> {
+): Promise<{ registration: Registration; sent: Sent; posted: readonly Posted[] }> {
   const { reader } = writer;
   const contract = { address: deployment.receiptVerifier, abi: receiptVerifierAbi } as const;
   // The newest block may yet be replaced by another.
@@ -54,7 +57,7 @@ export async function registerKeyset(
   const nonce = await onChain(() =>
     reader.readContract({ ...contract, functionName: "nonceAt", args: [blockNumber] }),
   );
-  const { keyset, fresh } = parseAttestation(await ask(nonce.slice(2)));
+  const { keyset, fresh, endorsements } = parseAttestation(await ask(nonce.slice(2)));
   if (!fresh || toHex(fresh.nonce) !== nonce.slice(2))
     throw new AffidavitError("server_response_invalid", "the evidence is not over the chain's nonce");
   if (fresh.type !== "tdx")
@@ -62,6 +65,8 @@ export async function registerKeyset(
   const { simulated } = parseKeyset(keyset).attester;
   const technology: Technology = simulated ? "development" : "tdx";
   const verifier = verifierFor(deployment, technology);
+  const posted =
+    verifier === deployment.quoteVerifiers.tdx ? await postCollateral(writer, deployment, endorsements) : [];
   const registration = {
     keyset: stringToHex(keyset),
     quote: bytesToHex(fresh.quote),
@@ -85,14 +90,38 @@ export async function registerKeyset(
       listed,
     },
     sent,
+    posted,
   };
+}
+
+/** One piece of collateral, as its registry took it. */
+export type Posted = Sent & { brings: string };
+
+/**
+ * Posts a TDX platform's collateral; the registry keeps what it has where nothing is newer.
+ * @throws ChainError `contract_reverted` with the registry's error; AttestationError where it is no collateral
+ */
+async function postCollateral(
+  writer: ChainWriter,
+  { dcapCollateral: address }: Deployment,
+  endorsements: unknown,
+): Promise<Posted[]> {
+  if (address === undefined) return [];
+  const contract = { address, abi: dcapCollateralAbi } as const;
+  const rootId = await onChain(() => writer.reader.readContract({ ...contract, functionName: "ROOT_ID" }));
+  const posted: Posted[] = [];
+  for (const { brings, data } of collateralCalls(parseCollateral(endorsements), rootId)) {
+    const { functionName, args } = decodeFunctionData({ abi: dcapCollateralAbi, data });
+    posted.push({ brings, ...(await send(writer, { ...contract, functionName, args } as never)) });
+  }
+  return posted;
 }
 
 function verifierFor({ quoteVerifiers }: Deployment, technology: Technology): Address {
   const verifier =
-    technology === "development"
-      ? quoteVerifiers.development
-      : (quoteVerifiers.tdx ?? quoteVerifiers.automata);
+    (technology === "development" ? quoteVerifiers.development : undefined) ??
+    quoteVerifiers.tdx ??
+    quoteVerifiers.automata;
   if (verifier === undefined)
     throw new ChainError("evidence_unsupported", `the deployment has no verifier of ${technology} quotes`);
   return verifier;

@@ -10,7 +10,9 @@ import {
 import { automataQuoteVerifierAbi } from "./contracts/automata-quote-verifier.ts";
 import { checkpointAnchorAbi } from "./contracts/checkpoint-anchor.ts";
 import { developmentQuoteVerifierAbi } from "./contracts/development-quote-verifier.ts";
+import { dcapCollateralAbi } from "./contracts/dcap-collateral.ts";
 import { receiptVerifierAbi } from "./contracts/receipt-verifier.ts";
+import { tdxQuoteVerifierAbi } from "./contracts/tdx-quote-verifier.ts";
 import { ChainError } from "./error.ts";
 
 type AbiError = {
@@ -25,6 +27,8 @@ export const CONTRACT_ERRORS = distinct([
   ...checkpointAnchorAbi,
   ...developmentQuoteVerifierAbi,
   ...automataQuoteVerifierAbi,
+  ...tdxQuoteVerifierAbi,
+  ...dcapCollateralAbi,
 ]);
 
 function distinct(entries: readonly { readonly type: string }[]): readonly AbiError[] {

@@ -42,7 +42,9 @@ export async function send<const A extends Abi, N extends ContractFunctionName<A
       abi: [...call.abi, ...CONTRACT_ERRORS],
       account: wallet.account,
     } as never);
-    const transaction = await wallet.writeContract(request as never);
+    // Any chain will do: the account signs for the one that the endpoint names.
+    const chain = wallet.chain ?? null;
+    const transaction = await wallet.writeContract({ ...(request as object), chain } as never);
     return sentOf(await mined(reader, transaction));
   });
 }
@@ -53,7 +55,7 @@ export async function deploy<const A extends Abi>(
   contract: { abi: A; bytecode: Hex; args: ContractConstructorArgs<A> },
 ): Promise<Sent & { address: Address }> {
   return await onChain(async () => {
-    const { account, chain } = wallet;
+    const { account, chain = null } = wallet;
     const transaction = await wallet.deployContract({ ...contract, account, chain } as never);
     const receipt = await mined(reader, transaction);
     if (!receipt.contractAddress) throw new ChainError("transaction_failed", "nothing was deployed");

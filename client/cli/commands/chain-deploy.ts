@@ -1,6 +1,7 @@
 /** `affidavit chain deploy`: the contracts onto a chain. */
 import { writeFile } from "node:fs/promises";
 import { isHex, type Hex } from "viem";
+import { INTEL_SGX_ROOT } from "../../../attestation/index.ts";
 import {
   attestedReferenceValue,
   chainSource,
@@ -38,6 +39,7 @@ Deploys ReceiptVerifier (registry and verifier in one) with its CheckpointAnchor
   --tdx-verifier ADDRESS   a quote verifier that is on the chain already; likewise --automata-verifier
   --sw-hardening           accepts quotes whose platform needs software hardening, beside those up to date
   --tcb-floor N            smallest TCB evaluation data number that is accepted (0)
+  --tdx                    also deploys the verifier of TDX quotes and its registry of Intel's collateral
   --development            also deploys the verifier of simulated TEEs: chain ids 31337 and 1337 only
 ${WRITER_FLAGS_HELP}${READER_FLAGS_HELP}
 `;
@@ -56,6 +58,7 @@ async function run(words: string[]): Promise<number> {
     "automata-verifier": { type: "string" },
     "sw-hardening": { type: "boolean" },
     "tcb-floor": { type: "string" },
+    tdx: { type: "boolean" },
     development: { type: "boolean" },
   });
   const { out } = values;
@@ -80,6 +83,7 @@ async function run(words: string[]): Promise<number> {
       tcbFloor,
       quoteVerifiers,
       development: values.development ?? false,
+      ...(values.tdx ? { tdxRoot: INTEL_SGX_ROOT.certificate.der } : {}),
     });
   });
   await save(out, deployment);

@@ -36,11 +36,11 @@ async function run(words: string[]): Promise<number> {
   const mask = readMask(values.mask);
   const writer = await writerOf(values);
   const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
-  const { registration, sent } = await refusing(async () => {
+  const { registration, sent, posted } = await refusing(async () => {
     const deployment = await deploymentFrom(values.deployment, writer.reader);
     return await registerKeyset(writer, deployment, chainSource(url).attestation, mask);
   });
-  if (values.json) printJson({ ok: true, code: "ok", registration, ...sent });
+  if (values.json) printJson({ ok: true, code: "ok", registration, ...sent, collateral: posted });
   else {
     const { keysetDigest, signer, referenceValueId, expiresAtSeconds, listed, technology } = registration;
     const lines = [
@@ -49,6 +49,7 @@ async function run(words: string[]): Promise<number> {
       `reference value  ${referenceValueId}${listed ? "" : paint("yellow", "  not listed: only consumers that pin it accept it")}`,
       `until            ${new Date(Number(expiresAtSeconds) * 1000).toISOString()}`,
       `gas              ${sent.gasUsed}`,
+      ...posted.map(({ brings, gasUsed }) => `  collateral     ${brings}: ${gasUsed} gas`),
       ...(technology === "development" ? [paint("yellow", "simulated TEE: this proves nothing")] : []),
     ];
     process.stdout.write(`${lines.join("\n")}\n`);

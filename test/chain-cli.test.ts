@@ -1,0 +1,135 @@
+/** The `chain` commands against a running service and a chain of its own. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { SIMULATED_SGX_ROOT } from "../attestation/index.ts";
+import { createClient, serializeBundle, serializePrivatePart } from "../client/index.ts";
+import {
+  attestedReferenceValue,
+  chainSource,
+  deployContracts,
+  receiptFromBundle,
+  registerKeyset,
+  verifyOnChain,
+} from "../client/chain/index.ts";
+import { chainAnchor } from "../client/cli/commands/chain-anchor.ts";
+import { chainDeploy } from "../client/cli/commands/chain-deploy.ts";
+import { chainRegister } from "../client/cli/commands/chain-register.ts";
+import { chainVerify } from "../client/cli/commands/chain-verify.ts";
+import { jsonLine, runCommand } from "../client/cli/testing/run-command.ts";
+import type { Command } from "../client/cli/command.ts";
+import { startAnvil, type Chain } from "./anvil.ts";
+import { startService, type RunningService } from "./service-process.ts";
+import { readFileSync } from "node:fs";
+
+const CONSUMER = `0x${"c0".repeat(20)}` as const;
+const audience = { chainId: 31337n, address: new Uint8Array(20).fill(0xc0) };
+
+let service: RunningService;
+let chain: Chain;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "affidavit-chain-"));
+  [service, chain] = await Promise.all([
+    startService(),
+    startAnvil({ nowSeconds: Math.floor(Date.now() / 1000) }),
+  ]);
+}, 90_000);
+afterAll(async () => {
+  await Promise.all([service?.stop(), chain?.stop()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const path = (name: string) => join(folder, name);
+
+async function run(command: Command, ...words: string[]): Promise<Record<string, unknown>> {
+  const { status, stdout } = await runCommand(command, [...words, "--rpc", chain.url, "--json"]);
+  return { status, ...jsonLine(stdout) };
+}
+
+const paid = () => ["--from", chain.writer.wallet.account.address];
+const deployed = () => ["--deployment", path("deployment.json")];
+
+async function askAndSave(name: string) {
+  const client = createClient({
+    url: service.url,
+    apiKey: service.apiKey,
+    policy: { allowSimulated: true, allowUncheckedCode: true },
+  });
+  const example = readFileSync(new URL("../models/zoo/breast-cancer/example.json", import.meta.url));
+  const body = { bytes: new Uint8Array(example), contentType: "application/json", headerLength: null };
+  const result = await client.inferBody("breast-cancer", body, { audience });
+  writeFileSync(path(name), serializeBundle(result.receipt));
+  writeFileSync(path(`${name}.private`), serializePrivatePart(result.privatePart));
+  return result;
+}
+
+test("deploy, register, verify, anchor", { timeout: 60_000 }, async () => {
+  const deploy = [
+    ...paid(),
+    "--out",
+    path("deployment.json"),
+    "--development",
+    "--trust-code-of",
+    service.url,
+  ];
+  expect(await run(chainDeploy, ...deploy)).toMatchObject({ status: 0, deployment: { chainId: 31337 } });
+
+  await askAndSave("early.json");
+  const verify = [path("early.json"), ...deployed(), "--consumer"];
+  expect(await run(chainVerify, ...verify, CONSUMER)).toMatchObject({ status: 1, code: "keyset_unknown" });
+
+  expect(await run(chainRegister, ...paid(), ...deployed(), "--url", service.url)).toMatchObject({
+    status: 0,
+    registration: { technology: "development", listed: true },
+  });
+  expect(await run(chainVerify, ...verify, CONSUMER)).toMatchObject({ status: 0, intended: true });
+  expect(await run(chainVerify, ...verify, `0x${"c1".repeat(20)}`)).toMatchObject({
+    status: 1,
+    code: "audience_mismatch",
+  });
+  expect(await run(chainVerify, ...verify, CONSUMER, "--require", "proof")).toMatchObject({
+    status: 1,
+    code: "delivery_missing",
+  });
+
+  const anchor = [...paid(), ...deployed(), "--url", service.url];
+  expect(await run(chainAnchor, ...anchor)).toMatchObject({ status: 0, anchored: { previousSize: "0" } });
+  expect(await run(chainAnchor, ...anchor)).toMatchObject({ status: 1, code: "checkpoint_not_newer" });
+  await askAndSave("later.json");
+  await expect.poll(async () => (await run(chainAnchor, ...anchor))["status"], { timeout: 10_000 }).toBe(0);
+});
+
+test("a keyset enters by a quote that the chain verifies down to its root", { timeout: 60_000 }, async () => {
+  const source = chainSource(service.url);
+  const { deployment } = await deployContracts(chain.writer, {
+    owner: chain.writer.wallet.account.address,
+    delaySeconds: 0n,
+    referenceValues: [await attestedReferenceValue(source.attestation)],
+    tcbStatuses: 1,
+    tcbFloor: 0,
+    quoteVerifiers: {},
+    tdxRoot: SIMULATED_SGX_ROOT.certificate.der,
+  });
+  const { registration, posted } = await registerKeyset(chain.writer, deployment, source.attestation);
+  expect(registration).toMatchObject({ technology: "development", listed: true });
+  expect(posted.map(({ brings }) => brings)).toContain("TCB info");
+  const { receipt, privatePart } = await askAndSave("tdx.json");
+  const presented = receiptFromBundle(receipt, privatePart);
+  await verifyOnChain(chain.reader, deployment.receiptVerifier, CONSUMER, presented);
+});
+
+test.each([
+  [chainDeploy, []],
+  [chainDeploy, ["--out", "x", "--from", "0x12"]],
+  [chainDeploy, ["--out", "x", "--from", CONSUMER, "--reference-value", "0x12"]],
+  [chainRegister, ["--from", CONSUMER]],
+  [chainRegister, ["--from", CONSUMER, "--deployment", "/nonexistent"]],
+  [chainAnchor, ["--key-file", "/nonexistent"]],
+  [chainVerify, ["receipt.json"]],
+  [chainVerify, ["/nonexistent", "--consumer", CONSUMER]],
+])("bad flags and files are exit 2 (%#)", async (command, words) => {
+  expect(await run(command, ...words)).toMatchObject({ status: 2, ok: false });
+});
