@@ -10,7 +10,6 @@ import { equal, sha256, utf8 } from "../codec/index.ts";
 import {
   checkInputs,
   encodeInferResponse,
-  EnginePool,
   ModelRegistry,
   parseInferRequest,
   selectOutputs,
@@ -21,6 +20,7 @@ import { parseConfig } from "../service/config.ts";
 import { createLogger } from "../service/logger.ts";
 import { createMetrics } from "../service/metrics.ts";
 import { Lifecycle } from "../service/middleware/lifecycle.ts";
+import { openEngine } from "../service/open-engine.ts";
 import { ServiceError } from "../service/problem.ts";
 import { DEFAULT_HTTP_LIMITS, type Pipeline, type Services } from "../service/services.ts";
 
@@ -28,11 +28,7 @@ const config = parseConfig();
 const digest = sha256(utf8(process.env["BENCH_API_KEY"]!));
 const account = { accountId: "bench", tenantId: "bench", keyId: "bench" };
 const models = await ModelRegistry.load([fileURLToPath(new URL("../models/zoo", import.meta.url))]);
-const engine = new EnginePool({
-  hosts: config.engineHosts,
-  maxQueued: config.engineQueue,
-  maxHeldBytes: config.engineQueueBytes,
-});
+const engine = openEngine(config, models);
 
 function barePipeline(registry: ModelRegistry, pool: Engine): Pipeline {
   return {

@@ -4,6 +4,7 @@ import { print, type Report } from "./report.ts";
 const BENCHES: Record<string, () => Promise<{ run(): Promise<Report> }>> = {
   overhead: () => import("./overhead.ts"),
   log: () => import("./log.ts"),
+  gpu: () => import("./gpu.ts"),
   attestation: () => import("./attestation.ts"),
   balances: () => import("./balances.ts"),
 };

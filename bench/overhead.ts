@@ -6,16 +6,19 @@
 import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { encodeInferRequest, parseInferRequest } from "../models/index.ts";
+import type { Tensor } from "../receipts/index.ts";
 import { Connection, postBytes, type Answer } from "./connection.ts";
 import { figure, type Figure, type Report } from "./report.ts";
 import { startSides, type Side, type Sides } from "./servers.ts";
 
 type Name = "whole" | "forms" | "bare";
 
-interface Load {
+export interface Load {
   model: string;
   /** Sends and asks for tensors as raw bytes. */
   binary: boolean;
+  /** Instead of the model's example. */
+  inputs?: Tensor[];
 }
 
 const TINY: Load = { model: "breast-cancer", binary: false };
@@ -71,9 +74,9 @@ function progress(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-function requestOf(side: Side, { model, binary }: Load): Buffer {
+function requestOf(side: Side, { model, binary, inputs: own }: Load): Buffer {
   const example = readFileSync(new URL(`../models/zoo/${model}/example.json`, import.meta.url));
-  const { inputs } = parseInferRequest(example);
+  const inputs = own ?? parseInferRequest(example).inputs;
   const { body, headerLength, contentType } = encodeInferRequest({ inputs }, { binary });
   const headers: Record<string, string> = {
     authorization: `Bearer ${side.apiKey}`,
@@ -98,9 +101,9 @@ interface Pair {
 }
 
 const durable = ({ wholeMs, bareMs }: Pair): number => wholeMs / bareMs;
-const withoutCommit = ({ wholeMs, commitMs, bareMs }: Pair): number => (wholeMs - commitMs) / bareMs;
+export const withoutCommit = ({ wholeMs, commitMs, bareMs }: Pair): number => (wholeMs - commitMs) / bareMs;
 
-async function compareLatency(
+export async function compareLatency(
   sides: { whole: Side; bare: Side },
   load: Load,
   { warmUps, pairs }: { warmUps: number; pairs: number },
@@ -141,12 +144,16 @@ function openAll(side: Side): Promise<Connection[]> {
 }
 
 /** Whole over bare, by pairs of slices in which the other side rests. */
-async function compareThroughput(sides: Sides, wholeName: "whole" | "forms"): Promise<number[]> {
+export async function compareThroughput(
+  sides: Sides,
+  wholeName: "whole" | "forms",
+  load: Load = TINY,
+): Promise<number[]> {
   const wholes = { side: sides[wholeName], connections: await openAll(sides[wholeName]) };
   const bares = { side: sides.bare, connections: await openAll(sides.bare) };
   const slice = (name: Name): Promise<number> => {
     const { side, connections } = name === "bare" ? bares : wholes;
-    return perSecond(name, connections, requestOf(side, TINY));
+    return perSecond(name, connections, requestOf(side, load));
   };
   const ratios: number[] = [];
   for (let i = -WARM_UP_SLICES; i < SLICE_PAIRS; i++) {

@@ -22,16 +22,17 @@ const START_TIMEOUT_MS = 60_000;
 /** The same on both: a request's log line is no part of what a receipt costs. */
 const ENVIRONMENT = { AFFIDAVIT_LOG_LEVEL: "warn" };
 
-export async function startSides(): Promise<Sides> {
+/** @param more settings of all three, and what drivers read */
+export async function startSides(more: Readonly<Record<string, string>> = {}): Promise<Sides> {
   const started: { stop(): Promise<void> }[] = [];
   const stop = async (): Promise<void> => void (await Promise.all(started.map((side) => side.stop())));
   try {
-    const environment = { ...ENVIRONMENT, AFFIDAVIT_SERVER_TIMING: "true" };
+    const environment = { ...more, ...ENVIRONMENT, AFFIDAVIT_SERVER_TIMING: "true" };
     const whole = await startService({ environment: { ...environment, AFFIDAVIT_OTHER_FORMS: "false" } });
     started.push(whole);
     const forms = await startService({ environment });
     started.push(forms);
-    const bare = await startBare();
+    const bare = await startBare(more);
     started.push(bare);
     return { whole, forms, bare, stop };
   } catch (error) {
@@ -40,11 +41,11 @@ export async function startSides(): Promise<Sides> {
   }
 }
 
-async function startBare(): Promise<Side & { stop(): Promise<void> }> {
+async function startBare(more: Readonly<Record<string, string>>): Promise<Side & { stop(): Promise<void> }> {
   const apiKey = randomBytes(32).toString("base64url");
   const child = spawn(process.execPath, [BARE], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { PATH: process.env["PATH"], PORT: "0", ...ENVIRONMENT, BENCH_API_KEY: apiKey },
+    env: { PATH: process.env["PATH"], PORT: "0", ...more, ...ENVIRONMENT, BENCH_API_KEY: apiKey },
   });
   const exited = new Promise<void>((done) => child.once("exit", () => done()));
   const stop = async (): Promise<void> => {

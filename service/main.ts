@@ -5,7 +5,13 @@ import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import program from "../package.json" with { type: "json" };
 import { endorsementSource } from "./endorsements.ts";
-import { EnginePool, ModelError, ModelRegistry, readModelSigner, type ModelSigner } from "../models/index.ts";
+import {
+  ModelError,
+  ModelRegistry,
+  readModelSigner,
+  type EnginePool,
+  type ModelSigner,
+} from "../models/index.ts";
 import { utf8 } from "../codec/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
@@ -15,7 +21,7 @@ import { CheckpointFeed } from "./checkpoint-feed.ts";
 import { checkpointStore } from "./checkpoint-store.ts";
 import { Checkpoints, startCheckpointJob } from "./checkpoints.ts";
 import { createWitnessing } from "./cosigned-store.ts";
-import { ConfigError, configuredDevices, parseConfig, type Config } from "./config.ts";
+import { ConfigError, parseConfig, type Config } from "./config.ts";
 import {
   ApiKeyFinder,
   createAppender,
@@ -34,6 +40,7 @@ import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
+import { openEngine } from "./open-engine.ts";
 import { POLICY_TEE } from "./policy.ts";
 import type { Services } from "./services.ts";
 import { VaultError } from "../vault/index.ts";
@@ -146,22 +153,6 @@ async function serve(config: Config, services: Services, cleanup: Cleanup): Prom
   cleanup("server", () => listener.close());
   const host = config.host === "127.0.0.1" || config.host === "::1" ? "localhost" : config.host;
   return config.publicUrl ?? `http://${host}:${listener.port}`;
-}
-
-/** Each device has a host; those of the CPU are there for the models that it runs. */
-function openEngine(config: Config, models: ModelRegistry): EnginePool {
-  const lists = models.list().map(({ manifest }) => manifest.executionProviders ?? config.executionProviders);
-  const devices = configuredDevices(config, lists.flat());
-  const needsCpuHosts = devices.length === 0 || lists.some((list) => list.every((name) => name === "cpu"));
-  return new EnginePool({
-    hosts: needsCpuHosts ? config.engineHosts : 0,
-    devices,
-    maxQueued: config.engineQueue,
-    maxHeldBytes: config.engineQueueBytes,
-    maxModelBytes: config.engineModelBytes,
-    maxHostBytes: config.engineHostBytes,
-    executionProviders: config.executionProviders,
-  });
 }
 
 /** In the background: a first request need not wait for its model, and a model that does not load tells so early. */

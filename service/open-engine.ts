@@ -1,0 +1,19 @@
+/** The engine that the settings and the models ask for. */
+import { EnginePool, type ModelRegistry } from "../models/index.ts";
+import { configuredDevices, type Config } from "./config.ts";
+
+/** Each device has a host; those of the CPU are there for the models that it runs. */
+export function openEngine(config: Config, models: ModelRegistry): EnginePool {
+  const lists = models.list().map(({ manifest }) => manifest.executionProviders ?? config.executionProviders);
+  const devices = configuredDevices(config, lists.flat());
+  const needsCpuHosts = devices.length === 0 || lists.some((list) => list.every((name) => name === "cpu"));
+  return new EnginePool({
+    hosts: needsCpuHosts ? config.engineHosts : 0,
+    devices,
+    maxQueued: config.engineQueue,
+    maxHeldBytes: config.engineQueueBytes,
+    maxModelBytes: config.engineModelBytes,
+    maxHostBytes: config.engineHostBytes,
+    executionProviders: config.executionProviders,
+  });
+}
