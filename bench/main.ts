@@ -5,6 +5,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Report> }>> = {
   overhead: () => import("./overhead.ts"),
   log: () => import("./log.ts"),
   gpu: () => import("./gpu.ts"),
+  sealed: () => import("./sealed.ts"),
   attestation: () => import("./attestation.ts"),
   balances: () => import("./balances.ts"),
 };

@@ -2,7 +2,7 @@
  * EHBP's client half: a body sealed by HPKE (RFC 9180) to a key of the service's verified keyset, and the answer that only
  * its sender can open. Headers stay in the clear, but for the salt. Specification: docs/spec/sealed.md.
  */
-import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
+import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256, type SenderContext } from "@hpke/core";
 import { concat, fromHex, toHex } from "../codec/index.ts";
 import {
   chunkNonce,
@@ -35,37 +35,70 @@ const suite = new CipherSuite({
   aead: new Aes256Gcm(),
 });
 
-/**
- * @param publicKey X25519, 32 bytes, of a keyset that was verified
- * @param salt of the request, 32 bytes: sealed by itself, since headers leave in the clear, and bound to this request
- * @throws AffidavitError `sealing_unavailable` where the platform has no X25519
- */
-export async function sealMessage(
-  publicKey: Uint8Array,
-  body: Uint8Array,
-  salt: Uint8Array,
-): Promise<SealedMessage> {
-  try {
-    const recipientPublicKey = await suite.kem.deserializePublicKey(view(publicKey));
-    const sender = await suite.createSenderContext({ recipientPublicKey, info: requestInfo("ehbp", 0) });
-    const encapsulatedKey = new Uint8Array(sender.enc);
-    const [ciphertext, secret, sealedSalt] = await Promise.all([
-      sender.seal(view(body)),
-      sender.export(responseExportLabel("ehbp"), EXPORT_BYTES),
-      suite.seal({ recipientPublicKey, info: SALT_INFO }, view(salt), encapsulatedKey),
-    ]);
-    return {
-      headers: {
-        "Ehbp-Encapsulated-Key": toHex(encapsulatedKey),
-        "Affidavit-Salt": toHex(new Uint8Array(sealedSalt.enc)) + toHex(new Uint8Array(sealedSalt.ct)),
-      },
-      body: view(concat(frameHeader(ciphertext.byteLength), new Uint8Array(ciphertext))),
-      open: (status, headers, answer) =>
-        openAnswer({ secret: new Uint8Array(secret), encapsulatedKey }, { status, headers, body: answer }),
-    };
-  } catch (cause) {
-    throw new AffidavitError("sealing_unavailable", "this platform cannot seal a request", { cause });
+/** What sealing needs that no body and no salt is needed for. Good for one message. */
+interface Prepared {
+  encapsulatedKey: Uint8Array<ArrayBuffer>;
+  /** Exported for the answer: 32 bytes. */
+  secret: Uint8Array;
+  body: SenderContext;
+  salt: SenderContext;
+}
+
+/** Seals to one key. The key agreements of the next message are made while this one is on its way. */
+export class Sealer {
+  /** X25519: 32 bytes. */
+  readonly publicKey: Uint8Array;
+  #next: Promise<Prepared> | undefined;
+
+  /** @param publicKey X25519, 32 bytes, of a keyset that was verified */
+  constructor(publicKey: Uint8Array) {
+    this.publicKey = publicKey;
   }
+
+  /**
+   * @param salt of the request, 32 bytes: sealed by itself, since headers leave in the clear, and bound to this request
+   * @throws AffidavitError `sealing_unavailable` where the platform has no X25519
+   */
+  async seal(body: Uint8Array, salt: Uint8Array): Promise<SealedMessage> {
+    const taken = this.#next ?? prepare(this.publicKey);
+    this.#next = undefined;
+    try {
+      const { encapsulatedKey, secret, ...senders } = await taken;
+      const [ciphertext, sealedSalt] = await Promise.all([
+        senders.body.seal(view(body)),
+        senders.salt.seal(view(salt), encapsulatedKey),
+      ]);
+      setTimeout(() => this.#prepareNext());
+      return {
+        headers: {
+          "Ehbp-Encapsulated-Key": toHex(encapsulatedKey),
+          "Affidavit-Salt": toHex(new Uint8Array(senders.salt.enc)) + toHex(new Uint8Array(sealedSalt)),
+        },
+        body: view(concat(frameHeader(ciphertext.byteLength), new Uint8Array(ciphertext))),
+        open: (status, headers, answer) =>
+          openAnswer({ secret, encapsulatedKey }, { status, headers, body: answer }),
+      };
+    } catch (cause) {
+      throw new AffidavitError("sealing_unavailable", "this platform cannot seal a request", { cause });
+    }
+  }
+
+  #prepareNext(): void {
+    if (this.#next) return;
+    this.#next = prepare(this.publicKey);
+    // Who takes it hears of a failure.
+    this.#next.catch(() => undefined);
+  }
+}
+
+async function prepare(publicKey: Uint8Array): Promise<Prepared> {
+  const recipientPublicKey = await suite.kem.deserializePublicKey(view(publicKey));
+  const [body, salt] = await Promise.all([
+    suite.createSenderContext({ recipientPublicKey, info: requestInfo("ehbp", 0) }),
+    suite.createSenderContext({ recipientPublicKey, info: SALT_INFO }),
+  ]);
+  const secret = new Uint8Array(await body.export(responseExportLabel("ehbp"), EXPORT_BYTES));
+  return { encapsulatedKey: new Uint8Array(body.enc), secret, body, salt };
 }
 
 async function openAnswer(

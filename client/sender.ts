@@ -1,9 +1,9 @@
 /** Sends bodies to a service that was attested before: sealed to its keyset's key, or in the clear where that was asked for. */
-import { toHex } from "../codec/index.ts";
+import { equal, toHex } from "../codec/index.ts";
 import type { Body } from "../receipts/index.ts";
 import type { Attestations } from "./attestations.ts";
 import { AffidavitError } from "./errors.ts";
-import { sealMessage } from "./sealed-exchange.ts";
+import { Sealer } from "./sealed-exchange.ts";
 import type { Answer, Transport } from "./transport.ts";
 
 export interface Posted {
@@ -18,6 +18,7 @@ export class Sender {
   readonly #transport: Transport;
   readonly #attestations: Attestations;
   readonly #seals: boolean;
+  #sealer: Sealer | undefined;
 
   constructor(transport: Transport, attestations: Attestations, seals: boolean) {
     this.#transport = transport;
@@ -39,7 +40,7 @@ export class Sender {
     }
     const send = async (key: Uint8Array | undefined): Promise<Answer> => {
       if (!key) throw new AffidavitError("sealing_unavailable", "the keyset has no key to seal to");
-      const sealed = await sealMessage(key, request.bytes, salt);
+      const sealed = await this.#sealerTo(key).seal(request.bytes, salt);
       return await this.#transport.send(path, { method: "POST", headers, sealed, signal });
     };
     try {
@@ -50,5 +51,10 @@ export class Sender {
       const { sealingKey } = await this.#attestations.ask(signal);
       return await send(sealingKey);
     }
+  }
+
+  #sealerTo(key: Uint8Array): Sealer {
+    if (!this.#sealer || !equal(this.#sealer.publicKey, key)) this.#sealer = new Sealer(key);
+    return this.#sealer;
   }
 }

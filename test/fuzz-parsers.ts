@@ -22,6 +22,16 @@ import {
   serializeBundle,
   serializePrivatePart,
 } from "../receipts/index.ts";
+import {
+  encodeRequestHeader,
+  parseBinaryRequest,
+  readRequestHeader,
+  SealingError,
+  splitFrames,
+} from "../sealing/index.ts";
+import { binaryRequest } from "../service/routes/testing/seal.ts";
+import { BodyOpener } from "../service/sealed/body-opener.ts";
+import { BodySealer } from "../service/sealed/body-sealer.ts";
 import { createIssuer } from "./receipt-fixture.ts";
 
 const TENSORS = [
@@ -55,6 +65,29 @@ async function receiptParsers(): Promise<FuzzedParser[]> {
       errors,
     })),
     { name: "tensors", seeds: [canonicalTensors(TENSORS)], parse: parseCanonicalTensors, errors },
+  ];
+}
+
+const KEY = { key: new Uint8Array(32).fill(7), baseNonce: new Uint8Array(12).fill(8) };
+
+function openBody(input: Uint8Array): unknown {
+  const opener = new BodyOpener(KEY);
+  const plain: Uint8Array[] = [];
+  opener.push(input.subarray(0, 9), plain);
+  opener.push(input.subarray(9), plain);
+  opener.end();
+  return plain;
+}
+
+function sealedParsers(): FuzzedParser[] {
+  const errors = [SealingError];
+  const fields: [string, string][] = [["content-type", "application/json"]];
+  const request = { method: "POST", path: "/v2/models/m/infer", fields, content: utf8("{}") };
+  return [
+    { name: "binary HTTP", seeds: [binaryRequest(request)], parse: parseBinaryRequest, errors },
+    { name: "frames", seeds: [new BodySealer(KEY).seal(utf8("two"))], parse: splitFrames, errors },
+    { name: "sealed body", seeds: [new BodySealer(KEY).seal(utf8("a body"))], parse: openBody, errors },
+    { name: "request header", seeds: [encodeRequestHeader(1)], parse: readRequestHeader, errors },
   ];
 }
 
@@ -113,7 +146,7 @@ function hasCode(error: Error): boolean {
 
 /** A check of one case, which throws where a parser does what it must not. */
 export async function createParserCheck(): Promise<(one: ParserCase) => void> {
-  const parsers = [...attestationParsers(), ...(await receiptParsers())];
+  const parsers = [...attestationParsers(), ...(await receiptParsers()), ...sealedParsers()];
   return (one) => {
     const parser = parsers[one.parser % parsers.length]!;
     const input = inputOf(parser, one);

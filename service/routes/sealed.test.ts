@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { concat, toHex, utf8 } from "../../codec/index.ts";
-import { sealMessage } from "../../client/sealed-exchange.ts";
+import { Sealer } from "../../client/sealed-exchange.ts";
 import { x25519FromPrivateKey } from "../../vault/host/x25519.ts";
 import { keyOf, SALT, sealInFrames, sealTo } from "./testing/seal.ts";
 import { createTestBench, KEY, type TestBench } from "./testing/services.ts";
@@ -102,10 +102,10 @@ describe("a sealed request", () => {
   test("to another key gets EHBP's key-config error, in the clear, whatever it is that does not open", async () => {
     const bench = createTestBench();
     const stranger = x25519FromPrivateKey(new Uint8Array(32).fill(8)).publicKey;
-    const foreign = await sealMessage(stranger, utf8(REQUEST), SALT);
+    const foreign = await new Sealer(stranger).seal(utf8(REQUEST), SALT);
     const own = await sealTo(bench, REQUEST);
     const other = await sealTo(bench, REQUEST);
-    const again = await sealMessage(stranger, utf8(REQUEST), SALT);
+    const again = await new Sealer(stranger).seal(utf8(REQUEST), SALT);
     const { "Affidavit-Salt": _, ...withoutSalt } = again.headers;
     const cases = [
       { body: foreign.body, headers: foreign.headers },

@@ -5,6 +5,7 @@ import { startService } from "../service-process.ts";
 import { dcapInterop } from "./dcap.ts";
 import { logInterop } from "./log.ts";
 import { modelSigningInterop } from "./model-signing.ts";
+import { ehbpInterop, ohttpInterop } from "./sealed.ts";
 import { pythonWith } from "./python.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -37,6 +38,10 @@ try {
   count(await logInterop(service), "log");
   count(dcapInterop(), "dcap-qvl");
   count(await modelSigningInterop(), "model-signing");
+  const wrong = await ehbpInterop(service);
+  if (wrong !== undefined) process.stderr.write(`ehbp: ${wrong}\n`);
+  count(wrong === undefined ? "passed" : "failed", "ehbp");
+  count(ohttpInterop(service), "ohttp");
 } catch (error) {
   failed++;
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fromHex } from "../../codec/index.ts";
-import { sealMessage } from "../../client/sealed-exchange.ts";
+import { Sealer } from "../../client/sealed-exchange.ts";
 import { RequestOpener } from "./request-opener.ts";
 
 const BODY = new Uint8Array(100).fill(3);
@@ -8,7 +8,7 @@ const SALT = new Uint8Array(32).fill(4);
 const refusal = (code: string) => expect.objectContaining({ name: "VaultError", code });
 
 async function sealedTo(publicKey: Uint8Array) {
-  const { headers } = await sealMessage(publicKey, BODY, SALT);
+  const { headers } = await new Sealer(publicKey).seal(BODY, SALT);
   const encapsulatedKey = fromHex(headers["Ehbp-Encapsulated-Key"]!, 32);
   return {
     protocol: "ehbp",

@@ -1,6 +1,6 @@
 /** Requests as sealing clients send them, in pieces that a test may change. */
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import { sealMessage, type SealedMessage } from "../../../client/sealed-exchange.ts";
+import { Sealer, type SealedMessage } from "../../../client/sealed-exchange.ts";
 import { concat, fromUtf8, toHex, utf8 } from "../../../codec/index.ts";
 import { frameHeader, type BinaryRequest } from "../../../sealing/index.ts";
 import { encodeVarint, Reader } from "../../../sealing/varint.ts";
@@ -19,7 +19,7 @@ export function keyOf(bench: TestBench): Uint8Array {
 }
 
 export function sealTo(bench: TestBench, text: string): Promise<SealedMessage> {
-  return sealMessage(keyOf(bench), utf8(text), SALT);
+  return new Sealer(keyOf(bench)).seal(utf8(text), SALT);
 }
 
 async function senderTo(publicKey: Uint8Array, info: Uint8Array) {
