@@ -20,8 +20,8 @@ interface Load {
   pairs: number;
 }
 
-const LARGEST: Load = { model: "ocr", binary: true, warmUps: 10, pairs: 300 };
-const TINY: Load = { model: "breast-cancer", binary: false, warmUps: 200, pairs: 1000 };
+const LARGEST: Load = { model: "ocr", binary: true, warmUps: 10, pairs: 200 };
+const TINY: Load = { model: "breast-cancer", binary: false, warmUps: 100, pairs: 500 };
 const RATIO = { unit: "ratio", better: "lower" } as const;
 const SALT = new Uint8Array(32).fill(0x5a);
 

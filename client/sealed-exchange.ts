@@ -2,11 +2,12 @@
  * EHBP's client half: a body sealed by HPKE (RFC 9180) to a key of the service's verified keyset, and the answer that only
  * its sender can open. Headers stay in the clear, but for the salt. Specification: docs/spec/sealed.md.
  */
-import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256, type SenderContext } from "@hpke/core";
+import type { SenderContext } from "@hpke/core";
 import { concat, fromHex, toHex } from "../codec/index.ts";
 import {
   chunkNonce,
   frameHeader,
+  openAead,
   requestInfo,
   RESPONSE_NONCE_BYTES,
   responseExportLabel,
@@ -17,6 +18,7 @@ import {
   EXPORT_BYTES,
 } from "../sealing/index.ts";
 import { AffidavitError } from "./errors.ts";
+import { suite } from "./hpke-suite.ts";
 
 export interface SealedMessage {
   headers: Record<string, string>;
@@ -28,12 +30,6 @@ export interface SealedMessage {
    */
   open(status: number, headers: Headers, body: Uint8Array): Promise<Uint8Array>;
 }
-
-const suite = new CipherSuite({
-  kem: new DhkemX25519HkdfSha256(),
-  kdf: new HkdfSha256(),
-  aead: new Aes256Gcm(),
-});
 
 /** What sealing needs that no body and no salt is needed for. Good for one message. */
 interface Prepared {
@@ -114,14 +110,12 @@ async function openAnswer(
     throw unreadable("answer_unreadable", "the answer's Ehbp-Response-Nonce is not 32 bytes of hex");
   const { key, baseNonce } = responseKey(secret, encapsulatedKey, fromHex(text, RESPONSE_NONCE_BYTES));
   try {
-    const { subtle } = crypto;
-    const aead = await subtle.importKey("raw", view(key), "AES-GCM", false, ["decrypt"]);
     const chunks = splitFrames(body).map((ciphertext, i) =>
-      subtle.decrypt({ name: "AES-GCM", iv: view(chunkNonce(baseNonce, i)) }, aead, view(ciphertext)),
+      openAead({ key, nonce: chunkNonce(baseNonce, i) }, ciphertext),
     );
-    return concat(...(await Promise.all(chunks)).map((chunk) => new Uint8Array(chunk)));
+    return concat(...(await Promise.all(chunks)));
   } catch (cause) {
-    if (!(cause instanceof SealingError) && !(cause instanceof DOMException)) throw cause;
+    if (!(cause instanceof SealingError)) throw cause;
     throw unreadable("answer_unreadable", "the sealed answer does not open", cause);
   }
 }
