@@ -84,7 +84,7 @@ export class ModelRegistry {
  * The model of one manifest file.
  * @throws ModelError `manifest_invalid`
  */
-async function loadModel(manifestFile: string): Promise<LoadedModel> {
+export async function loadModel(manifestFile: string): Promise<LoadedModel> {
   let manifest: Manifest;
   try {
     manifest = parseManifest(await readFile(manifestFile, "utf8"));

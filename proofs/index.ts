@@ -9,3 +9,4 @@ export type { EzklOptions, EzklSystem } from "./ezkl/system.ts";
 export { buildCircuit } from "./build.ts";
 export type { BuildRequest, BuiltCircuit } from "./build.ts";
 export type { Sample } from "./search.ts";
+export { checkCircuit } from "./check.ts";

@@ -3,14 +3,13 @@
  * `circuit.compiled`, `kzg.srs` and, once its owner signed, `binding.json`. What a circuit's id is over is checked when it is
  * loaded; `pk` and `circuit.compiled` only make proofs, which are verified before they are used.
  */
-import { mkdir, open, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { chmod, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { equal, sha256, toHex, utf8 } from "../codec/index.ts";
+import { concat, equal, sha256, toHex, utf8 } from "../codec/index.ts";
 import { verifyCircuitBinding, type CircuitBinding } from "./binding.ts";
 import { circuitToJson, parseCircuit, type Circuit } from "./circuit.ts";
 import { ProofError } from "./error.ts";
 import { srsLogrows, VERIFYING_SRS_BYTES } from "./srs.ts";
-import { concat } from "../codec/index.ts";
 
 export const CIRCUIT_FILES = {
   record: "circuit.json",
@@ -168,11 +167,25 @@ export async function storeBinding(stored: StoredCircuit, text: string): Promise
   await rename(`${target}.new`, target);
 }
 
-/** Moves a finished folder to its place; the same circuit made again is the same circuit. */
+/**
+ * Moves a finished folder to its place. The same circuit made again keeps its keys; where its record says something else now
+ * (a bound, a range), the owner has to bind it anew.
+ */
 export async function storeCircuit(folder: string, directory: string, circuit: Circuit): Promise<string> {
   const target = join(directory, toHex(circuit.circuitId));
-  await writeFile(join(folder, CIRCUIT_FILES.record), `${JSON.stringify(circuitToJson(circuit), null, 2)}\n`);
-  await mkdir(directory, { recursive: true });
-  await rename(folder, target);
+  const record = `${JSON.stringify(circuitToJson(circuit), null, 2)}\n`;
+  await writeFile(join(folder, CIRCUIT_FILES.record), record);
+  await chmod(folder, 0o755);
+  try {
+    await rename(folder, target);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause;
+    const known = join(target, CIRCUIT_FILES.record);
+    if ((await readFile(known, "utf8")) !== record) {
+      await rm(join(target, CIRCUIT_FILES.binding), { force: true });
+      await rename(join(folder, CIRCUIT_FILES.record), known);
+    }
+  }
   return target;
 }

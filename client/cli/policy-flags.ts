@@ -1,7 +1,7 @@
 /** Flags that loosen or set what a verification accepts. */
 import { AttestationError, parsePolicy } from "../../attestation/index.ts";
 import { fromUtf8 } from "../../codec/index.ts";
-import type { ClientPolicy } from "../policy.ts";
+import { circuitPolicy, type ClientPolicy } from "../policy.ts";
 import { requiredWitnesses } from "../steps/witnesses.ts";
 import { readInput, UsageError } from "./command.ts";
 
@@ -13,6 +13,9 @@ export const policyFlags = {
   policy: { type: "string" },
   witness: { type: "string", multiple: true },
   "require-witnesses": { type: "string" },
+  "allow-development-srs": { type: "boolean" },
+  "circuit-owner": { type: "string", multiple: true },
+  "srs-digest": { type: "string", multiple: true },
 } as const;
 
 export const POLICY_FLAGS_HELP = `
@@ -20,7 +23,10 @@ export const POLICY_FLAGS_HELP = `
   --allow-unchecked-code  accepts hardware whose code was not compared with reference values
   --policy FILE           an appraisal policy (JSON, docs/spec/appraisal.md) instead of the default
   --witness KEY           verifier key of a log witness that counts; may be given again
-  --require-witnesses K   refuses what fewer of them cosigned (all of them)`;
+  --require-witnesses K   refuses what fewer of them cosigned (all of them)
+  --circuit-owner HEX     Ed25519 key of a model's owner: another's circuit is refused; may be given again
+  --srs-digest HEX        digest of an SRS that is trusted: another is refused; may be given again
+  --allow-development-srs accepts proofs under an SRS whose maker can forge them`;
 
 export async function policyFrom(values: {
   "allow-simulated"?: boolean;
@@ -28,8 +34,12 @@ export async function policyFrom(values: {
   policy?: string;
   witness?: string[];
   "require-witnesses"?: string;
+  "allow-development-srs"?: boolean;
+  "circuit-owner"?: string[];
+  "srs-digest"?: string[];
 }): Promise<ClientPolicy> {
   const policy: ClientPolicy = {
+    circuits: circuitsFrom(values),
     allowSimulated: values["allow-simulated"] ?? false,
     allowUncheckedCode: values["allow-unchecked-code"] ?? false,
     ...witnessesFrom(values),
@@ -46,6 +56,27 @@ export async function policyFrom(values: {
     }
     throw error;
   }
+}
+
+/** @throws UsageError */
+function circuitsFrom(values: {
+  "allow-development-srs"?: boolean;
+  "circuit-owner"?: string[];
+  "srs-digest"?: string[];
+}): NonNullable<ClientPolicy["circuits"]> {
+  const { "circuit-owner": owners, "srs-digest": srsDigests } = values;
+  const circuits = {
+    allowDevelopmentSrs: values["allow-development-srs"] ?? false,
+    ...(owners ? { owners } : {}),
+    ...(srsDigests ? { srsDigests } : {}),
+  };
+  try {
+    circuitPolicy({ circuits });
+  } catch (error) {
+    if (error instanceof AttestationError) throw new UsageError(error.message);
+    throw error;
+  }
+  return circuits;
 }
 
 /** @throws UsageError */

@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { ProofError } from "../error.ts";
 
 const REQUIREMENTS = fileURLToPath(new URL("./requirements.txt", import.meta.url));
-const COMMAND = "npm run setup:proofs";
+const COMMAND = "npx affidavit setup proofs";
 const STEP_TIMEOUT_MS = 600_000;
 const COMPLETE = "complete";
 

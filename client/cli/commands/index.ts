@@ -6,6 +6,8 @@ import { chainAnchor } from "./chain-anchor.ts";
 import { chainDeploy } from "./chain-deploy.ts";
 import { chainRegister } from "./chain-register.ts";
 import { chainVerify } from "./chain-verify.ts";
+import { circuitBind, circuitCheck, circuitList, circuitShow } from "./circuit.ts";
+import { circuitBuild } from "./circuit-build.ts";
 import { discloseCommand } from "./disclose.ts";
 import { doctor } from "./doctor.ts";
 import { endorsementsBundle, endorsementsFetch, endorsementsShow } from "./endorsements.ts";
@@ -16,6 +18,7 @@ import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
+import { setupProofs } from "./setup.ts";
 import { verify } from "./verify.ts";
 import { withAudits } from "./verify-audit.ts";
 import { witnessServe } from "./witness.ts";
@@ -49,4 +52,10 @@ export const COMMANDS: Record<string, Command> = {
   "models keygen": modelsKeygen,
   "models sign": modelsSign,
   "models verify": modelsVerify,
+  "circuit build": circuitBuild,
+  "circuit bind": circuitBind,
+  "circuit check": circuitCheck,
+  "circuit list": circuitList,
+  "circuit show": circuitShow,
+  "setup proofs": setupProofs,
 };

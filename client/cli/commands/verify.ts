@@ -10,9 +10,25 @@ import {
   parseRevocations,
   type Revocation,
 } from "../../../receipts/index.ts";
-import { verifyReceipt } from "../../verify.ts";
+import {
+  loadProofVerifier,
+  looksLikeProofBundle,
+  MAX_PROOF_BUNDLE_LENGTH,
+  parseProofBundle,
+  ProofError,
+  type ProofVerifier,
+} from "../../../proofs/client.ts";
+import { verifyProof, verifyReceipt, type VerifyOptions } from "../../verify.ts";
 import type { Verification } from "../../verification.ts";
-import { flags, onlyPositional, printJson, readInput, UsageError, type Command } from "../command.ts";
+import {
+  flags,
+  onlyPositional,
+  printJson,
+  readInput,
+  RefusedError,
+  UsageError,
+  type Command,
+} from "../command.ts";
 import { parseNow } from "../now.ts";
 import { paint } from "../output.ts";
 import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
@@ -20,14 +36,15 @@ import { airFlags, refuseAirFlags, runAir } from "../verify-air.ts";
 import { readingFiles } from "../reading.ts";
 import { claimLines, headline, simulatedWarning, stepLines } from "../show-verification.ts";
 
-const MAX_RECEIPT_BYTES = 4 * 1024 * 1024;
+/** A receipt is parsed under its own limit, which is lower. */
+const MAX_FILE_BYTES = MAX_PROOF_BUNDLE_LENGTH;
 const MAX_PRIVATE_BYTES = 192 * 1024 * 1024;
 
 const HELP = `
 affidavit verify FILE [flags]
 affidavit verify FILE --format air --key HEX [flags]
 
-Verifies a saved receipt offline. Where FILE.private stands beside it, salt and bodies are compared too; else the result
+Verifies a saved receipt, or a proof bundle (a receipt with the proof that belongs to it), offline. Where FILE.private stands beside it, salt and bodies are compared too; else the result
 says "bodies: unchecked".
 
   --private FILE          salt and bodies from elsewhere
@@ -69,14 +86,15 @@ async function run(words: string[]): Promise<number> {
   const policy = await policyFrom(values);
   if (values["require-inclusion"]) policy.requireInclusion = true;
   const now = parseNow(values.now);
-  const text = await readText(path, MAX_RECEIPT_BYTES);
+  const text = await readText(path, MAX_FILE_BYTES);
   const privatePath = values.private ?? (existsSync(`${path}.private`) ? `${path}.private` : undefined);
   const privateText = privatePath === undefined ? undefined : await readText(privatePath, MAX_PRIVATE_BYTES);
   const revocations =
     values.revocations === undefined ? undefined : await readRevocations(values.revocations);
-  const verification = check(text, privateText, (bundle, privatePart) =>
-    verifyReceipt(bundle, { now, policy, privatePart, revocations }),
-  );
+  const given = { now, policy, revocations };
+  const verification = looksLikeProofBundle(text)
+    ? await checkProofBundle(text, privateText, given)
+    : check(() => verifyReceipt(parseBundle(text), { ...given, privatePart: privatePartOf(privateText) }));
   if (values.json) printJson({ ok: verification.verdict === "accepted", ...verification });
   else process.stdout.write(asText(path, verification));
   return verification.verdict === "accepted" ? 0 : 1;
@@ -97,20 +115,39 @@ async function readText(path: string, maxBytes: number): Promise<string> {
   }
 }
 
-/** What cannot be parsed is a rejected receipt, not an unreadable file. */
-function check(
+async function checkProofBundle(
   text: string,
   privateText: string | undefined,
-  verifyParsed: (
-    bundle: ReturnType<typeof parseBundle>,
-    privatePart: PrivatePart | undefined,
-  ) => Verification,
-): Verification {
+  given: VerifyOptions,
+): Promise<Verification> {
+  const verifier = await proofVerifier();
+  return check(() =>
+    verifyProof(parseProofBundle(text), { ...given, privatePart: privatePartOf(privateText), verifier }),
+  );
+}
+
+/** @throws RefusedError `proof_system_missing` */
+async function proofVerifier(): Promise<ProofVerifier> {
   try {
-    const bundle = parseBundle(text);
-    return verifyParsed(bundle, privateText === undefined ? undefined : parsePrivatePart(privateText));
+    return await loadProofVerifier();
+  } catch (cause) {
+    if (cause instanceof ProofError) throw new RefusedError(cause.code, cause.message, { cause });
+    throw cause;
+  }
+}
+
+function privatePartOf(text: string | undefined): PrivatePart | undefined {
+  return text === undefined ? undefined : parsePrivatePart(text);
+}
+
+/** What cannot be parsed is a rejected receipt, not an unreadable file. */
+function check(verifyParsed: () => Verification): Verification {
+  try {
+    return verifyParsed();
   } catch (error) {
-    if (!(error instanceof ReceiptError)) throw error;
+    const refused =
+      error instanceof ReceiptError || (error instanceof ProofError && error.code !== "prover_crashed");
+    if (!refused) throw error;
     const { code, message } = error;
     const steps = [{ step: "parse", status: "fail" as const, detail: message }];
     return { verdict: "rejected", code, message, simulated: false, steps, claims: [] };
@@ -120,6 +157,8 @@ function check(
 const ADVICE: Record<string, string> = {
   simulated_refused:
     "The evidence is of the simulated TEE, which proves nothing. To accept it all the same: --allow-simulated",
+  srs_development_refused:
+    "To accept proofs under an SRS whose maker can forge them: --allow-development-srs",
   code_identity_unchecked:
     "The code was not compared with reference values: give some with --policy, or --allow-unchecked-code",
 };
