@@ -40,6 +40,8 @@ export function zooModel(name: "breast-cancer" | "digits"): TestModel {
   };
 }
 
+const fp = (value: { name: string; shape: number[] }) => ({ ...value, datatype: "FP32" as const });
+
 const WEIGHTS = [0.5, -1.25, 0.75, 2];
 const BIAS = 0.125;
 
@@ -48,7 +50,6 @@ export function linearModel(): TestModel {
   const a = { name: "a", shape: [1, 1] };
   const b = { name: "b", shape: [1, 3] };
   const y = { name: "y", shape: [1, 1] };
-  const fp = (value: { name: string; shape: number[] }) => ({ ...value, datatype: "FP32" as const });
   const onnx = model({
     nodes: [
       { op: "MatMul", inputs: ["b", "w"], outputs: ["wb"] },
