@@ -10,7 +10,10 @@ import { fileURLToPath } from "node:url";
 import { BalanceError } from "./error.ts";
 
 export const NATIVE_SOURCES = fileURLToPath(new URL("./native", import.meta.url));
-export const SETUP_COMMAND = "npm run setup:balances";
+/** In a clone a script of npm's, in an installed package its file. */
+export const SETUP_COMMAND = import.meta.url.endsWith(".ts")
+  ? "npm run setup:balances"
+  : `node ${fileURLToPath(new URL("./setup.js", import.meta.url))}`;
 
 interface NativeDebited {
   balance: Uint8Array;
@@ -96,6 +99,10 @@ export function loadAddon(cacheDirectory: string): Addon {
     if (!(addon.describe().log2FailureProbability <= -128)) throw new Error("its parameters err too often");
     return addon;
   } catch (cause) {
-    throw new BalanceError("addon_broken", `${file} does not load: ${SETUP_COMMAND} -- --force`, { cause });
+    throw new BalanceError(
+      "addon_broken",
+      `${file} does not load: delete its folder, then ${SETUP_COMMAND}`,
+      { cause },
+    );
   }
 }

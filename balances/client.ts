@@ -24,3 +24,4 @@ export * from "./prepare.ts";
 export * from "./audit.ts";
 export * from "./reading.ts";
 export * from "./prove.ts";
+export * from "./sign.ts";

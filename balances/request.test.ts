@@ -14,6 +14,7 @@ import {
   verifyRequest,
   type LedgerRequest,
 } from "./request.ts";
+import { ownerSigner, signOrder as orderWith, signRequest as signWith } from "./sign.ts";
 import {
   ed25519Owner,
   nextReference,
@@ -169,6 +170,27 @@ describe("requests", () => {
     ].map((value) => proofMetadata(value));
     expect(new Set(all.map(String)).size).toBe(all.length);
     expect(all[0]!.length).toBe(19 + 32 + 8 + 1 + 32);
+  });
+});
+
+describe("signers", () => {
+  it.each(["secp256k1", "ed25519"] as const)("of %s sign what verifies", async (scheme) => {
+    const signer = ownerSigner(scheme, sha256(utf8(scheme)));
+    const members = { serverKeyDigest, expiresAtMs: NOW_MS + 1n, requestSequence: 1n, amountAtomic: 3n };
+    const { request, signature } = await signWith(signer, "debit", members);
+    const { account, owner } = signer;
+    expect(verifyRequest(request, signature, { account, owner, serverKeyDigest, nowMs: NOW_MS })).toBe(
+      "debit",
+    );
+    const freeze = { account, amountAtomic: 0n, reference: other, serverKeyDigest, expiresAtMs: NOW_MS + 1n };
+    const signed = await orderWith(signer, "freeze", freeze);
+    const by = { operator: owner, serverKeyDigest, nowMs: NOW_MS };
+    expect(verifyOrder(signed.order, signed.signature, by)).toBe("freeze");
+  });
+
+  it("refuse secret keys that are none", () => {
+    expect(refusal(() => ownerSigner("secp256k1", new Uint8Array(32)))).toBe("owner_invalid");
+    expect(refusal(() => ownerSigner("ed25519", new Uint8Array(31)))).toBe("owner_invalid");
   });
 });
 

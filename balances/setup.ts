@@ -3,9 +3,9 @@ import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { addonDirectory, loadAddon, NATIVE_SOURCES } from "./addon.ts";
+import { addonDirectory, loadAddon, NATIVE_SOURCES, SETUP_COMMAND } from "./addon.ts";
 
-const HELP = `npm run setup:balances [-- --force]
+const HELP = `${SETUP_COMMAND} [--force]
 
 Builds the addon of encrypted balances (Rust, 8 to 18 minutes the first time on two cores) into the user's cache, where every
 clone of the same sources finds it. Needs cargo 1.91 or newer and a C linker. --force builds again.

