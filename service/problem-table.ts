@@ -316,6 +316,10 @@ const VAULT = {
   vault_sealed_request_replayed: [409, "The sealed request was opened before"],
   vault_sealed_salt_unreadable: [422, "The sealed salt does not open"],
   vault_start_failed: [503, "The vault did not start"],
+  vault_chain_policy_invalid: [500, "The vault's chain policy is not of its form"],
+  vault_chain_off: [503, "No chain is configured"],
+  vault_chain_call_refused: [500, "The vault does not sign for that call"],
+  vault_chain_limit_reached: [503, "The chain key's limit is reached"],
   vault_measurement_failed: [503, "The TEE's measurement register failed"],
 } as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;
 

@@ -38,6 +38,7 @@ import {
 import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 import type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
+import type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";
 import { decode, encode } from "./wire/shape.ts";
 
 /** A statement as the vault signed it. */
@@ -154,6 +155,19 @@ export class VaultClient {
    */
   openProjections(digest: Uint8Array, sealed: Uint8Array): Promise<OpenedProjections> {
     return this.#call("openProjections", { digest, sealed });
+  }
+
+  /** The address of the cluster's chain key: 20 bytes. It pays for what `signTransaction` signs. */
+  async chainAccount(): Promise<Uint8Array> {
+    return (await this.#call("chainAccount", {})).address;
+  }
+
+  /**
+   * Signs a call that the vault was told to sign for, within its limits; each signature counts, sent or not.
+   * @throws VaultError `chain_off`, `chain_call_refused`, `chain_limit_reached`
+   */
+  signTransaction(unsigned: UnsignedTransaction): Promise<SignedTransaction> {
+    return this.#call("signTransaction", unsigned);
   }
 
   /**

@@ -68,6 +68,13 @@ const REFUSALS = [
   ["sealed_request_replayed", "a request with this encapsulated key was opened before"],
   ["sealed_salt_unreadable", "the salt is not sealed to the request's key and for this request"],
   ["measurement_failed", "the TEE's measurement register failed: the vault's log says how"],
+  ["chain_policy_invalid", "the chain policy is not of its form"],
+  ["chain_off", "no chain is configured"],
+  [
+    "chain_call_refused",
+    "the transaction is for another chain, contract or function than the vault was told to sign for",
+  ],
+  ["chain_limit_reached", "the transaction may cost more than is left of its limits: lower it, or wait"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -16,3 +16,5 @@ export type {
 export type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 export type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 export type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
+export { type ChainPolicy, type ContractPolicy } from "./chain-policy.ts";
+export type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";

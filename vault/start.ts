@@ -4,6 +4,7 @@ import type { Duplex, Readable } from "node:stream";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connect, type Channel } from "../ipc/index.ts";
+import type { ChainPolicy } from "./chain-policy.ts";
 import { VaultClient } from "./client.ts";
 import { VaultError } from "./error.ts";
 import { formatArguments } from "./host/arguments.ts";
@@ -31,6 +32,8 @@ export interface VaultOptions {
   gid?: number;
   /** The Ed25519 key whose documents are accepted about models that name no owner: 32 bytes; nobody's unless told. */
   owner?: Uint8Array | undefined;
+  /** What the chain key signs; nothing unless told. */
+  chain?: ChainPolicy | undefined;
 }
 
 export interface Vault extends Pick<VaultClient, keyof VaultClient> {
@@ -91,6 +94,7 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
     measurementRegister: options.measurementRegister ?? "auto",
     user,
     owner: options.owner,
+    chain: options.chain,
   });
   // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
   const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {

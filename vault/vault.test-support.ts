@@ -43,6 +43,7 @@ export function spawnBare(keyDirectory = newKeyDirectory()): { child: ChildProce
     measurementRegister: "auto",
     user: undefined,
     owner: undefined,
+    chain: undefined,
   });
   const child = spawn(process.execPath, [main, ...host], {
     env: {},

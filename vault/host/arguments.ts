@@ -1,6 +1,7 @@
-/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|-`, as `startVault` gives it. */
+/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|-`, as `startVault` gives it. */
 import { isAbsolute } from "node:path";
 import { fromHex, toHex } from "../../codec/index.ts";
+import { formatChainPolicy, parseChainPolicy, type ChainPolicy } from "../chain-policy.ts";
 import { VaultError } from "../error.ts";
 import type { OwnUser } from "./key-directory.ts";
 
@@ -14,18 +15,31 @@ export interface HostArguments {
   user: OwnUser | undefined;
   /** The Ed25519 key of the owner of models that name none: 32 bytes. */
   owner: Uint8Array | undefined;
+  /** What the chain key signs; nothing where undefined. */
+  chain: ChainPolicy | undefined;
 }
 
 export function formatArguments(host: HostArguments): string[] {
-  const { keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner } = host;
+  const { keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, chain } = host;
   const as = user ? `${user.uid}:${user.gid}` : "-";
-  return [keyDirectory, attestation, gpuAttestation, measurementRegister, as, owner ? toHex(owner) : "-"];
+  const signed = chain ? formatChainPolicy(chain) : "-";
+  return [
+    keyDirectory,
+    attestation,
+    gpuAttestation,
+    measurementRegister,
+    as,
+    owner ? toHex(owner) : "-",
+    signed,
+  ];
 }
 
-/** @throws VaultError `start_failed` */
+/** @throws VaultError `start_failed`, `chain_policy_invalid` */
 export function parseArguments(values: readonly string[]): HostArguments {
-  const [keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, ...rest] = values;
-  const isWhole = keyDirectory && attestation && gpuAttestation && measurementRegister && user && owner;
+  const [keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, chain, ...rest] =
+    values;
+  const isWhole =
+    keyDirectory && attestation && gpuAttestation && measurementRegister && user && owner && chain;
   if (!isWhole || !isAbsolute(keyDirectory) || rest.length > 0) throw new VaultError("start_failed");
   return {
     keyDirectory,
@@ -34,6 +48,7 @@ export function parseArguments(values: readonly string[]): HostArguments {
     measurementRegister,
     user: user === "-" ? undefined : parseUser(user),
     owner: owner === "-" ? undefined : parseOwner(owner),
+    chain: chain === "-" ? undefined : parseChainPolicy(chain),
   };
 }
 

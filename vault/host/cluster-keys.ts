@@ -15,7 +15,7 @@ export interface ClusterKeys {
   storageKey: Uint8Array;
   /** Sealed requests are sealed to it: X25519. */
   hpkeKey: Uint8Array;
-  /** Reserved for the transactions that this installation pays for: secp256k1. */
+  /** Of the transactions that this installation pays for: secp256k1. */
   chainKey: Uint8Array;
   /** Reserved: what the FHE client key is generated from. */
   fheSeed: Uint8Array;

@@ -23,6 +23,7 @@ import { RequestOpener } from "./request-opener.ts";
 import { serveHandlers } from "./serve.ts";
 import { Statements } from "./statements.ts";
 import { Tickets } from "./tickets.ts";
+import { Transactions } from "./transactions.ts";
 
 /** A vault whose service was just killed needs a moment to notice and end. */
 const LOCK_WAIT_MS = 3000;
@@ -53,6 +54,7 @@ export async function startSecurityModule(
   const logKey = ed25519FromSeed(keys.logSeed);
   const secrets = storageSecrets(keys.storageKey);
   const tickets = new Tickets(nowMs);
+  const transactions = new Transactions({ chainKey: keys.chainKey, policy: host.chain, nowMs });
   const opener = new RequestOpener(keys.epoch, keys.hpkeKey);
   const hpkePublicKey = opener.publicKey;
   const keysets = new Keysets({ signer, air, aci, logKey, hpkePublicKey, epoch: keys.epoch, ...attesters });
@@ -107,6 +109,8 @@ export async function startSecurityModule(
       signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),
       signCircuitBinding: async (owned) => (await circuits()).signCircuitBinding(owned),
       signCircuitCommitment: async (opened) => (await circuits()).signCircuitCommitment(opened),
+      chainAccount: () => ({ address: transactions.address }),
+      signTransaction: (unsigned) => transactions.sign(unsigned),
       signProof: (fields) => signProof(statements, fields),
       signReexecution: (fields) => signReexecution(statements, fields),
     },

@@ -18,6 +18,7 @@ import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./as
 import { requestKeys, sealedRequest } from "./sealing.ts";
 import { quotedEvidence } from "./evidence.ts";
 import { vaultInfo } from "./info.ts";
+import { chainAccount, signedTransaction, unsignedTransaction } from "./chain.ts";
 import {
   MAX_SEALED_BYTES,
   openedProjections,
@@ -302,6 +303,8 @@ export const OPERATIONS = {
   signCircuitCommitment: operation(21, openedInput, signedWords),
   signProof: operation(22, proofFields, signedWords),
   signReexecution: operation(23, reexecutionFields, signedWords),
+  chainAccount: operation(45, nothing, chainAccount),
+  signTransaction: operation(46, unsignedTransaction, signedTransaction),
   exportRequestKeys: operation(55, sealedRequest, requestKeys),
 } as const;
 

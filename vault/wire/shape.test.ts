@@ -156,6 +156,20 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     request: { subject: digest, executionDigest: digest, difference: 1n, tolerance: 0n, outcome: 2 },
     reply: signed,
   },
+  chainAccount: { request: {}, reply: { address: new Uint8Array(20).fill(6) } },
+  signTransaction: {
+    request: {
+      chainId: 31337n,
+      nonce: 7n,
+      maxPriorityFeePerGas: 1n,
+      maxFeePerGas: 2n ** 40n,
+      gasLimit: 100_000n,
+      to: new Uint8Array(20).fill(6),
+      value: 0n,
+      data: new Uint8Array(36).fill(8),
+    },
+    reply: { raw: new Uint8Array(150).fill(2), hash: digest },
+  },
   exportRequestKeys: {
     request: { protocol: "ohttp", keyId: 7, encapsulatedKey: digest, sealedSalt: new Uint8Array(80).fill(4) },
     reply: { key: digest, baseNonce: new Uint8Array(12).fill(5), responseSecret: digest, salt: digest },

@@ -1,0 +1,94 @@
+/**
+ * Transactions of the chain key: EIP-1559 calls of configured functions of configured contracts, within limits. What a
+ * transaction may cost at most counts when it is signed, whether or not it is ever mined.
+ */
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { toHex0x } from "../../codec/index.ts";
+import { addressOf } from "../../receipts/index.ts";
+import type { ChainPolicy, ContractPolicy } from "../chain-policy.ts";
+import { VaultError } from "../error.ts";
+import type { SignedTransaction, UnsignedTransaction } from "../wire/chain.ts";
+
+const HOUR_MS = 3_600_000;
+
+interface Spent {
+  atMs: number;
+  address: string;
+  wei: bigint;
+}
+
+interface Parts {
+  /** secp256k1, 32 bytes. */
+  chainKey: Uint8Array;
+  policy: ChainPolicy | undefined;
+  nowMs: () => number;
+}
+
+export class Transactions {
+  readonly address: Uint8Array;
+  readonly #parts: Parts;
+  #spent: Spent[] = [];
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.address = addressOf(secp256k1.getPublicKey(parts.chainKey));
+  }
+
+  /**
+   * @throws VaultError `chain_off`, `chain_call_refused` (another chain, contract, function, or data that is no call),
+   *   `chain_limit_reached`
+   */
+  async sign(unsigned: UnsignedTransaction): Promise<SignedTransaction> {
+    const { policy, chainKey, nowMs } = this.#parts;
+    if (!policy) throw new VaultError("chain_off");
+    const contract = allowed(policy, unsigned);
+    const spent = { atMs: nowMs(), address: contract.address, wei: costOf(unsigned) };
+    this.#reserve(policy, contract, spent);
+    const { privateKeyToAccount } = await import("viem/accounts");
+    const { hexToBytes, keccak256 } = await import("viem");
+    const raw = await privateKeyToAccount(toHex0x(chainKey) as `0x${string}`).signTransaction({
+      type: "eip1559",
+      chainId: policy.chainId,
+      nonce: Number(unsigned.nonce),
+      maxPriorityFeePerGas: unsigned.maxPriorityFeePerGas,
+      maxFeePerGas: unsigned.maxFeePerGas,
+      gas: unsigned.gasLimit,
+      to: contract.address as `0x${string}`,
+      value: unsigned.value,
+      data: toHex0x(unsigned.data) as `0x${string}`,
+    });
+    return { raw: hexToBytes(raw), hash: hexToBytes(keccak256(raw)) };
+  }
+
+  /** Before anything is awaited, so that calls at one time cannot each spend the same rest. */
+  #reserve(policy: ChainPolicy, contract: ContractPolicy, spending: Spent): void {
+    const { atMs, address, wei } = spending;
+    // A clock that steps back keeps what was spent in the window.
+    this.#spent = this.#spent.filter((past) => atMs - past.atMs < HOUR_MS);
+    const sum = (list: readonly Spent[]) => list.reduce((total, past) => total + past.wei, wei);
+    const ofContract = sum(this.#spent.filter((past) => past.address === address));
+    const fits =
+      wei <= policy.maxWeiPerTransaction &&
+      sum(this.#spent) <= policy.maxWeiPerHour &&
+      ofContract <= contract.maxWeiPerHour;
+    if (!fits) throw new VaultError("chain_limit_reached");
+    this.#spent.push(spending);
+  }
+}
+
+function costOf({ gasLimit, maxFeePerGas, value }: UnsignedTransaction): bigint {
+  return gasLimit * maxFeePerGas + value;
+}
+
+function allowed(
+  policy: ChainPolicy,
+  { chainId, to, data, maxPriorityFeePerGas, maxFeePerGas }: UnsignedTransaction,
+) {
+  const address = toHex0x(to);
+  const contract = policy.contracts.find((candidate) => candidate.address === address);
+  const selector = toHex0x(data.subarray(0, 4));
+  const isCall = data.length >= 4 && contract?.selectors.includes(selector);
+  if (!contract || !isCall || chainId !== BigInt(policy.chainId) || maxPriorityFeePerGas > maxFeePerGas)
+    throw new VaultError("chain_call_refused");
+  return contract;
+}
