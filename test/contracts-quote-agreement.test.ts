@@ -57,7 +57,7 @@ beforeAll(async () => {
   chain = await startAnvil({ nowSeconds: NOW_SECONDS - 100 });
   await chain.warp(NOW_SECONDS);
   contracts = await deployQuoteVerifier(chain, root);
-}, 120_000);
+}, 300_000);
 afterAll(() => chain?.stop());
 
 describe("a quote changed after it was signed", () => {

@@ -23,7 +23,7 @@ const pki = evidence.testPki();
 const root = evidence.rootCertificate(pki);
 const NOW_SECONDS = evidence.TEST_NOW.getTime() / 1000;
 
-beforeAll(buildContracts, 120_000);
+beforeAll(buildContracts, 300_000);
 
 const dated = (number: number, issueDate: string) => (document: evidence.Loose) =>
   void Object.assign(document, { tcbEvaluationDataNumber: number, issueDate });

@@ -23,7 +23,13 @@ const CASES = vectorCases()
 
 const why = CASES.length === 0 ? " (skipped: the folder of vectors is not there)" : "";
 
-function appraiseCase({ evidence, collateral, now, root }: VectorCase) {
+/** TEE_TCB_SVN, MRTD, RTMR3, report data, signature, key, QE report, its signature, authentication data, PCK. */
+const CORRUPTED = [48, 200, 600, 620, 640, 710, 800, 1160, 1230, 1400];
+
+function appraiseCase(
+  { evidence, collateral, now, root }: VectorCase,
+  quote = new Uint8Array(readFileSync(evidence)),
+) {
   const policy =
     root === undefined
       ? REPORTING_POLICY
@@ -32,7 +38,6 @@ function appraiseCase({ evidence, collateral, now, root }: VectorCase) {
           codeIdentity: "reported",
           roots: [{ certificate: toBase64(readFileSync(root)) }],
         });
-  const quote = new Uint8Array(readFileSync(evidence));
   const endorsements = JSON.parse(readFileSync(collateral!, "utf8"));
   return appraise({ type: "tdx", quote }, endorsements, { now: new Date(Number(now) * 1000), policy });
 }
@@ -42,7 +47,7 @@ describe.skipIf(CASES.length === 0)(`TDX quotes on chain${why}`, () => {
   beforeAll(async () => {
     await buildContracts();
     chain = await startAnvil({ nowSeconds: Number(CASES[0]!.now) - 10_000 });
-  }, 120_000);
+  }, 300_000);
   afterAll(() => chain?.stop());
 
   test.each(CASES)("$name", { timeout: 30_000 }, async (vector) => {
@@ -61,5 +66,13 @@ describe.skipIf(CASES.length === 0)(`TDX quotes on chain${why}`, () => {
     expect(answer.registers).toContain(appraisal.claims["rtmr0"]);
     const until = Date.parse(appraisal.claims["collateralValidUntil"] as string) / 1000;
     expect(answer.expiresAtSeconds).toBe(BigInt(until));
+    expect((await contracts.verify(quote, until)).code).toBe("ok");
+    expect((await contracts.verify(quote, until + 1)).code).toMatch(/_expired$/);
+    for (const place of CORRUPTED) {
+      const corrupted = quote.with(place, quote[place]! ^ 0x10);
+      const { code } = await contracts.verify(corrupted);
+      expect(code, `byte ${place}`).toBe(appraiseCase(vector, corrupted).code);
+      expect(code).not.toBe("ok");
+    }
   });
 });

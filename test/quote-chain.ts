@@ -1,5 +1,5 @@
 /** The contracts that verify TDX quotes, on a test chain, asked as the TypeScript verifier is asked. */
-import { BaseError, bytesToHex, encodeFunctionData, isHex, type Hex } from "viem";
+import { BaseError, bytesToHex, decodeFunctionResult, encodeFunctionData, isHex, type Hex } from "viem";
 import type { DcapCollateral } from "../attestation/index.ts";
 import { collateralCalls, refusalCode } from "../client/chain/quote.ts";
 import { DCAP_COLLATERAL_ABI, TDX_QUOTE_VERIFIER_ABI } from "../client/chain/quote-abi.ts";
@@ -72,16 +72,25 @@ export async function deployQuoteVerifier(chain: Chain, root: Uint8Array) {
     }
     return { code: "ok", gasUsed };
   };
-  const verify = async (quote: Uint8Array): Promise<ChainAnswer> => {
-    const read = chain.reader.readContract({
-      address: verifier.address,
+  /** @param atSeconds another time than the newest block's */
+  const verify = async (quote: Uint8Array, atSeconds?: number): Promise<ChainAnswer> => {
+    const call = {
       abi: TDX_QUOTE_VERIFIER_ABI,
       functionName: "verifyAnyReportData",
       args: [bytesToHex(quote)],
+    } as const;
+    const read = chain.reader.call({
+      to: verifier.address,
+      data: encodeFunctionData(call),
+      ...(atSeconds && { blockOverrides: { time: BigInt(atSeconds) } }),
     });
     const code = await codeOf(read);
     if (code !== "ok") return { code };
-    const [{ tcbStatus, technology, registers, expiresAtSeconds }, reportData] = await read;
+    const { data } = await read;
+    const [{ tcbStatus, technology, registers, expiresAtSeconds }, reportData] = decodeFunctionResult({
+      ...call,
+      data: data!,
+    });
     return { code, tcbStatus: TCB_STATUSES[tcbStatus]!, technology, registers, reportData, expiresAtSeconds };
   };
   return { registry, verifier, rootId, post, verify };
