@@ -13,6 +13,7 @@ import { crl } from "../attestation/attest/simulated-pki.ts";
 import { INTEL_SGX_ROOT, parseCertificate } from "../attestation/index.ts";
 import * as evidence from "../attestation/testing/dcap.ts";
 import type { CollateralOptions } from "../attestation/testing/dcap.ts";
+import { collateralCalls, pendingCollateralCalls } from "../client/chain/quote.ts";
 import { DCAP_COLLATERAL_ABI, TDX_QUOTE_VERIFIER_ABI } from "../client/chain/quote-abi.ts";
 import { quoteVector } from "../contracts/test/vectors/make.ts";
 import { startAnvil, type Chain } from "./anvil.ts";
@@ -42,6 +43,33 @@ describe("what was posted is not replaced by anything older", () => {
     const { code, brings } = await contracts.post(evidence.testCollateral("tdx4", options));
     return brings === undefined ? code : `${brings}: ${code}`;
   };
+
+  test("only what is missing is posted", async () => {
+    const pending = async (options: CollateralOptions) => {
+      const collateral = evidence.testCollateral("tdx4", options);
+      const calls = await pendingCollateralCalls(chain.reader, contracts.registry.address, collateral);
+      return calls.map(({ brings }) => brings);
+    };
+    expect(await pending({})).toEqual([]);
+    expect(await pending({ tcbInfo: dated(16, "2026-05-30T00:00:00Z") })).toEqual([]);
+    expect(await pending({ tcbInfo: dated(17, "2026-05-30T00:00:00Z") })).toEqual(["TCB info"]);
+    const crlDates = {
+      thisUpdate: new Date("2026-05-21T00:00:00Z"),
+      nextUpdate: new Date("2026-06-20T00:00:00Z"),
+    };
+    expect(await pending({ crlDates, qeIdentity: dated(18, "2026-05-01T00:00:00Z") })).toEqual([
+      "root CRL",
+      "PCK CRL",
+      "QE identity",
+    ]);
+    const empty = await deployQuoteVerifier(chain, root);
+    const all = await pendingCollateralCalls(
+      chain.reader,
+      empty.registry.address,
+      evidence.testCollateral("tdx4"),
+    );
+    expect(all).toEqual(collateralCalls(evidence.testCollateral("tdx4"), empty.rootId));
+  });
 
   test("TCB info and QE identity: neither by number nor by date", async () => {
     expect(await post({ tcbInfo: dated(16, "2026-05-30T00:00:00Z") })).toBe("TCB info: document_older");

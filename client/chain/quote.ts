@@ -2,15 +2,27 @@
  * DCAP collateral as the transactions that bring it to the registry `DcapCollateral` (contracts/src/quote). Nothing is
  * verified here: the registry does, and refuses with the errors of its ABI.
  */
-import { bytesToHex, decodeErrorResult, encodeFunctionData, keccak256, stringToHex, type Hex } from "viem";
+import {
+  bytesToHex,
+  decodeErrorResult,
+  encodeFunctionData,
+  keccak256,
+  stringToHex,
+  type Address,
+  type Hex,
+  type PublicClient,
+} from "viem";
 import {
   crlBytes,
   parseCertificate,
+  parseCrl,
   parsePem,
+  parseQeIdentity,
+  parseTcbInfo,
   type Certificate,
   type DcapCollateral,
 } from "../../attestation/index.ts";
-import { equal, toBase64, utf8 } from "../../codec/index.ts";
+import { concat, equal, toBase64, utf8 } from "../../codec/index.ts";
 import { DCAP_COLLATERAL_ABI, TDX_QUOTE_VERIFIER_ABI } from "./quote-abi.ts";
 
 /** One call of the registry, with what it brings. */
@@ -27,73 +39,156 @@ export interface CollateralCall {
   readonly data: Hex;
 }
 
+interface Step extends CollateralCall {
+  /** Whether the registry has it already, or something newer. */
+  isThere(registry: Registry): Promise<boolean>;
+}
+
+/** What a registry tells of what it has. */
+class Registry {
+  private readonly reader: PublicClient;
+  private readonly contract: { readonly address: Address; readonly abi: typeof DCAP_COLLATERAL_ABI };
+
+  constructor(reader: PublicClient, address: Address) {
+    this.reader = reader;
+    this.contract = { address, abi: DCAP_COLLATERAL_ABI };
+  }
+
+  rootId(): Promise<Hex> {
+    return this.reader.readContract({ ...this.contract, functionName: "ROOT_ID" });
+  }
+
+  async hasCertificate(id: Hex): Promise<boolean> {
+    const found = await this.reader.readContract({
+      ...this.contract,
+      functionName: "certificates",
+      args: [id],
+    });
+    return found[6] !== 0;
+  }
+
+  async hasCrl(authorityId: Hex, thisUpdate: number): Promise<boolean> {
+    const { reader, contract } = this;
+    const args = [authorityId] as const;
+    const authority = await reader.readContract({ ...contract, functionName: "authorityOf", args });
+    const found = await reader.readContract({ ...contract, functionName: "crls", args: [authority] });
+    return found[1] >= thisUpdate;
+  }
+
+  /** @param platform FMSPC ‖ PCE id, 8 bytes; the QE identity where absent */
+  async hasDocument({ evaluationDataNumber, issueDate }: Dated, platform?: Hex): Promise<boolean> {
+    const { reader, contract } = this;
+    const [, foundDate, , foundNumber] =
+      platform === undefined
+        ? await reader.readContract({ ...contract, functionName: "qeIdentity" })
+        : await reader.readContract({ ...contract, functionName: "tcbInfos", args: [platform] });
+    return (
+      foundNumber > evaluationDataNumber || (foundNumber === evaluationDataNumber && foundDate >= issueDate)
+    );
+  }
+}
+
+interface Dated {
+  readonly evaluationDataNumber: number;
+  readonly issueDate: number;
+}
+
 /** What the registry tells a certificate by: keccak256 of its base64, with padding and without line ends. 32 bytes. */
 export function certificateId(der: Uint8Array): Hex {
   return keccak256(stringToHex(toBase64(der)));
 }
 
-function certificatesOf(pem: string): readonly Certificate[] {
-  return parsePem(pem).map((der) => parseCertificate(der));
-}
-
 function firstOf(pem: string): Certificate {
-  const [first] = certificatesOf(pem);
+  const [first] = parsePem(pem);
   if (first === undefined) throw new TypeError("collateral has an empty certificate chain");
-  return first;
+  return parseCertificate(first);
 }
 
-function postCertificate(brings: CollateralCall["brings"], { der }: Certificate): CollateralCall {
+function certificateStep(brings: Step["brings"], { der }: Certificate): Step {
   const args = [bytesToHex(der)] as const;
   return {
     brings,
     data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postCertificate", args }),
+    isThere: (registry) => registry.hasCertificate(certificateId(der)),
   };
 }
 
-function postCrl(brings: CollateralCall["brings"], authorityId: Hex, der: Uint8Array): CollateralCall {
+function crlStep(brings: Step["brings"], authorityId: Hex, der: Uint8Array): Step {
   const args = [authorityId, bytesToHex(der)] as const;
-  return { brings, data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postCrl", args }) };
+  return {
+    brings,
+    data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postCrl", args }),
+    isThere: async (registry) => await registry.hasCrl(authorityId, parseCrl(der).thisUpdate),
+  };
 }
 
-function postDocument(
-  functionName: "postTcbInfo" | "postQeIdentity",
-  text: string,
-  signature: string,
-  signer: Certificate,
-): CollateralCall {
+function documentArguments(text: string, signature: string, signer: Certificate) {
   const [r, s] = [`0x${signature.slice(0, 64)}`, `0x${signature.slice(64)}`] as const;
-  const args = [bytesToHex(utf8(text)), r, s, certificateId(signer.der)] as const;
-  const brings = functionName === "postTcbInfo" ? "TCB info" : "QE identity";
-  return { brings, data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName, args }) };
+  return [bytesToHex(utf8(text)), r, s, certificateId(signer.der)] as const;
 }
 
-function isSelfIssued({ issuer, subject }: Certificate): boolean {
-  return equal(issuer, subject);
+function tcbInfoStep({ tcb_info, tcb_info_signature }: DcapCollateral, signer: Certificate): Step {
+  const args = documentArguments(tcb_info, tcb_info_signature, signer);
+  return {
+    brings: "TCB info",
+    data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postTcbInfo", args }),
+    isThere: async (registry) => {
+      const parsed = parseTcbInfo(tcb_info);
+      return await registry.hasDocument(parsed, bytesToHex(concat(parsed.fmspc, parsed.pceId)));
+    },
+  };
+}
+
+function qeIdentityStep({ qe_identity, qe_identity_signature }: DcapCollateral, signer: Certificate): Step {
+  const args = documentArguments(qe_identity, qe_identity_signature, signer);
+  return {
+    brings: "QE identity",
+    data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postQeIdentity", args }),
+    isThere: async (registry) => await registry.hasDocument(parseQeIdentity(qe_identity)),
+  };
+}
+
+function stepsOf(collateral: DcapCollateral, rootId: Hex): readonly Step[] {
+  const tcbSigner = firstOf(collateral.tcb_info_issuer_chain);
+  const qeSigner = firstOf(collateral.qe_identity_issuer_chain);
+  const authority = firstOf(collateral.pck_crl_issuer_chain);
+  const steps = [
+    crlStep("root CRL", rootId, crlBytes(collateral.root_ca_crl, "root_ca_crl")),
+    certificateStep("TCB info signer", tcbSigner),
+  ];
+  if (!equal(tcbSigner.der, qeSigner.der)) steps.push(certificateStep("QE identity signer", qeSigner));
+  if (!equal(authority.issuer, authority.subject)) {
+    steps.push(certificateStep("PCK authority", authority));
+    const pckCrl = crlBytes(collateral.pck_crl, "pck_crl");
+    steps.push(crlStep("PCK CRL", certificateId(authority.der), pckCrl));
+  }
+  return [...steps, tcbInfoStep(collateral, tcbSigner), qeIdentityStep(collateral, qeSigner)];
 }
 
 /**
- * The calls that post all of a platform's collateral, in the order in which the registry takes them. Each can be sent
- * again: the registry keeps what it has where nothing is newer.
+ * The calls that post all of a platform's collateral, in the order in which the registry takes them.
  * @param rootId the registry's `ROOT_ID`
  * @throws AttestationError `collateral_malformed`; X509Error, DerError where a certificate is none
  */
 export function collateralCalls(collateral: DcapCollateral, rootId: Hex): readonly CollateralCall[] {
-  const tcbSigner = firstOf(collateral.tcb_info_issuer_chain);
-  const qeSigner = firstOf(collateral.qe_identity_issuer_chain);
-  const authority = firstOf(collateral.pck_crl_issuer_chain);
-  const rootCrl = crlBytes(collateral.root_ca_crl, "root_ca_crl");
-  const pckCrl = crlBytes(collateral.pck_crl, "pck_crl");
-  const calls = [postCrl("root CRL", rootId, rootCrl), postCertificate("TCB info signer", tcbSigner)];
-  if (!equal(tcbSigner.der, qeSigner.der)) calls.push(postCertificate("QE identity signer", qeSigner));
-  if (!isSelfIssued(authority)) {
-    calls.push(postCertificate("PCK authority", authority));
-    calls.push(postCrl("PCK CRL", certificateId(authority.der), pckCrl));
+  return stepsOf(collateral, rootId).map(({ brings, data }) => ({ brings, data }));
+}
+
+/**
+ * The calls that bring what the registry does not have yet; it may have newer of the others, which it would not replace.
+ * @throws as `collateralCalls`, AttestationError `tcb_info_malformed`, `qe_identity_malformed`; viem's errors where the chain cannot be read
+ */
+export async function pendingCollateralCalls(
+  reader: PublicClient,
+  registryAddress: Address,
+  collateral: DcapCollateral,
+): Promise<readonly CollateralCall[]> {
+  const registry = new Registry(reader, registryAddress);
+  const pending: CollateralCall[] = [];
+  for (const { brings, data, isThere } of stepsOf(collateral, await registry.rootId())) {
+    if (!(await isThere(registry))) pending.push({ brings, data });
   }
-  calls.push(postDocument("postTcbInfo", collateral.tcb_info, collateral.tcb_info_signature, tcbSigner));
-  calls.push(
-    postDocument("postQeIdentity", collateral.qe_identity, collateral.qe_identity_signature, qeSigner),
-  );
-  return calls;
+  return pending;
 }
 
 /** Errors of the contracts whose names do not follow the verifier's codes. */
