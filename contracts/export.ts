@@ -18,6 +18,8 @@ const EXPORTED = [
   "DevelopmentQuoteVerifier",
   "AutomataQuoteVerifier",
 ];
+/** Contracts that others deploy and call: programs only meet their errors. */
+const INNER = ["IntelDocuments"];
 
 interface Artifact {
   abi: { type: string; name?: string; inputs?: unknown[] }[];
@@ -39,6 +41,14 @@ function fileName(contract: string): string {
   return `${contract.replaceAll(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase()}.ts`;
 }
 
+function codeLines(name: string, code: string): string[] {
+  return [
+    "/** Creation code, without the constructor's arguments. */",
+    `export const ${name}Code = "${code}";`,
+    "",
+  ];
+}
+
 function moduleText(contract: string): string {
   const path = join(OUT, `${contract}.sol`, `${contract}.json`);
   const { abi, bytecode } = JSON.parse(readFileSync(path, "utf8")) as Artifact;
@@ -47,15 +57,15 @@ function moduleText(contract: string): string {
     `/** ${contract}: made by contracts/export.ts from the compiler's output. */`,
     `export const ${name}Abi = ${JSON.stringify(plain(abi))} as const;`,
     "",
-    "/** Creation code, without the constructor's arguments. */",
-    `export const ${name}Code = "${bytecode.object}";`,
-    "",
+    ...(INNER.includes(contract) ? [] : codeLines(name, bytecode.object)),
   ].join("\n");
 }
 
 /** Path to text of every file that the export makes. */
 export function exportedFiles(): Map<string, string> {
-  return new Map(EXPORTED.map((contract) => [join(TARGET, fileName(contract)), moduleText(contract)]));
+  return new Map(
+    [...EXPORTED, ...INNER].map((contract) => [join(TARGET, fileName(contract)), moduleText(contract)]),
+  );
 }
 
 if (import.meta.main) {

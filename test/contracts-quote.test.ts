@@ -21,8 +21,6 @@ const CASES = vectorCases()
   )
   .toSorted((a, b) => Number(a.now) - Number(b.now));
 
-const why = CASES.length === 0 ? " (skipped: the folder of vectors is not there)" : "";
-
 /** TEE_TCB_SVN, MRTD, RTMR3, report data, signature, key, QE report, its signature, authentication data, PCK. */
 const CORRUPTED = [48, 200, 600, 620, 640, 710, 800, 1160, 1230, 1400];
 
@@ -42,7 +40,10 @@ function appraiseCase(
   return appraise({ type: "tdx", quote }, endorsements, { now: new Date(Number(now) * 1000), policy });
 }
 
-describe.skipIf(CASES.length === 0)(`TDX quotes on chain${why}`, () => {
+// A suite without cases would not be listed as skipped.
+if (CASES.length === 0) test.skip("TDX quotes on chain: the folder of vectors is not there", () => {});
+
+describe.skipIf(CASES.length === 0)("TDX quotes on chain", () => {
   let chain: Chain;
   beforeAll(async () => {
     await buildContracts();

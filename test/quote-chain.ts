@@ -2,7 +2,8 @@
 import { BaseError, bytesToHex, decodeFunctionResult, encodeFunctionData, isHex, type Hex } from "viem";
 import type { DcapCollateral } from "../attestation/index.ts";
 import { collateralCalls, refusalCode } from "../client/chain/quote.ts";
-import { DCAP_COLLATERAL_ABI, TDX_QUOTE_VERIFIER_ABI } from "../client/chain/quote-abi.ts";
+import { dcapCollateralAbi } from "../client/chain/contracts/dcap-collateral.ts";
+import { tdxQuoteVerifierAbi } from "../client/chain/contracts/tdx-quote-verifier.ts";
 import type { Chain } from "./anvil.ts";
 
 /** As the enum of contracts/src/interfaces/IQuoteVerifier.sol has them. */
@@ -57,7 +58,7 @@ export async function deployQuoteVerifier(chain: Chain, root: Uint8Array) {
   const verifier = await chain.deploy("TdxQuoteVerifier", [registry.address]);
   const rootId = await chain.reader.readContract({
     address: registry.address,
-    abi: DCAP_COLLATERAL_ABI,
+    abi: dcapCollateralAbi,
     functionName: "ROOT_ID",
   });
 
@@ -75,7 +76,7 @@ export async function deployQuoteVerifier(chain: Chain, root: Uint8Array) {
   /** @param atSeconds another time than the newest block's */
   const verify = async (quote: Uint8Array, atSeconds?: number): Promise<ChainAnswer> => {
     const call = {
-      abi: TDX_QUOTE_VERIFIER_ABI,
+      abi: tdxQuoteVerifierAbi,
       functionName: "verifyAnyReportData",
       args: [bytesToHex(quote)],
     } as const;
@@ -99,7 +100,7 @@ export async function deployQuoteVerifier(chain: Chain, root: Uint8Array) {
 /** Calldata of the call that an enclave registry makes. */
 export function verifyCall(quote: Uint8Array, reportDataHead: Hex): Hex {
   return encodeFunctionData({
-    abi: TDX_QUOTE_VERIFIER_ABI,
+    abi: tdxQuoteVerifierAbi,
     functionName: "verifyQuote",
     args: [bytesToHex(quote), reportDataHead],
   });

@@ -23,7 +23,8 @@ import {
   type DcapCollateral,
 } from "../../attestation/index.ts";
 import { concat, equal, toBase64, utf8 } from "../../codec/index.ts";
-import { DCAP_COLLATERAL_ABI, TDX_QUOTE_VERIFIER_ABI } from "./quote-abi.ts";
+import { dcapCollateralAbi } from "./contracts/dcap-collateral.ts";
+import { CONTRACT_ERRORS, errorCode } from "./reverts.ts";
 
 /** One call of the registry, with what it brings. */
 export interface CollateralCall {
@@ -47,11 +48,11 @@ interface Step extends CollateralCall {
 /** What a registry tells of what it has. */
 class Registry {
   private readonly reader: PublicClient;
-  private readonly contract: { readonly address: Address; readonly abi: typeof DCAP_COLLATERAL_ABI };
+  private readonly contract: { readonly address: Address; readonly abi: typeof dcapCollateralAbi };
 
   constructor(reader: PublicClient, address: Address) {
     this.reader = reader;
-    this.contract = { address, abi: DCAP_COLLATERAL_ABI };
+    this.contract = { address, abi: dcapCollateralAbi };
   }
 
   rootId(): Promise<Hex> {
@@ -108,7 +109,7 @@ function certificateStep(brings: Step["brings"], { der }: Certificate): Step {
   const args = [bytesToHex(der)] as const;
   return {
     brings,
-    data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postCertificate", args }),
+    data: encodeFunctionData({ abi: dcapCollateralAbi, functionName: "postCertificate", args }),
     isThere: (registry) => registry.hasCertificate(certificateId(der)),
   };
 }
@@ -117,7 +118,7 @@ function crlStep(brings: Step["brings"], authorityId: Hex, der: Uint8Array): Ste
   const args = [authorityId, bytesToHex(der)] as const;
   return {
     brings,
-    data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postCrl", args }),
+    data: encodeFunctionData({ abi: dcapCollateralAbi, functionName: "postCrl", args }),
     isThere: async (registry) => await registry.hasCrl(authorityId, parseCrl(der).thisUpdate),
   };
 }
@@ -131,7 +132,7 @@ function tcbInfoStep({ tcb_info, tcb_info_signature }: DcapCollateral, signer: C
   const args = documentArguments(tcb_info, tcb_info_signature, signer);
   return {
     brings: "TCB info",
-    data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postTcbInfo", args }),
+    data: encodeFunctionData({ abi: dcapCollateralAbi, functionName: "postTcbInfo", args }),
     isThere: async (registry) => {
       const parsed = parseTcbInfo(tcb_info);
       return await registry.hasDocument(parsed, bytesToHex(concat(parsed.fmspc, parsed.pceId)));
@@ -143,7 +144,7 @@ function qeIdentityStep({ qe_identity, qe_identity_signature }: DcapCollateral, 
   const args = documentArguments(qe_identity, qe_identity_signature, signer);
   return {
     brings: "QE identity",
-    data: encodeFunctionData({ abi: DCAP_COLLATERAL_ABI, functionName: "postQeIdentity", args }),
+    data: encodeFunctionData({ abi: dcapCollateralAbi, functionName: "postQeIdentity", args }),
     isThere: async (registry) => await registry.hasDocument(parseQeIdentity(qe_identity)),
   };
 }
@@ -210,8 +211,8 @@ const OTHER_CODES: Readonly<Record<string, string>> = {
  */
 export function refusalCode(data: Hex): string | undefined {
   try {
-    const { errorName } = decodeErrorResult({ abi: TDX_QUOTE_VERIFIER_ABI, data });
-    return OTHER_CODES[errorName] ?? errorName.replaceAll(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
+    const { errorName } = decodeErrorResult({ abi: CONTRACT_ERRORS, data });
+    return OTHER_CODES[errorName] ?? errorCode(errorName);
   } catch {
     return undefined;
   }

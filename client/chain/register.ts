@@ -8,7 +8,7 @@ import { dcapCollateralAbi } from "./contracts/dcap-collateral.ts";
 import { receiptVerifierAbi } from "./contracts/receipt-verifier.ts";
 import type { Deployment } from "./deployment.ts";
 import { ChainError } from "./error.ts";
-import { collateralCalls } from "./quote.ts";
+import { pendingCollateralCalls } from "./quote.ts";
 import { DEFAULT_MASK, quoteRegisters, referenceValueId, type Technology } from "./reference-value.ts";
 import { onChain } from "./reverts.ts";
 import { send, type ChainWriter, type Sent } from "./send.ts";
@@ -98,7 +98,7 @@ export async function registerKeyset(
 export type Posted = Sent & { brings: string };
 
 /**
- * Posts a TDX platform's collateral; the registry keeps what it has where nothing is newer.
+ * Posts what the registry lacks of a TDX platform's collateral.
  * @throws ChainError `contract_reverted` with the registry's error; AttestationError where it is no collateral
  */
 async function postCollateral(
@@ -108,9 +108,10 @@ async function postCollateral(
 ): Promise<Posted[]> {
   if (address === undefined) return [];
   const contract = { address, abi: dcapCollateralAbi } as const;
-  const rootId = await onChain(() => writer.reader.readContract({ ...contract, functionName: "ROOT_ID" }));
+  const collateral = parseCollateral(endorsements);
+  const calls = await onChain(() => pendingCollateralCalls(writer.reader, address, collateral));
   const posted: Posted[] = [];
-  for (const { brings, data } of collateralCalls(parseCollateral(endorsements), rootId)) {
+  for (const { brings, data } of calls) {
     const { functionName, args } = decodeFunctionData({ abi: dcapCollateralAbi, data });
     posted.push({ brings, ...(await send(writer, { ...contract, functionName, args } as never)) });
   }

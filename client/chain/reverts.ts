@@ -11,6 +11,7 @@ import { automataQuoteVerifierAbi } from "./contracts/automata-quote-verifier.ts
 import { checkpointAnchorAbi } from "./contracts/checkpoint-anchor.ts";
 import { developmentQuoteVerifierAbi } from "./contracts/development-quote-verifier.ts";
 import { dcapCollateralAbi } from "./contracts/dcap-collateral.ts";
+import { intelDocumentsAbi } from "./contracts/intel-documents.ts";
 import { receiptVerifierAbi } from "./contracts/receipt-verifier.ts";
 import { tdxQuoteVerifierAbi } from "./contracts/tdx-quote-verifier.ts";
 import { ChainError } from "./error.ts";
@@ -29,6 +30,7 @@ export const CONTRACT_ERRORS = distinct([
   ...automataQuoteVerifierAbi,
   ...tdxQuoteVerifierAbi,
   ...dcapCollateralAbi,
+  ...intelDocumentsAbi,
 ]);
 
 function distinct(entries: readonly { readonly type: string }[]): readonly AbiError[] {

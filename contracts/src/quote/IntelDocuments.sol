@@ -64,6 +64,9 @@ contract IntelDocuments {
     using JSONParserLib for JSONParserLib.Item;
     using IntelJson for JSONParserLib.Item;
 
+    /// @notice What the JSON parser reverts with.
+    error ParsingFailed();
+
     uint256 private constant MAX_LEVELS = 128;
     uint256 private constant MAX_MODULES = 16;
 
