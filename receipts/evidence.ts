@@ -2,7 +2,7 @@
  * What a `Keyset` statement's `evidenceDigest` is of: the quote alone, or, where more was collected with it, an index that
  * names all of it. Parsing trusts nothing.
  */
-import { fromUtf8, jcs, sha256, sha384, toHex, utf8, type Json } from "../codec/index.ts";
+import { CodecError, fromUtf8, jcs, sha256, sha384, toHex, utf8, type Json } from "../codec/index.ts";
 import { Shape } from "./shape.ts";
 
 /** Models that were measured into a register of the TEE, from what it held before. */
@@ -70,7 +70,7 @@ export function parseEvidenceIndex(bytes: Uint8Array): EvidenceIndex | undefined
   const start = utf8(START);
   if (!start.every((byte, i) => bytes[i] === byte)) return undefined;
   const shape: Shape = new Shape("bundle_invalid");
-  const document = shape.json(fromUtf8(bytes), MAX_INDEX_LENGTH);
+  const document = shape.json(textOf(shape, bytes), MAX_INDEX_LENGTH);
   const index = shape.object(document, ["affidavit", "gpu", "measuredModels", "quote"], "evidence index");
   const gpu = index.gpu === null ? undefined : shape.object(index.gpu, ["sha256", "type"], "gpu");
   return {
@@ -82,6 +82,15 @@ export function parseEvidenceIndex(bytes: Uint8Array): EvidenceIndex | undefined
     measuredModels:
       index.measuredModels === null ? undefined : readMeasured(shape, index.measuredModels, "measuredModels"),
   };
+}
+
+function textOf(shape: Shape, bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes);
+  } catch (error) {
+    if (error instanceof CodecError) shape.fail("evidence index", error.message);
+    throw error;
+  }
 }
 
 export function measuredToJson({ register, before, modelIds }: MeasuredModels): { [member: string]: Json } {

@@ -4,15 +4,18 @@
  */
 import * as fc from "fast-check";
 import { applyEdit, edit, FUZZ_LIMIT_MS, processorMs, type Edit } from "../attestation/testing/fuzz.ts";
+import { deviceParsers } from "../attestation/testing/device-seeds.ts";
 import { attestationParsers, looseText, type FuzzedParser } from "../attestation/testing/parser-seeds.ts";
 import { utf8 } from "../codec/index.ts";
 import {
   canonicalTensors,
   encodeReceiptHeader,
   encodeStatement,
+  evidenceIndex,
   parseBundle,
   parseCanonicalTensors,
   parseCheckpoint,
+  parseEvidenceIndex,
   parseKeyset,
   parseNote,
   parsePrivatePart,
@@ -40,7 +43,7 @@ const TENSORS = [
 ];
 
 async function receiptParsers(): Promise<FuzzedParser[]> {
-  const { bundle, privatePart } = (await createIssuer()).issue({}, { included: true });
+  const { bundle, privatePart } = (await createIssuer({ devices: {} })).issue({}, { included: true });
   const header = encodeReceiptHeader({
     type: "InferenceStatement",
     words: encodeStatement("InferenceStatement", bundle.statement),
@@ -64,6 +67,12 @@ async function receiptParsers(): Promise<FuzzedParser[]> {
       parse: (input: Uint8Array) => parse(looseText(input)),
       errors,
     })),
+    {
+      name: "evidence index",
+      seeds: [evidenceIndex(bundle.evidence)!],
+      parse: parseEvidenceIndex,
+      errors,
+    },
     { name: "tensors", seeds: [canonicalTensors(TENSORS)], parse: parseCanonicalTensors, errors },
   ];
 }
@@ -91,6 +100,10 @@ function sealedParsers(): FuzzedParser[] {
   ];
 }
 
+async function allParsers(): Promise<FuzzedParser[]> {
+  return [...attestationParsers(), ...deviceParsers(), ...(await receiptParsers()), ...sealedParsers()];
+}
+
 /** Bytes that nest without end in CBOR, DER and JSON. */
 const NESTING = [
   Uint8Array.of(0x81),
@@ -98,6 +111,10 @@ const NESTING = [
   Uint8Array.of(0x30, 0x82, 0xff, 0xf0),
   utf8("["),
   utf8('{"a":'),
+  utf8("<a>"),
+  // MessagePack: a list of one, a map of one.
+  Uint8Array.of(0x91),
+  Uint8Array.of(0x81, 0xa1, 0x61),
   utf8("-----BEGIN CERTIFICATE-----\n"),
 ];
 
@@ -146,7 +163,7 @@ function hasCode(error: Error): boolean {
 
 /** A check of one case, which throws where a parser does what it must not. */
 export async function createParserCheck(): Promise<(one: ParserCase) => void> {
-  const parsers = [...attestationParsers(), ...(await receiptParsers()), ...sealedParsers()];
+  const parsers = await allParsers();
   return (one) => {
     const parser = parsers[one.parser % parsers.length]!;
     const input = inputOf(parser, one);
@@ -164,7 +181,7 @@ export async function createParserCheck(): Promise<(one: ParserCase) => void> {
 
 /** The unedited seeds must parse, or fuzzing starts from nothing. */
 export async function checkSeeds(): Promise<void> {
-  for (const { name, seeds, parse } of [...attestationParsers(), ...(await receiptParsers())]) {
+  for (const { name, seeds, parse } of await allParsers()) {
     for (const seed of seeds) {
       try {
         parse(seed);

@@ -6,6 +6,7 @@ export type { CollectorErrorCode } from "./collector-error.ts";
 export type { Collected, Owner } from "./collector.ts";
 export { openGpus } from "./gpu.ts";
 export type { GpuAttester } from "./gpu.ts";
+export { inspectRegister } from "./measurement-register.ts";
 export type { MeasurementRegister } from "./measurement-register.ts";
 export { gpuState } from "./nvml.ts";
 export { parseSelection } from "./selection.ts";

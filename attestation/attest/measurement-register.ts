@@ -74,6 +74,16 @@ export async function openRtmr3(
   };
 }
 
+/** Whether this user may extend RTMR3; its value is read, and left as it is. @throws CollectorError why not */
+export async function inspectRegister(path?: string, timeoutMs?: number): Promise<void> {
+  const register = await openRtmr3(path, timeoutMs);
+  try {
+    await register.read();
+  } finally {
+    await register.close();
+  }
+}
+
 /** The simulated TD's, in memory. */
 export class SimulatedRegister implements MeasurementRegister {
   value: Uint8Array = new Uint8Array(BYTES);

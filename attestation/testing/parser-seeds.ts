@@ -32,7 +32,7 @@ export function looseText(bytes: Uint8Array): string {
 }
 
 /** JSON where it is any, else the text itself, so that a parser of parsed JSON meets both. */
-function looseJson(bytes: Uint8Array): unknown {
+export function looseJson(bytes: Uint8Array): unknown {
   const text = looseText(bytes);
   try {
     return JSON.parse(text);

@@ -1,6 +1,6 @@
 /** What `affidavit doctor` looks at: each part by itself, and nothing is changed. */
 import { createRequire } from "node:module";
-import { CollectorError, gpuState, inspectInterfaces } from "../../attestation/attest/index.ts";
+import { inspectInterfaces } from "../../attestation/attest/index.ts";
 
 export interface Check {
   /** Such as `tee configfs-tsm`. */
@@ -39,23 +39,6 @@ export async function teeChecks(): Promise<Check[]> {
       advice: "",
     };
   });
-}
-
-export async function gpuCheck(): Promise<Check> {
-  const part = "gpu";
-  try {
-    const { gpus, driverVersion, confidential, devTools } = await gpuState();
-    const names = gpus.map(({ name }) => name).join(", ") || "no GPU";
-    const mode = confidential === undefined ? "unknown to this driver" : confidential ? "on" : "off";
-    const detail = `NVML: ${names}, driver ${driverVersion}, confidential mode ${mode}${devTools ? " with developer tools" : ""}`;
-    const advice = confidential
-      ? ""
-      : "confidential mode is set by the host, for Hopper and newer: without it there are no reports";
-    return { part, status: confidential && gpus.length > 0 ? "ok" : "off", code: "ok", detail, advice };
-  } catch (error) {
-    if (!(error instanceof CollectorError)) throw error;
-    return { part, status: "off", code: error.code, detail: error.message, advice: "" };
-  }
 }
 
 interface Backend {

@@ -3,12 +3,12 @@ import { flags, printJson, UsageError, type Command } from "../command.ts";
 import {
   databaseCheck,
   engineCheck,
-  gpuCheck,
   signerCheck,
   teeChecks,
   userCheck,
   type Check,
 } from "../doctor-checks.ts";
+import { gpuCheck, registerCheck } from "../gpu-checks.ts";
 import { paint, printable } from "../output.ts";
 import { providerChecks } from "../provider-checks.ts";
 
@@ -17,8 +17,8 @@ affidavit doctor [--json]
 
 Looks at this machine as its user: which TEE and GPU are here, which interface gives evidence or why not, which devices
 and adapters there are, which execution providers run a small model on which of them, which signer, database and vault
-user a service would have, and how to turn on what is off. It takes one piece of evidence from each TEE interface that
-gives it, and changes nothing.
+user a service would have, and how to turn on what is off. It takes one piece of evidence from each interface to a TEE or
+GPU that gives it, and changes nothing.
 
 Exits 0 where a service can run here, 1 where something that it needs is missing.
 `;
@@ -31,7 +31,8 @@ async function run(words: string[]): Promise<number> {
   const tees = await teeChecks();
   const checks: Check[] = [
     ...tees,
-    await gpuCheck(),
+    await registerCheck(),
+    await gpuCheck(process.env),
     ...(await engineChecks()),
     signerCheck(),
     databaseCheck(process.env),

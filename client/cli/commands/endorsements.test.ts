@@ -116,6 +116,7 @@ describe("affidavit doctor", () => {
       "tee sev-guest",
       "tee dstack",
       "tee nitro",
+      "measured models",
       "gpu",
       "engine",
       "vulkan adapters",
