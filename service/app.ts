@@ -31,6 +31,7 @@ import { modelReady } from "./routes/model-ready.ts";
 import { models } from "./routes/models.ts";
 import { ohttpGateway } from "./routes/ohttp-gateway.ts";
 import { problem } from "./routes/problem.ts";
+import { promises } from "./routes/promises.ts";
 import { receiptInclusion } from "./routes/receipt-inclusion.ts";
 import { receiptList } from "./routes/receipt-list.ts";
 import { receiptLink } from "./routes/receipt-link.ts";
@@ -105,6 +106,7 @@ function registerRoutes(app: App, services: Services): void {
   apiKeys(app, services, authenticator);
   models(app, services);
   revocations(app, services, authenticator);
+  promises(app, services, authenticator);
   jobs(app, services, authenticator);
   logCheckpoint(app, services);
   chainCheckpoint(app, services);

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { fromHex, toHex, utf8 } from "../codec/index.ts";
 import type { Engine, ModelRegistry } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
+import { cancelPromise, requirePromise, viewPromise, type Assurance } from "./assurance/index.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { Config } from "./config.ts";
 import { coseForm } from "./cose-forms.ts";
@@ -42,6 +43,7 @@ import { PublishedLog } from "./published-log.ts";
 import { receiptBundle } from "./receipt-bundles.ts";
 import {
   DEFAULT_HTTP_LIMITS,
+  type Assurances,
   type Attestation,
   type Keys,
   type Receipts,
@@ -66,6 +68,7 @@ export interface Parts {
   keys: ApiKeyFinder;
   /** Undefined where this Node cannot run it. */
   jobs: JobQueue | undefined;
+  assurance: Assurance;
 }
 
 export function assemble(parts: Parts): Services {
@@ -91,6 +94,7 @@ export function assemble(parts: Parts): Services {
       engine,
       session: () => sessions.current(),
       idempotency: new Idempotency(replayStore(database, config)),
+      assured: parts.assurance.assured,
       append: appendWith(parts.appender),
       inferenceTimeoutMs: config.inferenceTimeoutMs,
       otherForms: config.otherForms,
@@ -123,6 +127,7 @@ export function assemble(parts: Parts): Services {
       origin: config.logOrigin,
       witnesses,
     }),
+    assurances: assurancesOf(database, parts.jobs),
     jobs: {
       administration({ tenantId }) {
         if (tenantId !== DEFAULT_TENANT)
@@ -140,6 +145,17 @@ export function assemble(parts: Parts): Services {
       models,
       jobs: parts.jobs,
     }),
+  };
+}
+
+function assurancesOf(database: Database, jobs: JobQueue | undefined): Assurances {
+  return {
+    find: async (account, kind, id) =>
+      await viewPromise(database, await requirePromise(database, account, kind, id)),
+    async cancel(account, kind, id) {
+      await cancelPromise(database, jobs, await requirePromise(database, account, kind, id));
+      return await viewPromise(database, await requirePromise(database, account, kind, id));
+    },
   };
 }
 

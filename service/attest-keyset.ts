@@ -7,7 +7,8 @@ import { jcs, utf8, type Json } from "../codec/index.ts";
 import { checkpointNonce, evidenceIndex, parseNote } from "../receipts/index.ts";
 import { VaultError, type KeysetParameters, type Vault, type VaultEvidence } from "../vault/index.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import { documentOf, SYSTEM_TENANT, type Appender, type DocumentRow } from "./db/index.ts";
+import { documentOf, type Appender, type DocumentRow } from "./db/index.ts";
+import { appendOwn } from "./own-statement.ts";
 import type { AttestedKeyset } from "./session.ts";
 
 export interface AttestOptions {
@@ -49,10 +50,7 @@ export async function attestKeyset(options: AttestOptions): Promise<AttestedKeys
     notBeforeMs: BigInt(nowMs),
     notAfterMs: BigInt(notAfterSeconds) * 1000n,
   });
-  const leafIndex = await options.appender.append({
-    statement: { ...NOBODY, ...statement, type: "Keyset" },
-    documents,
-  });
+  const leafIndex = await appendOwn(options.appender, "Keyset", statement, documents);
   await checkpoints.sign(vault);
   return {
     text: keyset.text,
@@ -90,13 +88,3 @@ function evidenceDocuments(evidence: VaultEvidence): DocumentRow[] {
   const parts = [index, evidence.quote, evidence.gpu?.quote];
   return parts.flatMap((bytes) => (bytes ? [documentOf("evidence", bytes)] : []));
 }
-
-/** A statement of the service itself. */
-const NOBODY = {
-  requestId: null,
-  tenantId: SYSTEM_TENANT,
-  accountId: null,
-  apiKeyId: null,
-  modelId: null,
-  sealedExtra: null,
-} as const;

@@ -5,6 +5,16 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import type { EngineDevice, ExecutionProvider } from "../models/index.ts";
 import { devicesFor, engineDevices, executionProviders } from "./engine-setting.ts";
+import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
+import {
+  directory,
+  HOUR_MS,
+  integer,
+  MINUTE_MS,
+  setting,
+  type Environment,
+  type Setting,
+} from "./setting.ts";
 import { witnesses, type WitnessSetting } from "./witness-setting.ts";
 
 export type ConfigErrorCode = "setting_unknown" | "setting_invalid";
@@ -21,37 +31,7 @@ export class ConfigError extends Error {
   }
 }
 
-export type Environment = Record<string, string | undefined>;
-
-interface Setting<Value> {
-  env: string;
-  schema: z.ZodType<Value, string>;
-  /** Text as it would stand in the environment; a function where it depends on the machine; absent where unset has a meaning. */
-  fallback?: string | ((environment: Environment) => string);
-  /** How the documentation shows a default that depends on the machine. */
-  shown?: string;
-  meaning: string;
-}
-
-function setting<Value>(definition: Setting<Value>): Setting<Value> {
-  return definition;
-}
-
-function integer(least: number, most: number) {
-  const message = `a whole number from ${least} to ${most}`;
-  return z
-    .string()
-    .regex(/^[0-9]{1,15}$/, message)
-    .transform(Number)
-    .pipe(z.number().min(least, message).max(most, message));
-}
-
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
-const directory = z
-  .string()
-  .min(1)
-  .max(4096)
-  .transform((text) => resolve(text));
 const pemFiles = z
   .string()
   .min(1)
@@ -73,8 +53,6 @@ function userConfigDirectory(environment: Environment): string {
   return join(base && isAbsolute(base) ? base : join(homedir(), ".config"), "affidavit");
 }
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 const MIB = 1024 * 1024;
 /** A request id must still be good when its answer is signed: see the session's tickets. */
 const LONGEST_REQUEST_MS = 5 * MINUTE_MS;
@@ -354,6 +332,7 @@ const SETTINGS = {
     fallback: String(24 * HOUR_MS),
     meaning: "How long an answer can be replayed by its Idempotency-Key.",
   }),
+  ...ASSURANCE_SETTINGS,
 } satisfies Record<string, Setting<unknown>>;
 
 /** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */

@@ -99,6 +99,8 @@ function requestMessage(call: InferCall, keyHash: Uint8Array): Uint8Array {
     audience,
     call.challengeNonce ?? new Uint8Array(0),
     utf8(String(call.headerLength ?? "")),
+    utf8(call.wish.assurance ?? ""),
+    utf8(String(call.wish.valueAtRiskMicroUsd ?? "")),
   ];
   return concat(ownerOf(call), keyHash, ...parts.map((part) => sha256(part)), sha256(call.body));
 }

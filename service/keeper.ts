@@ -15,6 +15,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   gpuAttestation?: string;
   /** What models are measured into. */
   measurementRegister?: string;
+  /** The Ed25519 key of the owner of models that name none: 32 bytes; undefined for nobody. */
+  owner?: Uint8Array | undefined;
   nowMs: () => number;
   /** A vault that answers nothing for so long is ended and replaced (15,000). */
   silenceMs?: number;

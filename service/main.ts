@@ -15,6 +15,7 @@ import {
 import { utf8 } from "../codec/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
+import { startAssurance } from "./assurance/index.ts";
 import { assemble } from "./assemble.ts";
 import { banner } from "./banner.ts";
 import { CheckpointFeed } from "./checkpoint-feed.ts";
@@ -41,7 +42,7 @@ import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
-import { POLICY_TEE } from "./policy.ts";
+import { provideOwnerKey } from "./owner-key.ts";
 import type { Services } from "./services.ts";
 import { VaultError } from "../vault/index.ts";
 
@@ -125,7 +126,7 @@ async function openModels(config: Config, database: Database): Promise<ModelRegi
   const signers = config.modelSigners && (await Promise.all(config.modelSigners.map(readSigner)));
   const models = await ModelRegistry.load([zoo, { directory: added, ...(signers && { signers }) }]);
   const manifests = models.list().map(({ manifestText }) => documentOf("manifest", utf8(manifestText)));
-  await putDocuments(database, [...manifests, documentOf("policy", utf8(POLICY_TEE.text))]);
+  await putDocuments(database, manifests);
   return models;
 }
 
@@ -192,6 +193,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     gpuAttestation: config.gpuAttestation,
     measurementRegister: config.measurementRegister,
     modelIds: models.list().map(({ modelId }) => modelId),
+    owner:
+      config.ownerKey ?? (isLoopback(config) ? await provideOwnerKey(config.configDirectory) : undefined),
     subject: config.subject,
     logOrigin: config.logOrigin,
     lifetimeMs: config.keysetLifetimeMs,
@@ -217,6 +220,13 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   cleanup("housekeeping", startHousekeeping(database, log));
 
   const jobs = await openJobs(database, keeper, log);
+  const sessions = keeper.holder;
+  const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
+  const assurance = await startAssurance(
+    { config, database, appender, sessions, models, jobs, openSecondEngine, log },
+    cleanup,
+  );
+  // Before what its workers use.
   if (jobs) cleanup("jobs", () => jobs.stop());
 
   const keys = new ApiKeyFinder(database);
@@ -231,9 +241,10 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     feed,
     models,
     engine,
-    sessions: keeper.holder,
+    sessions,
     keys,
     jobs,
+    assurance,
   });
   const url = await serve(config, services, cleanup);
   const { attester, gpuAttester } = keeper.holder.current().vault.info;

@@ -24,8 +24,8 @@ import {
   type Tensor,
 } from "../receipts/index.ts";
 import type { SignedInference, SignedStatement } from "../vault/index.ts";
+import type { Assured } from "./assurance/index.ts";
 import type { Idempotency, SealedReplay } from "./idempotency.ts";
-import { POLICY_TEE } from "./policy.ts";
 import { ServiceError } from "./problem.ts";
 import { RequestParser } from "./request-parser.ts";
 import type { InferAnswer, InferCall, Pipeline } from "./services.ts";
@@ -39,6 +39,7 @@ export interface PipelineParts {
   /** The vault and keyset in use; changes when a keyset is renewed. @throws ServiceError `session_unavailable` */
   session(): Session;
   idempotency: Idempotency;
+  assured: Assured;
   /** Resolves when the statement, and with it the replay record, is committed. */
   append(entry: AppendEntry): Promise<void>;
   inferenceTimeoutMs: number;
@@ -93,21 +94,24 @@ async function run(
   const request = await parts.parser.parse(call);
   checkInputs(model.manifest, request.inputs);
   selectOutputs(model.manifest.outputs, request);
+  const plan = parts.assured.plan(model, call.wish);
 
   const session = parts.session();
   const { requestId, defaultSalt } = await session.ticket();
-  const digests = new SaltedDigests(call.salt ?? defaultSalt);
+  const salt = call.salt ?? defaultSalt;
+  const digests = new SaltedDigests(salt);
   const startedMs = performance.now();
   const [{ result, executionTimeMs }, { committed, requestHash, requestSalt }] = await Promise.all([
     parts.engine
       .run(model, request.inputs, { signal: call.signal, timeoutMs: parts.inferenceTimeoutMs })
       .then((done) => ({ result: done, executionTimeMs: Math.round(performance.now() - startedMs) })),
-    commitWhileItRuns(digests, call, request),
+    commitWhileItRuns(digests, call, request, () => parts.assured.commit(plan, request.inputs, salt)),
   ]);
 
   const response = encodeResponse(model.manifest, request, result.outputs);
   const account = `account:${call.account.accountId}`;
-  const encodedOutput = encodeOutput(model.manifest.outputKind, returned(request, result.outputs));
+  const outputs = returned(request, result.outputs);
+  const encodedOutput = encodeOutput(model.manifest.outputKind, outputs);
   const responseHash = sha256(response.body);
   const responseSalt = digests.salt("response");
   const fields = {
@@ -116,14 +120,13 @@ async function run(
     ...committed,
     outputDigest: digests.outputDigest(encodedOutput),
     responseDigest: fieldDigests.hashedBodyDigest(responseSalt, responseHash),
-    circuitInput: NONE,
     executionDigest: result.executionDigest,
-    policyDigest: POLICY_TEE.digest,
+    policyDigest: plan.policy.digest,
     requester: digests.requesterDigest(account),
     audience: call.audience ? audienceDigest(call.audience.chainId, call.audience.address) : NONE,
     settlement: NONE,
-    promised: 0,
-    promiseDeadlineMs: 0n,
+    promised: plan.promised,
+    promiseDeadlineMs: plan.promised === 0 ? 0n : BigInt(Date.now() + plan.withinMs),
   };
   const projection = {
     requestHash,
@@ -138,8 +141,19 @@ async function run(
   };
   const statement = await session.sign(fields, parts.otherForms ? projection : null);
 
-  const answer = answerWith(response, statement, account, call.salt ? undefined : defaultSalt);
   const { executionText, executionDigest } = result;
+  const headers: Record<string, string> = {};
+  if (plan.promised !== 0) {
+    const { modelId } = model;
+    const ran = { modelId, inputs: request.inputs, outputs, executionDigest, salt };
+    headers[plan.bound ? "Affidavit-Proof-Id" : "Affidavit-Reexecution-Id"] = await parts.assured.promise(
+      plan,
+      call.account,
+      { statement, deadlineMs: Number(fields.promiseDeadlineMs), ran },
+    );
+  }
+  if (!call.salt) headers["Affidavit-Salt"] = toHex(defaultSalt);
+  const answer = answerWith(response, statement, account, headers);
   const replay = seal ? await seal(answer) : undefined;
   const signedMs = performance.now();
   await parts.append({
@@ -161,8 +175,9 @@ async function commitWhileItRuns(
   digests: SaltedDigests,
   call: InferCall,
   request: InferRequest,
+  circuitInput: () => Uint8Array | undefined,
 ): Promise<{
-  committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array };
+  committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array; circuitInput: Uint8Array };
   requestHash: Uint8Array;
   requestSalt: Uint8Array;
 }> {
@@ -173,6 +188,7 @@ async function commitWhileItRuns(
   const committed = {
     inputCommitment: digests.inputCommitment(canonicalTensors(request.inputs)),
     requestDigest: fieldDigests.hashedBodyDigest(requestSalt, requestHash),
+    circuitInput: circuitInput() ?? NONE,
   };
   return { committed, requestHash, requestSalt };
 }
@@ -193,9 +209,10 @@ function answerWith(
   response: EncodedMessage,
   statement: SignedStatement,
   account: string,
-  madeSalt: Uint8Array | undefined,
+  further: Record<string, string>,
 ): InferAnswer {
   const headers: Record<string, string> = {
+    ...further,
     "Content-Type": response.contentType,
     "Affidavit-Receipt": encodeReceiptHeader({
       type: "InferenceStatement",
@@ -211,6 +228,5 @@ function answerWith(
   if (response.headerLength !== undefined) {
     headers["Inference-Header-Content-Length"] = String(response.headerLength);
   }
-  if (madeSalt) headers["Affidavit-Salt"] = toHex(madeSalt);
   return { status: 200, headers, body: response.body };
 }

@@ -3,10 +3,13 @@
  * error union that has no line does not compile.
  */
 import type { ModelErrorCode, OipErrorCode } from "../models/client.ts";
+import type { ProofErrorCode } from "../proofs/client.ts";
 import type { ReceiptErrorCode } from "../receipts/index.ts";
 import type { VaultErrorCode } from "../vault/index.ts";
 import type { DatabaseErrorCode } from "./db/error.ts";
 import type { JobErrorCode } from "./jobs/error.ts";
+import { JOB_PROBLEMS, PROOF_PROBLEMS } from "./problem-proofs.ts";
+import type { ProblemRow } from "./problem-row.ts";
 
 /** Codes of the HTTP side and of the pipeline itself. */
 type ServiceErrorCode =
@@ -52,6 +55,14 @@ type ServiceErrorCode =
   | "sealing_unsupported"
   | "ohttp_key_unknown"
   | "ohttp_request_invalid"
+  | "assurance_unsupported"
+  | "assurance_too_low"
+  | "circuit_missing"
+  | "prover_unavailable"
+  | "promise_limit"
+  | "promise_not_found"
+  | "promise_ended"
+  | "proof_not_delivered"
   | "session_unavailable";
 
 /** The vault's codes are short words among themselves; callers see them with a prefix. */
@@ -60,30 +71,10 @@ export type ProblemCode =
   | OipErrorCode
   | ModelErrorCode
   | ReceiptErrorCode
+  | ProofErrorCode
   | DatabaseErrorCode
   | JobErrorCode
   | `vault_${VaultErrorCode}`;
-
-export type ProblemStatus =
-  | 400
-  | 401
-  | 403
-  | 404
-  | 405
-  | 408
-  | 409
-  | 410
-  | 413
-  | 415
-  | 422
-  | 429
-  | 499
-  | 500
-  | 502
-  | 503
-  | 504;
-
-export type ProblemRow = readonly [status: ProblemStatus, title: string];
 
 const SERVICE = {
   internal: [500, "The service failed; nothing was charged"],
@@ -128,6 +119,14 @@ const SERVICE = {
   idempotency_in_progress: [409, "A request with this idempotency key is running"],
   idempotency_expired: [410, "The answer for this idempotency key is no longer kept"],
   replay_unreadable: [500, "The kept answer cannot be opened"],
+  assurance_unsupported: [422, "The model's manifest does not allow this assurance"],
+  assurance_too_low: [422, "So much at risk needs a proof"],
+  circuit_missing: [422, "No circuit is bound to the model"],
+  prover_unavailable: [503, "No proofs are made here"],
+  promise_limit: [429, "The tenant waits for as many proofs and re-executions as it may"],
+  promise_not_found: [404, "No such proof or re-execution for this caller"],
+  promise_ended: [409, "It has ended"],
+  proof_not_delivered: [409, "The proof has not been delivered"],
   session_unavailable: [503, "The vault is being started: retry"],
 } as const satisfies Record<ServiceErrorCode, ProblemRow>;
 
@@ -265,15 +264,6 @@ const DATABASE = {
   log_range: [400, "The log has no such range"],
 } as const satisfies Record<DatabaseErrorCode, ProblemRow>;
 
-const JOBS = {
-  jobs_unsupported: [503, "Background jobs are off: they need Node 22.12 or newer"],
-  jobs_closed: [503, "The service no longer takes jobs"],
-  job_not_found: [404, "There is no such job"],
-  job_not_failed: [409, "Only a failed or cancelled job can be tried again"],
-  job_ended: [409, "The job has ended"],
-  job_payload_too_large: [413, "The request is too large to be worked on later"],
-} as const satisfies Record<JobErrorCode, ProblemRow>;
-
 const VAULT = {
   vault_malformed: [500, "The vault could not read a request"],
   vault_request_too_large: [500, "A request to the vault was too large"],
@@ -328,7 +318,8 @@ export const PROBLEMS = {
   ...OIP,
   ...RECEIPT,
   ...MODEL,
+  ...PROOF_PROBLEMS,
   ...DATABASE,
-  ...JOBS,
+  ...JOB_PROBLEMS,
   ...VAULT,
 } as const satisfies Record<ProblemCode, ProblemRow>;

@@ -1,11 +1,13 @@
 /** Errors as RFC 9457 problem details. Every error of a domain is mapped by its code; anything else is `internal`. */
 import { ModelError, OipError } from "../models/client.ts";
+import { ProofError } from "../proofs/client.ts";
 import { ReceiptError } from "../receipts/index.ts";
 import { VaultError } from "../vault/index.ts";
 import { DatabaseError } from "./db/error.ts";
 import { JobError } from "./jobs/error.ts";
 import { PROBLEMS } from "./problem-table.ts";
-import type { ProblemCode, ProblemStatus } from "./problem-table.ts";
+import type { ProblemStatus } from "./problem-row.ts";
+import type { ProblemCode } from "./problem-table.ts";
 
 export { PROBLEMS } from "./problem-table.ts";
 export type { ProblemCode } from "./problem-table.ts";
@@ -52,6 +54,7 @@ export function problemCode(error: unknown): ProblemCode {
     error instanceof ModelError ||
     error instanceof ReceiptError ||
     error instanceof DatabaseError ||
+    error instanceof ProofError ||
     error instanceof JobError
   ) {
     return error.code;

@@ -11,13 +11,13 @@ import {
   DEFAULT_TENANT,
   listRevocations,
   readDocument,
-  SYSTEM_TENANT,
   type Appender,
   type Database,
   type LogTree,
   type StoredStatement,
 } from "./db/index.ts";
 import type { KeysetRecords } from "./keyset-records.ts";
+import { appendOwn } from "./own-statement.ts";
 import { ServiceError } from "./problem.ts";
 import type { Account, NewRevocation, Revocations } from "./services.ts";
 import type { SessionHolder } from "./session.ts";
@@ -54,8 +54,8 @@ export class LoggedRevocations implements Revocations {
       throw new ServiceError("request_invalid", "body.fromIndex: the log is not that long yet");
     const from = fromIndex ?? size;
     const fields = { kind: REVOCATION_KINDS[kind], subject, fromIndex: from };
-    const statement = await sessions.current().revoke(fields);
-    const leafIndex = await appender.append({ statement: { ...NOBODY, ...statement, type: "Revocation" } });
+    const statement = await sessions.current().signWith((vault) => vault.signRevocation(fields));
+    const leafIndex = await appendOwn(appender, "Revocation", statement);
     return { receiptId: toHex(statement.digest), leafIndex, fromIndex: from };
   }
 
@@ -80,13 +80,3 @@ export class LoggedRevocations implements Revocations {
     return revocation;
   }
 }
-
-/** A statement of the service itself. */
-const NOBODY = {
-  requestId: null,
-  tenantId: SYSTEM_TENANT,
-  accountId: null,
-  apiKeyId: null,
-  modelId: null,
-  sealedExtra: null,
-} as const;

@@ -8,6 +8,7 @@ import type {
   SignedCheckpointStatement,
   TileId,
 } from "../receipts/index.ts";
+import type { PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
 import type { HpkeKey, SealingProtocol } from "../sealing/index.ts";
 import type { RequestKeys } from "../vault/index.ts";
@@ -95,6 +96,8 @@ export interface InferCall {
   /** The caller's own, 8 to 64 bytes: what an AIR receipt shows as `eat_nonce`. */
   challengeNonce: Uint8Array | undefined;
   idempotencyKey: string | undefined;
+  /** What the answer is to rest on beside the TEE. */
+  wish: Wish;
   /** Aborts when the caller goes away or its time is over. */
   signal: AbortSignal;
 }
@@ -249,6 +252,14 @@ export interface Revocations {
   list(): Promise<string>;
 }
 
+/** What answers rest on beside the TEE: an account's proofs and re-executions. */
+export interface Assurances {
+  /** @throws ServiceError `promise_not_found` */
+  find(account: Account, kind: PromiseKind, id: string): Promise<PromiseView>;
+  /** @returns it, cancelled. @throws ServiceError `promise_not_found`, `promise_ended` */
+  cancel(account: Account, kind: PromiseKind, id: string): Promise<PromiseView>;
+}
+
 export interface Jobs {
   /**
    * For the operator's own tenant: jobs are the whole installation's.
@@ -332,6 +343,7 @@ export interface Services {
   documents: Documents;
   transparencyLog: TransparencyLog;
   revocations: Revocations;
+  assurances: Assurances;
   jobs: Jobs;
   sealing: Sealing;
   health: Health;

@@ -1,7 +1,6 @@
 /** A session: one vault and its keyset, which is attested and logged before its first use and renewed before it ends. */
 import { equal, type Json } from "../codec/index.ts";
 import type {
-  RevocationFields,
   KeysetParameters,
   SignedStatement,
   Ticket,
@@ -60,12 +59,24 @@ export class Session {
    * @throws ServiceError `session_unavailable` where the vault has no keyset that the log holds; VaultError
    */
   sign(...statement: Parameters<Vault["signInference"]>): Promise<SignedInference> {
-    return this.#sign(() => this.vault.signInference(...statement));
+    return this.signWith((vault) => vault.signInference(...statement));
   }
 
-  /** As `sign`: a revocation too must not stand before its keyset in the log. */
-  revoke(fields: RevocationFields): Promise<SignedStatement> {
-    return this.#sign(() => this.vault.signRevocation(fields));
+  /**
+   * As `sign`, any other statement: none may stand before its keyset in the log.
+   * @throws ServiceError `session_unavailable`; VaultError
+   */
+  async signWith<T extends SignedStatement>(ask: (vault: Vault) => Promise<T>): Promise<T> {
+    while (this.#renewal) await this.#renewal;
+    if (!this.#usable) throw unlogged();
+    this.#signing++;
+    try {
+      const signed = await ask(this.vault);
+      if (!equal(signed.keysetDigest, this.#keyset.digest)) throw unlogged();
+      return signed;
+    } finally {
+      if (--this.#signing === 0) this.#idle?.();
+    }
   }
 
   /**
@@ -92,19 +103,6 @@ export class Session {
     if (!this.#usable) throw unlogged();
     const { text } = this.#keyset;
     return { keysetText: text, ...(await this.vault.quoteSigner(algorithm, nonce)) };
-  }
-
-  async #sign<T extends SignedStatement>(ask: () => Promise<T>): Promise<T> {
-    while (this.#renewal) await this.#renewal;
-    if (!this.#usable) throw unlogged();
-    this.#signing++;
-    try {
-      const signed = await ask();
-      if (!equal(signed.keysetDigest, this.#keyset.digest)) throw unlogged();
-      return signed;
-    } finally {
-      if (--this.#signing === 0) this.#idle?.();
-    }
   }
 
   /**

@@ -3,7 +3,14 @@ import { LEAF_TYPES, leafData, leafHash, type LoggedType } from "../../receipts/
 import { byteaArray, int2Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
 import type { Edge } from "./edge.ts";
 
-export type DocumentKind = "manifest" | "policy" | "execution" | "keyset" | "evidence" | "endorsements";
+export type DocumentKind =
+  | "manifest"
+  | "policy"
+  | "execution"
+  | "keyset"
+  | "evidence"
+  | "endorsements"
+  | "circuit-binding";
 
 /** A statement as the vault signed it, with whose it is. Digests and ids are 32 bytes, the signature 65. */
 export interface StatementRow {

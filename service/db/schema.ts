@@ -178,3 +178,52 @@ export const linkTokens = pgTable(
   },
   (table) => [index("link_tokens_expiry").on(table.expiresAt)],
 );
+
+/** Proofs and re-executions that were promised or asked for. Its id is its job's. */
+export const promises = pgTable(
+  "promises",
+  {
+    id: uuid("id").primaryKey(),
+    tenantId: tenant(),
+    accountId: uuid("account_id").notNull(),
+    kind: text("kind", { enum: ["proof", "reexecution"] }).notNull(),
+    /** Digest of the statement that it is about. */
+    subject: bytea("subject").notNull(),
+    /** Of a proof. */
+    circuitId: bytea("circuit_id"),
+    /** Digest of the `CircuitCommitment`, where the statement itself has no circuit input. */
+    commitment: bytea("commitment"),
+    state: text("state", {
+      enum: [
+        "waiting",
+        "running",
+        "delivered",
+        "disagrees",
+        "incomparable",
+        "expired",
+        "cancelled",
+        "failed",
+      ],
+    }).notNull(),
+    /** How far the one that runs is. */
+    stage: text("stage"),
+    /** Why it failed. */
+    code: text("code"),
+    /** Digest of the `Proof` or `Reexecution` statement, once one is logged. */
+    outcome: bytea("outcome"),
+    /** The proof and its instances, sealed: instances tell the output. */
+    sealedProof: bytea("sealed_proof"),
+    deadlineAt: moment("deadline_at").notNull(),
+    createdAt: moment("created_at").notNull().defaultNow(),
+    endedAt: moment("ended_at"),
+  },
+  (table) => [
+    index("promises_subject").on(table.subject),
+    index("promises_due")
+      .on(table.deadlineAt)
+      .where(sql`outcome IS NULL`),
+    index("promises_tenant_open")
+      .on(table.tenantId)
+      .where(sql`state IN ('waiting', 'running')`),
+  ],
+);

@@ -1,6 +1,8 @@
 /** The headers of an infer request, read strictly: a header that means something is never half understood. */
 import { fromHex } from "../../codec/index.ts";
 import type { AppContext } from "../middleware/env.ts";
+import type { Wish } from "../assurance/index.ts";
+import { ASSURANCES, parseUsd, type Assurance } from "../policy.ts";
 import { ServiceError } from "../problem.ts";
 import type { Audience } from "../services.ts";
 
@@ -10,9 +12,16 @@ export interface InferHeaders {
   audience: Audience | undefined;
   challengeNonce: Uint8Array | undefined;
   idempotencyKey: string | undefined;
+  wish: Wish;
 }
 
-const KNOWN = new Set(["affidavit-salt", "affidavit-audience", "affidavit-challenge-nonce"]);
+const KNOWN = new Set([
+  "affidavit-salt",
+  "affidavit-audience",
+  "affidavit-challenge-nonce",
+  "affidavit-assurance",
+  "affidavit-value-at-risk",
+]);
 const MAX_CHAIN_ID = 2n ** 256n - 1n;
 
 /** @throws ServiceError `request_header_invalid`, `content_type_unsupported` */
@@ -31,6 +40,10 @@ export function readInferHeaders(c: AppContext): InferHeaders {
     audience: readAudience(c.req.header("affidavit-audience")),
     challengeNonce: readChallengeNonce(c.req.header("affidavit-challenge-nonce")),
     idempotencyKey: readIdempotencyKey(c.req.header("idempotency-key")),
+    wish: {
+      assurance: readAssurance(c.req.header("affidavit-assurance")),
+      valueAtRiskMicroUsd: readValueAtRisk(c.req.header("affidavit-value-at-risk")),
+    },
   };
 }
 
@@ -80,5 +93,21 @@ function readIdempotencyKey(text: string | undefined): string | undefined {
   throw new ServiceError(
     "request_header_invalid",
     "Idempotency-Key is not 1 to 255 visible ASCII characters",
+  );
+}
+
+function readAssurance(text: string | undefined): Assurance | undefined {
+  const assurance = ASSURANCES.find((one) => one === text);
+  if (text === undefined || assurance) return assurance;
+  throw new ServiceError("request_header_invalid", `Affidavit-Assurance is one of ${ASSURANCES.join(", ")}`);
+}
+
+function readValueAtRisk(text: string | undefined): bigint | undefined {
+  if (text === undefined) return undefined;
+  const amountMicroUsd = parseUsd(text);
+  if (amountMicroUsd !== undefined) return amountMicroUsd;
+  throw new ServiceError(
+    "request_header_invalid",
+    "Affidavit-Value-At-Risk is not an amount of US dollars such as 1250.50",
   );
 }

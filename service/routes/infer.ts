@@ -53,6 +53,14 @@ const headers = z.object({
     .string()
     .optional()
     .openapi({ description: "CHAIN_ID:0xADDRESS of the contract it is for" }),
+  "affidavit-assurance": z.string().optional().openapi({
+    description:
+      "tee (the default), tee+zk (a ZK proof follows) or tee+reexecution (it is run again elsewhere), as far as the model's manifest allows",
+  }),
+  "affidavit-value-at-risk": z.string().optional().openapi({
+    description:
+      "US dollars that hang on the answer, such as 1250.50: above the operator's threshold a proof is demanded, and dearer proofs come first",
+  }),
   "idempotency-key": z
     .string()
     .optional()
@@ -71,6 +79,8 @@ const documented = {
         "Affidavit-Receipt": text("Statement and signature, base64url"),
         "Affidavit-Receipt-Id": text("For GET /v1/receipts/{id}"),
         "Affidavit-Salt": text("The salt that opens the statement's hashes"),
+        "Affidavit-Proof-Id": text("Under tee+zk, for GET /v1/proofs/{id}"),
+        "Affidavit-Reexecution-Id": text("Under tee+reexecution, for GET /v1/reexecutions/{id}"),
         "Inference-Header-Content-Length": text("Bytes of the JSON part, where binary data follows"),
       },
       content: {
@@ -107,6 +117,14 @@ const documented = {
       "sealed_key_unknown",
       "sealed_body_invalid",
       "sealed_replayed",
+      "assurance_unsupported",
+      "assurance_too_low",
+      "circuit_missing",
+      "circuit_shape_mismatch",
+      "circuit_input_out_of_range",
+      "prover_unavailable",
+      "promise_limit",
+      "jobs_unsupported",
     ),
   },
 };

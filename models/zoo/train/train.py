@@ -271,7 +271,7 @@ def write_manifest(folder, described):
         "source": {"script": "models/zoo/train/train.py", "version": "1.0.0", "digest": f"sha256:{script}"},
         "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights), "format": "onnx"},
         "outputKind": {"kind": "fixedPoint", "scale": 6},
-        "assurance": ["tee"],
+        "assurance": ["tee", "tee+zk", "tee+reexecution"],
         "limits": {"maxBatch": 1, "timeoutMs": 10000},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest | described, indent=2) + "\n")

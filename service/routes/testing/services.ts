@@ -10,10 +10,12 @@ import {
 } from "../../../models/client.ts";
 import { RequestOpener } from "../../../vault/host/request-opener.ts";
 import { createApp } from "../../app.ts";
+import type { PromiseView } from "../../assurance/index.ts";
 import { JobError, type JobAdministration, type JobView } from "../../jobs/index.ts";
 import { createLogger } from "../../logger.ts";
 import { createMetrics } from "../../metrics.ts";
 import { Lifecycle } from "../../middleware/lifecycle.ts";
+import { ServiceError } from "../../problem.ts";
 import { DEFAULT_HTTP_LIMITS } from "../../services.ts";
 import type { HttpLimits, InferAnswer, InferCall, ModelView, Services } from "../../services.ts";
 import { KEY, memoryKeys } from "./keys.ts";
@@ -106,6 +108,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
       inclusion: async () => undefined,
       covered: async () => false,
     },
+    assurances: memoryAssurances(),
     jobs: { administration: () => memoryJobs() },
     sealing: memorySealing(),
     health: { components: async () => [] },
@@ -190,6 +193,36 @@ function memoryReceipts(): Services["receipts"] {
       }),
     },
     cose: async (_, form) => utf8(form),
+  };
+}
+
+/** One proof, which runs until it is cancelled. */
+function memoryAssurances(): Services["assurances"] {
+  const proof: PromiseView = {
+    id: "00000000-0000-4000-8000-000000000009",
+    kind: "proof",
+    receiptId: "r1",
+    state: "running",
+    stage: "prove",
+    code: null,
+    circuitId: new Uint8Array(32).fill(7),
+    createdAt: new Date(1000),
+    deadlineAt: new Date(9000),
+    endedAt: null,
+    outcome: null,
+  };
+  const find: Services["assurances"]["find"] = async ({ accountId }, kind, id) => {
+    if (accountId !== "alice" || kind !== proof.kind || id !== proof.id)
+      throw new ServiceError("promise_not_found");
+    return proof;
+  };
+  return {
+    find,
+    cancel: async (account, kind, id) => {
+      await find(account, kind, id);
+      if (proof.endedAt) throw new ServiceError("promise_ended");
+      return Object.assign(proof, { state: "cancelled", stage: null, endedAt: new Date(5000) });
+    },
   };
 }
 

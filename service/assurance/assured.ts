@@ -1,0 +1,68 @@
+/** The pipeline's side of a promise: what is asked, what is committed to, what is kept for the work. */
+import type { LoadedModel } from "../../models/index.ts";
+import { circuitSalt, commitInput } from "../../proofs/index.ts";
+import type { Tensor } from "../../receipts/index.ts";
+import type { SignedStatement } from "../../vault/index.ts";
+import type { Account } from "../services.ts";
+import { planRequest, type Plan, type Planning, type Wish } from "./plan.ts";
+import { makePromise, type PromiseParts } from "./promises.ts";
+
+/** What was run, of which a promise keeps what its work needs. */
+export interface Ran {
+  modelId: Uint8Array;
+  inputs: readonly Tensor[];
+  /** As far as the caller gets them. */
+  outputs: readonly Tensor[];
+  executionDigest: Uint8Array;
+  salt: Uint8Array;
+}
+
+export interface Assured {
+  /** @throws ServiceError `assurance_too_low`, `assurance_unsupported`, `circuit_missing`, `prover_unavailable`; JobError */
+  plan(model: Pick<LoadedModel, "manifest" | "modelId">, wish: Wish): Plan;
+  /**
+   * The circuit's commitment to the input: 32 bytes, undefined where no proof is promised.
+   * @throws ProofError `circuit_shape_mismatch`, `circuit_input_out_of_range`
+   */
+  commit(plan: Plan, inputs: readonly Tensor[], salt: Uint8Array): Uint8Array | undefined;
+  /**
+   * Keeps what the promised work needs, before the statement is stored.
+   * @returns the promise's id
+   */
+  promise(
+    plan: Plan,
+    account: Account,
+    made: { statement: SignedStatement; deadlineMs: number; ran: Ran },
+  ): Promise<string>;
+}
+
+/** @param promising undefined where no jobs are run: `planning.requireJobs` then refuses what would need them */
+export function createAssured(
+  planning: Planning,
+  promising: Pick<PromiseParts, "database" | "jobs"> | undefined,
+): Assured {
+  return {
+    plan: (model, wish) => planRequest(planning, model, wish),
+    commit: ({ bound }, inputs, salt) =>
+      bound && commitInput(bound.circuit.circuit, inputs, circuitSalt(salt)),
+    async promise({ bound, priority }, { tenantId, accountId }, { statement, deadlineMs, ran }) {
+      const asked = {
+        tenantId,
+        accountId,
+        kind: bound ? ("proof" as const) : ("reexecution" as const),
+        subject: statement.digest,
+        circuitId: bound?.circuit.circuit.circuitId ?? null,
+        commitment: null,
+        deadlineAt: new Date(deadlineMs),
+        priority,
+      };
+      const { salt, ...kept } = ran;
+      const sCircuit = bound && circuitSalt(salt);
+      return await makePromise(promising!, asked, {
+        ...kept,
+        sCircuit,
+        keysetDigest: statement.keysetDigest,
+      });
+    },
+  };
+}

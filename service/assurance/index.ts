@@ -1,0 +1,11 @@
+/** What an answer rests on beside the TEE: proofs and re-executions, as a request asks for them and as they are kept. */
+export type { Assured } from "./assured.ts";
+export {
+  cancelPromise,
+  requirePromise,
+  viewPromise,
+  type PromiseKind,
+  type PromiseView,
+} from "./promise-views.ts";
+export type { Wish } from "./plan.ts";
+export { startAssurance, type Assurance } from "./start.ts";

@@ -1,0 +1,62 @@
+/**
+ * What a job of a promise needs, as bytes: `head length u32 ‖ head (JSON) ‖ input length u32 ‖ input ‖ output`, integers
+ * little-endian, input and output canonical tensor bytes. It is sealed before it leaves the process.
+ */
+import { concat, fromHex, fromUtf8, toHex, utf8 } from "../../codec/index.ts";
+import { canonicalTensors, parseCanonicalTensors, type Tensor } from "../../receipts/index.ts";
+
+export interface PromisePayload {
+  modelId: Uint8Array;
+  inputs: readonly Tensor[];
+  /** What the model answered, in the manifest's order, as far as the caller got it. */
+  outputs: readonly Tensor[];
+  /** Of a proof: 16 bytes. */
+  sCircuit: Uint8Array | undefined;
+  /** Of the first run. */
+  executionDigest: Uint8Array;
+  keysetDigest: Uint8Array;
+}
+
+interface Head {
+  modelId: string;
+  sCircuit: string | null;
+  executionDigest: string;
+  keysetDigest: string;
+}
+
+export function encodePayload(payload: PromisePayload): Uint8Array {
+  const { modelId, sCircuit, executionDigest, keysetDigest } = payload;
+  const head: Head = {
+    modelId: toHex(modelId),
+    sCircuit: sCircuit ? toHex(sCircuit) : null,
+    executionDigest: toHex(executionDigest),
+    keysetDigest: toHex(keysetDigest),
+  };
+  const input = canonicalTensors(payload.inputs);
+  const text = utf8(JSON.stringify(head));
+  return concat(u32(text.length), text, u32(input.length), input, canonicalTensors(payload.outputs));
+}
+
+/** Of bytes that `encodePayload` made, which their seal shows. */
+export function decodePayload(bytes: Uint8Array): PromisePayload {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const headEnd = 4 + view.getUint32(0, true);
+  const inputEnd = headEnd + 4 + view.getUint32(headEnd, true);
+  const { modelId, sCircuit, executionDigest, keysetDigest } = JSON.parse(
+    fromUtf8(bytes.subarray(4, headEnd)),
+  ) as Head;
+  return {
+    modelId: fromHex(modelId, 32),
+    sCircuit: sCircuit === null ? undefined : fromHex(sCircuit, 16),
+    executionDigest: fromHex(executionDigest, 32),
+    keysetDigest: fromHex(keysetDigest, 32),
+    inputs: parseCanonicalTensors(bytes.subarray(headEnd + 4, inputEnd)),
+    outputs: parseCanonicalTensors(bytes.subarray(inputEnd)),
+  };
+}
+
+function u32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
+}

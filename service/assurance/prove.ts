@@ -1,0 +1,118 @@
+/** Proves an inference, checks the proof, and says in the log what came. */
+import { equal, sha256, utf8 } from "../../codec/index.ts";
+import {
+  checkProof,
+  instancesDigest,
+  outputDifference,
+  type CircuitStore,
+  type ProofSystem,
+  type ProofVerifier,
+  type ProveResult,
+  type StoredCircuit,
+} from "../../proofs/index.ts";
+import { decodeStatement, NOT_COMPARED, OUTCOMES, type Tensor } from "../../receipts/index.ts";
+import {
+  advancePromise,
+  closing,
+  findPromise,
+  findStatement,
+  type Appender,
+  type Database,
+  type PromiseRow,
+} from "../db/index.ts";
+import { JobFailure } from "../jobs/error.ts";
+import type { RunningJob } from "../jobs/index.ts";
+import { appendOwn } from "../own-statement.ts";
+import { sealRecord } from "../sealed-record.ts";
+import type { SessionHolder } from "../session.ts";
+import { attempt } from "./attempt.ts";
+import { decodePayload } from "./payload.ts";
+import { encodeProof } from "./stored-proof.ts";
+
+export interface ProvingParts {
+  database: Database;
+  appender: Pick<Appender, "append">;
+  sessions: SessionHolder;
+  circuits: Pick<CircuitStore, "get">;
+  system: Pick<ProofSystem, "prove">;
+  verifier: () => Promise<ProofVerifier>;
+}
+
+/** @throws JobFailure */
+export async function prove(parts: ProvingParts, job: RunningJob): Promise<void> {
+  const row = await findPromise(parts.database, job.id);
+  if (!row || !(await advancePromise(parts.database, job.id, "queued"))) return;
+  await attempt(parts.database, job, () => proveRow(parts, job, row));
+}
+
+async function proveRow(parts: ProvingParts, job: RunningJob, row: PromiseRow): Promise<void> {
+  const payload = decodePayload(job.payload);
+  const circuit = parts.circuits.get(row.circuitId!);
+  if (!circuit) throw new JobFailure("circuit_not_found", { retry: false });
+  const timeoutMs = row.deadlineAt.getTime() - Date.now();
+  // The log will say that it expired.
+  if (timeoutMs <= 0) return;
+  const made = await parts.system.prove({
+    circuit,
+    inputs: payload.inputs,
+    sCircuit: payload.sCircuit!,
+    signal: job.signal,
+    timeoutMs,
+    onProgress: (stage) => void advancePromise(parts.database, job.id, stage).catch(() => undefined),
+  });
+  const difference = await judge(parts, row, circuit, made, payload.outputs);
+  await deliver(parts, row.id, circuit, made, difference);
+}
+
+/**
+ * The difference of the circuit's output and the model's, of a proof that holds and is about this input.
+ * @throws ProofError, JobFailure `proof_of_other_input`
+ */
+async function judge(
+  parts: ProvingParts,
+  row: PromiseRow,
+  { circuit }: StoredCircuit,
+  made: ProveResult,
+  outputs: readonly Tensor[],
+): Promise<bigint> {
+  const proved = checkProof(circuit, made, await parts.verifier());
+  if (!equal(proved.circuitInput, await committedInput(parts.database, row)))
+    throw new JobFailure("proof_of_other_input", { retry: false });
+  return outputs.length === 0 ? NOT_COMPARED : outputDifference(circuit, proved.outputs, outputs);
+}
+
+/** What the statement, or the commitment that was made later, says of the circuit's input. */
+async function committedInput(database: Database, { subject, commitment }: PromiseRow): Promise<Uint8Array> {
+  const stored = await findStatement(database, commitment ?? subject);
+  // Stored after the promise, and so perhaps not yet.
+  if (!stored) throw new JobFailure("statement_missing", { retry: true });
+  return commitment
+    ? decodeStatement("CircuitCommitment", stored.words).circuitInput
+    : decodeStatement("InferenceStatement", stored.words).circuitInput;
+}
+
+async function deliver(
+  parts: ProvingParts,
+  id: string,
+  { circuit }: StoredCircuit,
+  made: ProveResult,
+  difference: bigint,
+): Promise<void> {
+  const session = parts.sessions.current();
+  const context = proofContext(id);
+  const sealedProof = sealRecord(await session.vault.recordKey(context), context, [encodeProof(made)]);
+  await closing(parts.database, id, async ({ subject }) => {
+    const { circuitId, srsDigest } = circuit;
+    const digest = instancesDigest(made.instances);
+    const outcome = OUTCOMES.delivered;
+    const fields = { subject, circuitId, srsDigest, instancesDigest: digest, difference, outcome };
+    const signed = await session.signWith((vault) => vault.signProof(fields));
+    await appendOwn(parts.appender, "Proof", signed);
+    return { state: "delivered", outcome: signed.digest, sealedProof };
+  });
+}
+
+/** Names the record of a proof to the vault and in its seal: 32 bytes. */
+export function proofContext(id: string): Uint8Array {
+  return sha256(utf8(`affidavit.v1.proof${id}`));
+}

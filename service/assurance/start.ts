@@ -1,0 +1,85 @@
+/** Starts what keeps promises: circuits, workers, the watch over deadlines. */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { toHex, utf8 } from "../../codec/index.ts";
+import type { Engine, LoadedModel } from "../../models/index.ts";
+import { CircuitStore } from "../../proofs/index.ts";
+import type { Config } from "../config.ts";
+import { documentOf, putDocuments, type Appender, type Database } from "../db/index.ts";
+import { JobError, type JobQueue } from "../jobs/index.ts";
+import { policyDocument } from "../policy.ts";
+import { PROBLEMS, ServiceError } from "../problem.ts";
+import type { SessionHolder } from "../session.ts";
+import { createAssured, type Assured } from "./assured.ts";
+import { bindCircuits } from "./circuits.ts";
+import type { BoundCircuit, Planning } from "./plan.ts";
+import { watchDeadlines } from "./promises.ts";
+import { reexecute } from "./reexecute.ts";
+
+export interface AssuranceParts {
+  config: Config;
+  database: Database;
+  appender: Pick<Appender, "append">;
+  sessions: SessionHolder;
+  models: { list(): LoadedModel[] };
+  /** Undefined where this Node cannot run it: nothing is promised then. */
+  jobs: JobQueue | undefined;
+  /** Of other processes than the one that answers, in all else the same. */
+  openSecondEngine(): Engine;
+  log: Logger;
+}
+
+export interface Assurance {
+  assured: Assured;
+  circuits: CircuitStore;
+  bound: Map<string, BoundCircuit>;
+}
+
+type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
+
+/** @throws ProofError a circuit on disk is damaged; DatabaseError, VaultError */
+export async function startAssurance(parts: AssuranceParts, cleanup: Cleanup): Promise<Assurance> {
+  const { config, database, jobs, log } = parts;
+  const { zkAboveMicroUsd } = config;
+  const circuits = await CircuitStore.load([
+    config.circuitsDirectory ?? join(config.dataDirectory, "circuits"),
+  ]);
+  const bound = await bindCircuits({ ...parts, zkAboveMicroUsd }, circuits);
+  const tee = policyDocument("tee", null, zkAboveMicroUsd);
+  const reexecution = policyDocument("tee+reexecution", null, zkAboveMicroUsd);
+  await putDocuments(
+    database,
+    [tee, reexecution].map(({ text }) => documentOf("policy", utf8(text))),
+  );
+  const planning: Planning = {
+    tee,
+    reexecution,
+    zkAboveMicroUsd,
+    circuit: (modelId) => bound.get(toHex(modelId)),
+    requireJobs(assurance) {
+      if (!jobs) throw new JobError("jobs_unsupported", PROBLEMS.jobs_unsupported[1]);
+      if (assurance === "tee+zk") throw new ServiceError("prover_unavailable");
+    },
+    proofDeadlineMs: config.proofDeadlineMs,
+    reexecutionDeadlineMs: config.reexecutionDeadlineMs,
+  };
+  if (jobs) {
+    await startReexecution({ ...parts, jobs }, cleanup);
+    const watch = watchDeadlines({ ...parts, jobs, circuits }, (error) =>
+      log.warn({ err: error }, "a missed deadline was not logged yet"),
+    );
+    cleanup("deadlines", () => watch.stop());
+  }
+  return { assured: createAssured(planning, jobs && { database, jobs }), circuits, bound };
+}
+
+/** An engine of its own, whose process starts with the first re-execution. */
+async function startReexecution(parts: AssuranceParts & { jobs: JobQueue }, cleanup: Cleanup): Promise<void> {
+  let engine: Engine | undefined;
+  cleanup("re-executions' engine", async () => await engine?.close());
+  const timeoutMs = parts.config.inferenceTimeoutMs;
+  await parts.jobs.work("reexecute", 1, async (job) => {
+    engine ??= parts.openSecondEngine();
+    await reexecute({ ...parts, engine, timeoutMs }, job);
+  });
+}
