@@ -101,7 +101,7 @@ const services: Services = {
     inclusion: absent,
     covered: absent,
   },
-  assurances: { find: absent, cancel: absent },
+  assurances: { find: absent, cancel: absent, prove: absent, bundle: absent },
   jobs: {
     administration() {
       throw new ServiceError("jobs_unsupported", "not part of the bare service");

@@ -34,6 +34,7 @@ import { problem } from "./routes/problem.ts";
 import { promises } from "./routes/promises.ts";
 import { receiptInclusion } from "./routes/receipt-inclusion.ts";
 import { receiptList } from "./routes/receipt-list.ts";
+import { receiptProof } from "./routes/receipt-proof.ts";
 import { receiptLink } from "./routes/receipt-link.ts";
 import { receiptSalt } from "./routes/receipt-salt.ts";
 import { receipt } from "./routes/receipt.ts";
@@ -107,6 +108,7 @@ function registerRoutes(app: App, services: Services): void {
   models(app, services);
   revocations(app, services, authenticator);
   promises(app, services, authenticator);
+  receiptProof(app, services, authenticator);
   jobs(app, services, authenticator);
   logCheckpoint(app, services);
   chainCheckpoint(app, services);

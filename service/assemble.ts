@@ -4,7 +4,8 @@ import type { Logger } from "pino";
 import { fromHex, toHex, utf8 } from "../codec/index.ts";
 import type { Engine, ModelRegistry } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
-import { cancelPromise, requirePromise, viewPromise, type Assurance } from "./assurance/index.ts";
+import type { Assurance } from "./assurance/index.ts";
+import { assurancesOf } from "./assurances.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { Config } from "./config.ts";
 import { coseForm } from "./cose-forms.ts";
@@ -43,7 +44,6 @@ import { PublishedLog } from "./published-log.ts";
 import { receiptBundle } from "./receipt-bundles.ts";
 import {
   DEFAULT_HTTP_LIMITS,
-  type Assurances,
   type Attestation,
   type Keys,
   type Receipts,
@@ -127,7 +127,7 @@ export function assemble(parts: Parts): Services {
       origin: config.logOrigin,
       witnesses,
     }),
-    assurances: assurancesOf(database, parts.jobs),
+    assurances: assurancesOf(parts, keysets),
     jobs: {
       administration({ tenantId }) {
         if (tenantId !== DEFAULT_TENANT)
@@ -144,18 +144,8 @@ export function assemble(parts: Parts): Services {
       engine,
       models,
       jobs: parts.jobs,
+      prover: parts.assurance.prover,
     }),
-  };
-}
-
-function assurancesOf(database: Database, jobs: JobQueue | undefined): Assurances {
-  return {
-    find: async (account, kind, id) =>
-      await viewPromise(database, await requirePromise(database, account, kind, id)),
-    async cancel(account, kind, id) {
-      await cancelPromise(database, jobs, await requirePromise(database, account, kind, id));
-      return await viewPromise(database, await requirePromise(database, account, kind, id));
-    },
   };
 }
 

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { fromHex } from "../codec/index.ts";
+import { cacheDirectory } from "../proofs/index.ts";
 import { parseUsd } from "./policy.ts";
 import { directory, HOUR_MS, integer, MINUTE_MS, setting } from "./setting.ts";
 
@@ -21,6 +22,13 @@ export const ASSURANCE_SETTINGS = {
       .optional() as z.ZodType<Uint8Array | undefined, string>,
     meaning:
       "Ed25519 public key whose circuit bindings are accepted for models whose manifest names no owner. Unset: on a loopback address the key of owner.key in the configuration folder, which is made there; elsewhere nobody's.",
+  }),
+  cacheDirectory: setting({
+    env: "AFFIDAVIT_CACHE_DIR",
+    schema: directory,
+    fallback: cacheDirectory,
+    shown: "$XDG_CACHE_HOME/affidavit, else ~/.cache/affidavit",
+    meaning: "Where `npm run setup:proofs` put the proof system.",
   }),
   provers: setting({
     env: "AFFIDAVIT_PROVERS",

@@ -1,6 +1,7 @@
 /** What `/readyz` says of each part, in plain words. */
 import type { Engine, LoadedStats, ModelRegistry } from "../models/index.ts";
 import { isReachable, type Appender, type Database } from "./db/index.ts";
+import type { ProverState } from "./assurance/index.ts";
 import type { JobQueue } from "./jobs/index.ts";
 import type { SessionHolder } from "./session.ts";
 import type { Component, Health } from "./services.ts";
@@ -24,6 +25,7 @@ export function createHealth(parts: {
   engine: Engine;
   models: ModelRegistry;
   jobs: JobQueue | undefined;
+  prover: ProverState;
 }): Health {
   return {
     async components() {
@@ -40,6 +42,7 @@ export function createHealth(parts: {
         vaultComponent(parts.sessions),
         engineComponent(parts.engine, parts.models),
         jobsComponent(parts.jobs),
+        { name: "proofs", ...parts.prover },
         ...(simulated(parts.sessions) ? OPTIONAL_PARTS : []),
       ];
     },

@@ -8,7 +8,7 @@ import type {
   SignedCheckpointStatement,
   TileId,
 } from "../receipts/index.ts";
-import type { PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
+import type { Opening, PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
 import type { HpkeKey, SealingProtocol } from "../sealing/index.ts";
 import type { RequestKeys } from "../vault/index.ts";
@@ -258,6 +258,13 @@ export interface Assurances {
   find(account: Account, kind: PromiseKind, id: string): Promise<PromiseView>;
   /** @returns it, cancelled. @throws ServiceError `promise_not_found`, `promise_ended` */
   cancel(account: Account, kind: PromiseKind, id: string): Promise<PromiseView>;
+  /**
+   * A proof of an answer that promised none; that the account owns the receipt was decided before.
+   * @throws as `askLateProof`
+   */
+  prove(account: Account, receiptId: string, opening: Opening): Promise<PromiseView>;
+  /** JSON text of a proof bundle. @throws ServiceError `promise_not_found`, `proof_not_delivered` */
+  bundle(account: Account, id: string): Promise<string>;
 }
 
 export interface Jobs {

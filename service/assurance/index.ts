@@ -1,5 +1,6 @@
 /** What an answer rests on beside the TEE: proofs and re-executions, as a request asks for them and as they are kept. */
 export type { Assured } from "./assured.ts";
+export { askLateProof, type Opening } from "./late-proof.ts";
 export {
   cancelPromise,
   requirePromise,
@@ -8,4 +9,5 @@ export {
   type PromiseView,
 } from "./promise-views.ts";
 export type { Wish } from "./plan.ts";
-export { startAssurance, type Assurance } from "./start.ts";
+export { proofBundle } from "./proof-bundle.ts";
+export { startAssurance, type Assurance, type ProverState } from "./start.ts";

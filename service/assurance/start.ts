@@ -3,7 +3,12 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { toHex, utf8 } from "../../codec/index.ts";
 import type { Engine, LoadedModel } from "../../models/index.ts";
-import { CircuitStore } from "../../proofs/index.ts";
+import {
+  CircuitStore,
+  createEzklSystem,
+  findProofSystem,
+  type ProofSystemState,
+} from "../../proofs/index.ts";
 import type { Config } from "../config.ts";
 import { documentOf, putDocuments, type Appender, type Database } from "../db/index.ts";
 import { JobError, type JobQueue } from "../jobs/index.ts";
@@ -12,8 +17,9 @@ import { PROBLEMS, ServiceError } from "../problem.ts";
 import type { SessionHolder } from "../session.ts";
 import { createAssured, type Assured } from "./assured.ts";
 import { bindCircuits } from "./circuits.ts";
-import type { BoundCircuit, Planning } from "./plan.ts";
+import type { Planning } from "./plan.ts";
 import { watchDeadlines } from "./promises.ts";
+import { prove } from "./prove.ts";
 import { reexecute } from "./reexecute.ts";
 
 export interface AssuranceParts {
@@ -31,8 +37,15 @@ export interface AssuranceParts {
 
 export interface Assurance {
   assured: Assured;
+  planning: Planning;
   circuits: CircuitStore;
-  bound: Map<string, BoundCircuit>;
+  /** Whether proofs are made here, in words for the operator. */
+  prover: ProverState;
+}
+
+export interface ProverState {
+  status: "ok" | "off";
+  notes: string[];
 }
 
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -45,6 +58,7 @@ export async function startAssurance(parts: AssuranceParts, cleanup: Cleanup): P
     config.circuitsDirectory ?? join(config.dataDirectory, "circuits"),
   ]);
   const bound = await bindCircuits({ ...parts, zkAboveMicroUsd }, circuits);
+  const found = findProofSystem(config.cacheDirectory);
   const tee = policyDocument("tee", null, zkAboveMicroUsd);
   const reexecution = policyDocument("tee+reexecution", null, zkAboveMicroUsd);
   await putDocuments(
@@ -58,19 +72,34 @@ export async function startAssurance(parts: AssuranceParts, cleanup: Cleanup): P
     circuit: (modelId) => bound.get(toHex(modelId)),
     requireJobs(assurance) {
       if (!jobs) throw new JobError("jobs_unsupported", PROBLEMS.jobs_unsupported[1]);
-      if (assurance === "tee+zk") throw new ServiceError("prover_unavailable");
+      // With no provers of its own it leaves proofs to others, of which it cannot know.
+      if (assurance === "tee+zk" && config.provers > 0 && !found.ready)
+        throw new ServiceError("prover_unavailable", `${found.problem}: ${found.command}`);
     },
     proofDeadlineMs: config.proofDeadlineMs,
     reexecutionDeadlineMs: config.reexecutionDeadlineMs,
   };
   if (jobs) {
     await startReexecution({ ...parts, jobs }, cleanup);
+    if (found.ready && config.provers > 0) {
+      const system = createEzklSystem({ python: found.python, workers: config.provers });
+      cleanup("provers", () => system.close());
+      await jobs.work("prove", config.provers, (job) => prove({ ...parts, circuits, system }, job));
+    }
     const watch = watchDeadlines({ ...parts, jobs, circuits }, (error) =>
       log.warn({ err: error }, "a missed deadline was not logged yet"),
     );
     cleanup("deadlines", () => watch.stop());
   }
-  return { assured: createAssured(planning, jobs && { database, jobs }), circuits, bound };
+  const prover = proverState(found, config.provers, bound.size);
+  return { assured: createAssured(planning, jobs && { database, jobs }), planning, circuits, prover };
+}
+
+function proverState(found: ProofSystemState, provers: number, circuits: number): ProverState {
+  const notes = [`${circuits} models have a circuit in use.`];
+  if (provers === 0) return { status: "off", notes: [...notes, "Proofs are left to other services."] };
+  if (!found.ready) return { status: "off", notes: [...notes, `${found.problem}: ${found.command}`] };
+  return { status: "ok", notes: [...notes, `${provers} proofs at once.`] };
 }
 
 /** An engine of its own, whose process starts with the first re-execution. */

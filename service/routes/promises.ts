@@ -2,6 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { streamSSE } from "hono/streaming";
 import { toHex0x } from "../../codec/index.ts";
+import { PROOF_MEDIA_TYPE } from "../../proofs/client.ts";
 import type { PromiseKind, PromiseView } from "../assurance/index.ts";
 import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App, AppContext } from "../middleware/env.ts";
@@ -68,12 +69,38 @@ const POLL_MS = 250;
 const LONGEST_STREAM_MS = 600_000;
 const MAX_STREAMS = 100;
 
+const bundleRoute = createRoute({
+  method: "get",
+  path: "/v1/proofs/{id}/bundle",
+  tags: ["Assurance"],
+  summary: "A delivered proof with its receipt, for offline verification",
+  security: KEY_SECURITY,
+  request: { params },
+  responses: {
+    200: {
+      description: "The proof bundle",
+      content: {
+        [PROOF_MEDIA_TYPE]: { schema: z.looseObject({ formatVersion: z.literal(1) }).openapi("ProofBundle") },
+      },
+    },
+    ...problems(...PROMISE_PROBLEMS, "proof_not_delivered", "circuit_missing", "evidence_unavailable"),
+  },
+});
+
 const ONE = { proof: "a proof", reexecution: "a re-execution" } as const;
 const PATHS = { proof: "/v1/proofs", reexecution: "/v1/reexecutions" } as const;
 
 export function promises(app: App, services: Services, authenticator: Authenticator): void {
   const streams = new Budget(MAX_STREAMS, "event streams");
   for (const kind of ["proof", "reexecution"] as const) register(app, services, authenticator, kind, streams);
+
+  app.openapi({ ...bundleRoute, middleware: authenticator.requires("infer") }, async (c) => {
+    const bundle = await services.assurances.bundle(c.var.account, c.req.valid("param").id);
+    return c.body(bundle, 200, {
+      "content-type": PROOF_MEDIA_TYPE,
+      "cache-control": "private, no-store",
+    }) as never;
+  });
 }
 
 function register(
@@ -97,7 +124,7 @@ function register(
   });
   app.openapi({ ...showRoute, middleware }, async (c) => {
     const view = await assurances.find(c.var.account, kind, c.req.valid("param").id);
-    return c.json(toJson(view), 200, { "cache-control": "no-store" });
+    return c.json(promiseToJson(view), 200, { "cache-control": "no-store" });
   });
 
   const cancelRoute = createRoute({
@@ -111,7 +138,7 @@ function register(
   });
   app.openapi({ ...cancelRoute, middleware }, async (c) => {
     const view = await assurances.cancel(c.var.account, kind, c.req.valid("param").id);
-    return c.json(toJson(view), 200, { "cache-control": "no-store" });
+    return c.json(promiseToJson(view), 200, { "cache-control": "no-store" });
   });
 
   const eventsRoute = createRoute({
@@ -147,7 +174,7 @@ function follow(
     try {
       let last = "";
       for (let view = first; ; view = await services.assurances.find(account, kind, first.id)) {
-        const data = JSON.stringify(toJson(view));
+        const data = JSON.stringify(promiseToJson(view));
         if (data !== last) await stream.writeSSE({ event: "promise", data });
         last = data;
         const ended = view.endedAt !== null && (view.outcome !== null || view.state !== "expired");
@@ -160,7 +187,7 @@ function follow(
   });
 }
 
-export function toJson(view: PromiseView): z.infer<typeof promiseSchema> {
+export function promiseToJson(view: PromiseView): z.infer<typeof promiseSchema> {
   const { circuitId, createdAt, deadlineAt, endedAt, outcome, ...rest } = view;
   return {
     ...rest,

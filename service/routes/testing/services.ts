@@ -218,6 +218,11 @@ function memoryAssurances(): Services["assurances"] {
   };
   return {
     find,
+    prove: async () => proof,
+    bundle: async (account, id) => {
+      await find(account, "proof", id);
+      throw new ServiceError("proof_not_delivered");
+    },
     cancel: async (account, kind, id) => {
       await find(account, kind, id);
       if (proof.endedAt) throw new ServiceError("promise_ended");
