@@ -5,8 +5,11 @@ import { verifierOf, type Engine } from "./engine.ts";
 
 let loading: Promise<ProofVerifier> | undefined;
 
-/** @throws ProofError `proof_system_missing` where `@ezkljs/engine` is not installed */
-export async function loadProofVerifier(): Promise<ProofVerifier> {
+/**
+ * @param _wasm is for browsers; the package brings its own here
+ * @throws ProofError `proof_system_missing` where `@ezkljs/engine` is not installed
+ */
+export async function loadProofVerifier(_wasm?: string | URL | BufferSource): Promise<ProofVerifier> {
   loading ??= load();
   return await loading;
 }
