@@ -7,6 +7,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Report> }>> = {
   gpu: () => import("./gpu.ts"),
   sealed: () => import("./sealed.ts"),
   attestation: () => import("./attestation.ts"),
+  gas: () => import("./gas.ts"),
   balances: () => import("./balances.ts"),
 };
 
