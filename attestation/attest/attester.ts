@@ -4,7 +4,7 @@ import { AttestationError } from "../error.ts";
 import { CollectorError } from "./collector-error.ts";
 import type { Collected, Owner, QuoteDevice } from "./collector.ts";
 import { CONFIGFS_TSM } from "./configfs-tsm.ts";
-import { openRtmr3, RTMR3, type MeasurementRegister } from "./measurement-register.ts";
+import { checkNobodysRegister, openRtmr3, RTMR3, type MeasurementRegister } from "./measurement-register.ts";
 import { isSimulatedEvidence } from "./origin.ts";
 import { parseSelection, type Selected } from "./selection.ts";
 import { createSimulatedAttester } from "./simulated.ts";
@@ -65,6 +65,7 @@ async function openRegister({
   if (register === "none") return undefined;
   const path = register === "auto" ? undefined : register;
   try {
+    if (path === undefined) await checkNobodysRegister();
     return await openRtmr3(path, timeoutMs);
   } catch (error) {
     if (!(error instanceof CollectorError)) throw error;

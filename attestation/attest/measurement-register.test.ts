@@ -1,6 +1,7 @@
 /** RTMR3's file in a process whose system calls lead to a stand-in that keeps the kernel's rules. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sha384 } from "../../codec/index.ts";
+import { checkNobodysRegister } from "./measurement-register.ts";
 import { CollectorProcess, STAND_IN_MISSING, type Answer, type StandIn } from "../testing/tee-stand-in.ts";
 
 const first: Uint8Array = new Uint8Array(48).fill(1);
@@ -43,6 +44,14 @@ class Register implements StandIn {
     );
   }
 }
+
+test("is left alone where dstack's guest agent extends it", async () => {
+  const here = import.meta.filename;
+  await expect(checkNobodysRegister(["/nowhere/dstack.sock", here])).rejects.toMatchObject({
+    code: "evidence_unsupported",
+  });
+  await expect(checkNobodysRegister(["/nowhere/dstack.sock"])).resolves.toBeUndefined();
+});
 
 describe.skipIf(STAND_IN_MISSING)(`RTMR3${STAND_IN_MISSING ? ` (${STAND_IN_MISSING})` : ""}`, () => {
   let child: CollectorProcess;

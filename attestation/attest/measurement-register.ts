@@ -3,10 +3,11 @@
  * Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest): 48 bytes read are its value, 48 bytes written at once
  * extend it, to SHA-384 of value and what was written.
  */
-import { open, type FileHandle } from "node:fs/promises";
+import { access, open, type FileHandle } from "node:fs/promises";
 import { equal, sha384 } from "../../codec/index.ts";
 import { CollectorError, collectorError } from "./collector-error.ts";
 import { DEFAULT_TIMEOUT_MS, whileBusy, withinTime } from "./collector.ts";
+import { DSTACK_PATHS } from "./dstack.ts";
 
 export const RTMR3 = "rtmr3";
 export const RTMR3_PATH = "/sys/devices/virtual/misc/tdx_guest/measurements/rtmr3:sha384";
@@ -21,6 +22,25 @@ export interface MeasurementRegister {
    */
   extend(digest: Uint8Array): Promise<void>;
   close(): Promise<void>;
+}
+
+/**
+ * Whether the register is this program's to extend: in a dstack guest every quote's RTMR3 must follow from the guest agent's
+ * own log.
+ * @throws CollectorError `evidence_unsupported`
+ */
+export async function checkNobodysRegister(sockets: readonly string[] = DSTACK_PATHS): Promise<void> {
+  const found = await Promise.all(
+    sockets.map((path) =>
+      access(path).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  if (found.includes(true)) {
+    throw new CollectorError(RTMR3, "evidence_unsupported", "it is dstack's guest agent that extends it");
+  }
 }
 
 async function readValue(file: FileHandle): Promise<Uint8Array> {
@@ -76,6 +96,7 @@ export async function openRtmr3(
 
 /** Whether this user may extend RTMR3; its value is read, and left as it is. @throws CollectorError why not */
 export async function inspectRegister(path?: string, timeoutMs?: number): Promise<void> {
+  if (path === undefined) await checkNobodysRegister();
   const register = await openRtmr3(path, timeoutMs);
   try {
     await register.read();

@@ -59,6 +59,7 @@ describe.skipIf(STAND_IN_MISSING)(`NVML${STAND_IN_MISSING ? ` (${STAND_IN_MISSIN
     ["not-confidential", "interface_absent"],
     ["in-use", "interface_busy"],
     ["too-long", "reply_malformed"],
+    ["too-many", "reply_malformed"],
     ["empty", "reply_malformed"],
     ["stale", "reply_malformed"],
   ])("with %s is %s", async (name, code) => {

@@ -110,7 +110,10 @@ async function handles(library: Library): Promise<bigint[]> {
   const count = Buffer.alloc(4);
   await must(library, "nvmlDeviceGetCount_v2", "void *", count);
   const found: bigint[] = [];
-  for (let index = 0; index < Math.min(count.readUInt32LE(0), MAX_GPUS); index++) {
+  const total = count.readUInt32LE(0);
+  // A list without some of them would not be of every GPU.
+  if (total > MAX_GPUS) throw new CollectorError(NVML, "reply_malformed", `more than ${MAX_GPUS} GPUs`);
+  for (let index = 0; index < total; index++) {
     const handle = Buffer.alloc(8);
     await must(library, "nvmlDeviceGetHandleByIndex_v2", "uint, void *", index, handle);
     found.push(handle.readBigUInt64LE(0));

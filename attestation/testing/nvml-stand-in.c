@@ -48,7 +48,7 @@ static int device = 7;
 
 int nvmlInit_v2(void) { return has("no-driver") ? 9 : 0; }
 int nvmlShutdown(void) { return 0; }
-int nvmlDeviceGetCount_v2(unsigned *count) { return *count = has("no-gpu") ? 0 : 1, 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { return *count = has("no-gpu") ? 0 : has("too-many") ? 65 : 1, 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) { return *handle = &device, index == 0 ? 0 : 2; }
 int nvmlSystemGetDriverVersion(char *text, unsigned room) { return snprintf(text, room, "550.90.07"), 0; }
 int nvmlDeviceGetName(void *handle, char *text, unsigned room) {

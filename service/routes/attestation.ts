@@ -24,7 +24,19 @@ const route = createRoute({
           schema: z
             .object({
               evidence: z
-                .object({ type: z.string(), quote: z.string(), nonce: z.string().nullable() })
+                .object({
+                  type: z.string(),
+                  quote: z.string(),
+                  nonce: z.string().nullable(),
+                  gpu: z
+                    .object({ type: z.string(), quote: z.string() })
+                    .optional()
+                    .openapi({ description: "NVIDIA's evidence list, over the keyset's GPU nonce" }),
+                  measuredModels: z
+                    .object({ register: z.number(), before: z.string(), modelIds: z.array(z.string()) })
+                    .optional()
+                    .openapi({ description: "Models whose digests lead to the quote's RTMR3" }),
+                })
                 .loose(),
               endorsements: z.any(),
               keyset: z.string().openapi({ description: "Exact JCS text" }),
