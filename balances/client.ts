@@ -22,6 +22,7 @@ export type { Command } from "./command.ts";
 export * from "./credit-source.ts";
 export * from "./prepare.ts";
 export * from "./audit.ts";
+export * from "./logged-entry.ts";
 export * from "./reading.ts";
 export * from "./prove.ts";
 export * from "./sign.ts";

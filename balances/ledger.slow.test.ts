@@ -1,15 +1,45 @@
 /** Two hundred operations beside plain numbers, every one computed again by an audit; and keys that node-tfhe made. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type * as Tfhe from "node-tfhe";
 import { describe, expect, it } from "vitest";
+import { ledgerAudit } from "../client/cli/commands/ledger-audit.ts";
+import { jsonLine, runCommand } from "../client/cli/testing/run-command.ts";
+import { sha256, toHex0x } from "../codec/index.ts";
+import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { auditAccount } from "./audit.ts";
-import { openEvaluator } from "./evaluator.ts";
+import { openEvaluator, type FhePublicKeys } from "./evaluator.ts";
 import { balanceKeyFromBytes, balanceKeyFromSeed } from "./keys.ts";
+import { entriesToJson } from "./logged-entry.ts";
+import { ownerToText } from "./owner.ts";
 import { openProver, proveAmountInNode } from "./prover.ts";
 import { ADDON, CACHE, testKeys, TEST_SEED, WITHOUT } from "./testing/addon.ts";
 import { TestLedger } from "./testing/ledger.ts";
+import { keysetOf, LOG_KEY, logEntry } from "./testing/logged.ts";
 import { MODEL_KINDS, runModel } from "./testing/model.ts";
-import { ed25519Owner, secp256k1Owner } from "./testing/owners.ts";
+import { ed25519Owner, secp256k1Owner, type Signatory } from "./testing/owners.ts";
+
+/** `affidavit ledger audit` on what the ledger publishes, in a folder. */
+async function auditByCommand(ledger: TestLedger, keys: FhePublicKeys, by: Signatory, operator: Signatory) {
+  const folder = mkdtempSync(join(tmpdir(), "ledger-"));
+  try {
+    mkdirSync(join(folder, "keys"));
+    mkdirSync(join(folder, "blobs"));
+    const files = { "evaluation-key": keys.evaluationKey, "public-key": keys.publicKey, crs: keys.crs };
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, "keys", name), bytes);
+    for (const [digest, bytes] of ledger.blobs) writeFileSync(join(folder, "blobs", digest), bytes);
+    const keyset = keysetOf(Object.values(files).map((bytes) => sha256(bytes)));
+    const entries = ledger.published.map((published) => logEntry(published, keyset));
+    writeFileSync(join(folder, "entries.json"), JSON.stringify(entriesToJson(entries)));
+    const logKey = formatVerifierKey(NOTE_TYPE_ED25519, LOG_KEY);
+    const flags = ["--operator", ownerToText(operator.owner), "--log-key", logKey, "--json"];
+    return await runCommand(ledgerAudit, [folder, "--account", toHex0x(by.account), ...flags]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 const LIMIT = 1n << 28n;
 
@@ -47,6 +77,11 @@ describe.skipIf(!ADDON)(`encrypted balances at length${WITHOUT}`, () => {
       owners.map(({ account }) => auditAccount(ledger, account, { context, evaluator: other })),
     );
     expect(audits.map((audit) => audit.verdict)).toContain("incomparable");
+    const command = await auditByCommand(ledger, keys, owners[0]!, operator);
+    expect([command.status, jsonLine(command.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ code: "agrees" }),
+    ]);
   });
 
   it("encrypts by the addon where it is built", async () => {

@@ -41,7 +41,7 @@ export {
   replayMeasuredModels,
 } from "./evidence.ts";
 export type { EvidenceParts, MeasuredModels } from "./evidence.ts";
-export { attestationToJson, parseAttestation } from "./keyset-record.ts";
+export { attestationToJson, logProofToJson, parseAttestation } from "./keyset-record.ts";
 export type { AttestationDocument, KeysetRecord, LogProof, NoncedEvidence } from "./keyset-record.ts";
 export * from "./private-part.ts";
 export * from "./tiles.ts";

@@ -15,6 +15,7 @@ import { exportCommand } from "./export.ts";
 import { infer } from "./infer.ts";
 import { jobsCancel, jobsList, jobsRetry, jobsShow } from "./jobs.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
+import { ledgerAudit } from "./ledger-audit.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
@@ -34,6 +35,7 @@ export const COMMANDS: Record<string, Command> = {
   "endorsements fetch": endorsementsFetch,
   "endorsements bundle": endorsementsBundle,
   "endorsements show": endorsementsShow,
+  "ledger audit": ledgerAudit,
   monitor,
   "witness serve": witnessServe,
   "keys create": keysCreate,
