@@ -13,6 +13,7 @@ const TARGET = fileURLToPath(new URL("../client/chain/contracts/", import.meta.u
 const EXPORTED = [
   "ReceiptVerifier",
   "CheckpointAnchor",
+  "InferenceCoordinator",
   "TdxQuoteVerifier",
   "DcapCollateral",
   "DevelopmentQuoteVerifier",

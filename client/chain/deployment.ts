@@ -1,11 +1,20 @@
 /** Which contracts are whose, on which chain: what a deployment leaves for everyone who uses it. */
-import { bytesToHex, getAddress, isAddress, type Address, type Hex, type PublicClient } from "viem";
+import {
+  bytesToHex,
+  getAddress,
+  isAddress,
+  zeroAddress,
+  type Address,
+  type Hex,
+  type PublicClient,
+} from "viem";
 import { checkpointAnchorAbi } from "./contracts/checkpoint-anchor.ts";
 import {
   developmentQuoteVerifierAbi,
   developmentQuoteVerifierCode,
 } from "./contracts/development-quote-verifier.ts";
 import { dcapCollateralAbi, dcapCollateralCode } from "./contracts/dcap-collateral.ts";
+import { inferenceCoordinatorAbi, inferenceCoordinatorCode } from "./contracts/inference-coordinator.ts";
 import { receiptVerifierAbi, receiptVerifierCode } from "./contracts/receipt-verifier.ts";
 import { tdxQuoteVerifierAbi, tdxQuoteVerifierCode } from "./contracts/tdx-quote-verifier.ts";
 import { ChainError } from "./error.ts";
@@ -21,6 +30,8 @@ export interface Deployment {
   quoteVerifiers: { development?: Address; tdx?: Address; automata?: Address };
   /** Where the TDX verifier's collateral is posted. */
   dcapCollateral?: Address;
+  /** Takes requests from contracts. */
+  inferenceCoordinator?: Address;
 }
 
 const FORMAT_VERSION = 1;
@@ -41,6 +52,8 @@ export interface DeployOptions {
   quoteVerifiers: Deployment["quoteVerifiers"];
   /** Also deploys the verifier that vouches for nothing: chain ids 31337 and 1337 only. */
   development?: boolean;
+  /** Also deploys the coordinator, without ZK proofs verified on chain. */
+  coordinator?: boolean;
   /** Also deploys the verifier of TDX quotes under this root: a DER certificate, Intel's but on development chains. */
   tdxRoot?: Uint8Array;
 }
@@ -64,6 +77,17 @@ export async function deployContracts(
   const receiptVerifier = sent.address;
   const checkpointAnchor = await anchorOf(writer.reader, receiptVerifier);
   const { dcapCollateral } = own;
+  const steps = [...own.steps, { name: "ReceiptVerifier", ...sent }];
+  let inferenceCoordinator: Address | undefined;
+  if (options.coordinator) {
+    const made = await deploy(writer, {
+      abi: inferenceCoordinatorAbi,
+      bytecode: inferenceCoordinatorCode,
+      args: [receiptVerifier, zeroAddress],
+    });
+    steps.push({ name: "InferenceCoordinator", ...made });
+    inferenceCoordinator = made.address;
+  }
   return {
     deployment: {
       chainId,
@@ -71,8 +95,9 @@ export async function deployContracts(
       checkpointAnchor,
       quoteVerifiers,
       ...(dcapCollateral === undefined ? {} : { dcapCollateral }),
+      ...(inferenceCoordinator === undefined ? {} : { inferenceCoordinator }),
     },
-    steps: [...own.steps, { name: "ReceiptVerifier", ...sent }],
+    steps,
   };
 }
 
@@ -156,6 +181,7 @@ export function parseDeployment(value: unknown): Deployment {
     "checkpointAnchor",
     "quoteVerifiers",
     "dcapCollateral",
+    "inferenceCoordinator",
   ]);
   if (root["formatVersion"] !== FORMAT_VERSION) invalid("unknown formatVersion");
   const { chainId } = root;
@@ -172,9 +198,8 @@ export function parseDeployment(value: unknown): Deployment {
         address(verifier, `quoteVerifiers.${name}`),
       ]),
     ),
-    ...(root["dcapCollateral"] === undefined
-      ? {}
-      : { dcapCollateral: address(root["dcapCollateral"], "dcapCollateral") }),
+    ...optional(root, "dcapCollateral"),
+    ...optional(root, "inferenceCoordinator"),
   };
 }
 
@@ -183,6 +208,10 @@ function members(value: unknown, known: readonly string[]): Record<string, unkno
   const unknown = Object.keys(value).find((name) => !known.includes(name));
   if (unknown !== undefined) invalid(`unknown member ${JSON.stringify(unknown).slice(0, 80)}`);
   return value as Record<string, unknown>;
+}
+
+function optional<N extends string>(root: Record<string, unknown>, name: N): { [M in N]?: Address } {
+  return root[name] === undefined ? {} : ({ [name]: address(root[name], name) } as { [M in N]?: Address });
 }
 
 function address(value: unknown, path: string): Address {

@@ -7,6 +7,7 @@ export {
   developmentQuoteVerifierAbi,
   developmentQuoteVerifierCode,
 } from "./contracts/development-quote-verifier.ts";
+export { inferenceCoordinatorAbi, inferenceCoordinatorCode } from "./contracts/inference-coordinator.ts";
 export { receiptVerifierAbi, receiptVerifierCode } from "./contracts/receipt-verifier.ts";
 export {
   checkDeployment,

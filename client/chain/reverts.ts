@@ -12,6 +12,7 @@ import { checkpointAnchorAbi } from "./contracts/checkpoint-anchor.ts";
 import { developmentQuoteVerifierAbi } from "./contracts/development-quote-verifier.ts";
 import { dcapCollateralAbi } from "./contracts/dcap-collateral.ts";
 import { intelDocumentsAbi } from "./contracts/intel-documents.ts";
+import { inferenceCoordinatorAbi } from "./contracts/inference-coordinator.ts";
 import { receiptVerifierAbi } from "./contracts/receipt-verifier.ts";
 import { tdxQuoteVerifierAbi } from "./contracts/tdx-quote-verifier.ts";
 import { ChainError } from "./error.ts";
@@ -26,6 +27,7 @@ type AbiError = {
 export const CONTRACT_ERRORS = distinct([
   ...receiptVerifierAbi,
   ...checkpointAnchorAbi,
+  ...inferenceCoordinatorAbi,
   ...developmentQuoteVerifierAbi,
   ...automataQuoteVerifierAbi,
   ...tdxQuoteVerifierAbi,

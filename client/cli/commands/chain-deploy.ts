@@ -39,6 +39,7 @@ Deploys ReceiptVerifier (registry and verifier in one) with its CheckpointAnchor
   --tdx-verifier ADDRESS   a quote verifier that is on the chain already; likewise --automata-verifier
   --sw-hardening           accepts quotes whose platform needs software hardening, beside those up to date
   --tcb-floor N            smallest TCB evaluation data number that is accepted (0)
+  --coordinator            also deploys InferenceCoordinator, which takes requests from contracts
   --tdx                    also deploys the verifier of TDX quotes and its registry of Intel's collateral
   --development            also deploys the verifier of simulated TEEs: chain ids 31337 and 1337 only
 ${WRITER_FLAGS_HELP}${READER_FLAGS_HELP}
@@ -58,6 +59,7 @@ async function run(words: string[]): Promise<number> {
     "automata-verifier": { type: "string" },
     "sw-hardening": { type: "boolean" },
     "tcb-floor": { type: "string" },
+    coordinator: { type: "boolean" },
     tdx: { type: "boolean" },
     development: { type: "boolean" },
   });
@@ -83,6 +85,7 @@ async function run(words: string[]): Promise<number> {
       tcbFloor,
       quoteVerifiers,
       development: values.development ?? false,
+      coordinator: values.coordinator ?? false,
       ...(values.tdx ? { tdxRoot: INTEL_SGX_ROOT.certificate.der } : {}),
     });
   });
