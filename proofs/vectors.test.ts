@@ -1,6 +1,6 @@
 /** Quantisation, difference and commitment, against what exact fractions and EZKL's own Poseidon gave. */
 import { readdirSync, readFileSync } from "node:fs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromHex, toHex0x } from "../codec/index.ts";
 import { commitInput, circuitElements, type InputForm } from "./commit.ts";
