@@ -21,6 +21,15 @@ function codeOf(work: () => unknown): string {
   }
 }
 
+/** Another value of the same type. */
+function changed(value: Json): Json {
+  if (typeof value === "number") return value + 1;
+  if (value === null) return `0x${"00".repeat(32)}`;
+  if (typeof value === "string" && !/\d/.test(value)) return `${value}x`;
+  if (typeof value === "string") return value.replace(/\d(?=\D*$)/, (digit) => (digit === "1" ? "2" : "1"));
+  return Array.isArray(value) ? [...value, ...value] : [];
+}
+
 describe("a circuit binding", () => {
   it("says what its owner signed", () => {
     const { circuit: bound, owner, issuedAtMs } = verifyCircuitBinding(text);
@@ -38,12 +47,6 @@ describe("a circuit binding", () => {
 
   it("is refused where any member is changed", () => {
     const document = JSON.parse(text) as Record<string, Json> & { circuit: Record<string, Json> };
-    const changed = (value: Json): Json => {
-      if (typeof value === "number") return value + 1;
-      if (typeof value === "string")
-        return value.replace(/\d(?=\D*$)/, (digit) => (digit === "1" ? "2" : "1"));
-      return Array.isArray(value) ? [...value, ...value] : [];
-    };
     for (const name of Object.keys(document.circuit)) {
       const circuitChanged = { ...document.circuit, [name]: changed(document.circuit[name]!) };
       const code = codeOf(() => verifyCircuitBinding(jcs({ ...document, circuit: circuitChanged })));
