@@ -175,10 +175,10 @@ library Der {
             if (end - content != (short ? 13 : 15) || byteOf(end - 1) != 0x5a) revert DerValue();
             (bool valid, uint256 year) = Calendar.number(content, short ? 2 : 4);
             if (short) year += year < 50 ? 2000 : 1900;
-            uint40 value_;
-            if (valid) (valid, value_) = Calendar.toSeconds(year, end - 11, 2);
+            uint40 timestamp;
+            if (valid) (valid, timestamp) = Calendar.toSeconds(year, end - 11, 2);
             if (!valid) revert DerValue();
-            return value_;
+            return timestamp;
         }
     }
 }

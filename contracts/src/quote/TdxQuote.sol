@@ -23,7 +23,6 @@ library TdxQuote {
     uint256 internal constant MR_SIGNER_SEAM = BODY + 64;
     uint256 internal constant SEAM_ATTRIBUTES = BODY + 112;
     uint256 internal constant TD_ATTRIBUTES = BODY + 120;
-    uint256 internal constant MR_TD = BODY + 136;
     uint256 internal constant REPORT_DATA = BODY + 520;
     uint256 internal constant SIGNED_BYTES = 632;
     uint256 internal constant SIGNATURE = 636;

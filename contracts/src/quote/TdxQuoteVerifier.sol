@@ -10,13 +10,15 @@ import {P256Verification} from "./P256Verification.sol";
 import {PckExtension} from "./PckExtension.sol";
 import {Pem} from "./Pem.sol";
 import {TcbEvaluation} from "./TcbEvaluation.sol";
+import {TdReport} from "./TdReport.sol";
 import {TdxQuote} from "./TdxQuote.sol";
 import {X509} from "./X509.sol";
 
 /// @title Verifies whole TDX quotes of format 4 on chain
 /// @notice From the quote's signature to the pinned root, as docs/spec/appraisal-dcap.md has it off chain; collateral comes from
 /// a registry that verified it when it was posted. Which code, status and age are acceptable is the caller's to decide, but
-/// for debug, attributes that weaken a TD, and revoked platforms, which are refused.
+/// for debug, attributes that weaken a TD, and revoked platforms, which are refused. What it says is worth what the registry
+/// is that it asks: whoever relies on it looks at `COLLATERAL` first.
 contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
     using X509 for X509.Certificate;
 
@@ -49,10 +51,7 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         returns (VerifiedQuote memory result)
     {
         result = verifyAll(quote);
-        bytes calldata reportData = reportDataOf(quote);
-        if (bytes32(reportData) != reportDataHead || bytes32(reportData[32:]) != 0) {
-            revert ReportDataMismatch();
-        }
+        if (!TdReport.reportDataIs(bodyOf(quote), reportDataHead)) revert ReportDataMismatch();
     }
 
     /// @notice The same for quotes whose report data has another form.
@@ -63,11 +62,11 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         view
         returns (VerifiedQuote memory result, bytes memory reportData)
     {
-        return (verifyAll(quote), reportDataOf(quote));
+        return (verifyAll(quote), quote[TdxQuote.REPORT_DATA:TdxQuote.SIGNED_BYTES]);
     }
 
-    function reportDataOf(bytes calldata quote) private pure returns (bytes calldata) {
-        return quote[TdxQuote.REPORT_DATA:TdxQuote.SIGNED_BYTES];
+    function bodyOf(bytes calldata quote) private pure returns (bytes calldata) {
+        return quote[TdxQuote.BODY:TdxQuote.SIGNED_BYTES];
     }
 
     function verifyAll(bytes calldata quote) private view returns (VerifiedQuote memory result) {
@@ -84,8 +83,8 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         if (result.tcbStatus == TcbStatus.Revoked) revert TcbRevoked();
         checkAttributes(quote);
         result.technology = TECHNOLOGY;
-        result.registers = quote[TdxQuote.MR_TD:TdxQuote.REPORT_DATA];
-        result.attributes = bytes16(TdxQuote.wordAt(quote, TdxQuote.TD_ATTRIBUTES));
+        result.registers = TdReport.registers(bodyOf(quote));
+        result.attributes = TdReport.attributes(bodyOf(quote));
         result.tcbEvaluationNumber = collateral.evaluationNumber;
         uint40 until = collateral.expiresAtSeconds;
         result.expiresAtSeconds = pck.notAfter < until ? pck.notAfter : until;
