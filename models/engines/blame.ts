@@ -17,10 +17,11 @@ export function isDeviceFault({ code }: ModelError): boolean {
 
 /**
  * Whether a host's death is laid on the provider that it used, and the model's next host leaves that one out. So it is
- * where nobody killed it and another provider is configured.
+ * where it was killed for nothing else and another provider is configured.
  */
 export function blamesProvider(slot: HostSlot, culprit: ModelState, nowMs: number): boolean {
-  if (slot.killedFor !== undefined) return false;
+  // A channel that breaks while something is asked is a death, too.
+  if (slot.killedFor !== undefined && slot.killedFor !== "protocol") return false;
   const provider = slot.loaded.get(culprit)?.placement.provider ?? culprit.providers(nowMs)[0];
   return provider !== undefined && provider !== "cpu" && culprit.holdBack(provider, nowMs);
 }

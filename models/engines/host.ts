@@ -10,7 +10,7 @@ import { encodeFailure, HostError } from "./failure.ts";
 import { writeLedger } from "./ledger.ts";
 import { parseLoadRequest } from "./load-request.ts";
 import { ModelSession } from "./session.ts";
-import { decodeTensors, encodeTensors, MAX_FRAME_BYTES, REPLY, REQUEST } from "./wire.ts";
+import { decodeTensors, encodeTensors, MAX_FRAME_BYTES, REPLY, REQUEST, RUN_PREFIX_BYTES } from "./wire.ts";
 
 const CHANNEL_FD = 3;
 const LEDGER_FD = 4;
@@ -68,11 +68,11 @@ function skip(number: number): Reply {
 }
 
 async function run(payload: Buffer): Promise<Reply> {
-  const number = payload.readDoubleLE(4);
+  const number = payload.readDoubleLE(8);
   lastTaken = number;
   if (skipped.delete(number)) return { kind: REPLY.skipped, payload: EMPTY };
   const session = model(payload.readUInt32LE(0));
-  const tensors = decodeTensors(payload.subarray(12));
+  const tensors = decodeTensors(payload.subarray(RUN_PREFIX_BYTES));
   writeLedger(LEDGER_FD, number);
   const started = performance.now();
   const outputs = await session.run(tensors);

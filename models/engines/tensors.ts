@@ -10,7 +10,10 @@ import { HostError } from "./failure.ts";
 Reflect.deleteProperty(globalThis, "Float16Array");
 
 type NumericDatatype = Exclude<Datatype, "BYTES">;
-type View = new (buffer: ArrayBuffer) => ArrayBufferView;
+interface View {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): ArrayBufferView;
+}
 
 const NUMERIC: Record<NumericDatatype, readonly [type: ort.Tensor.Type, view: View]> = {
   BOOL: ["bool", Uint8Array],
@@ -42,10 +45,14 @@ export function toOrt(tensor: Tensor): ort.Tensor {
   const { datatype, shape, data } = tensor;
   if (datatype === "BYTES") return new ort.Tensor("string", strings(tensor.name, data), shape);
   const [type, View] = NUMERIC[datatype];
-  // A copy of its own: typed arrays want aligned data, a frame's payload starts anywhere.
-  const aligned = new Uint8Array(data.length);
-  aligned.set(data);
-  return new ort.Tensor(type as "float32", new View(aligned.buffer) as Float32Array, shape);
+  const width = View.BYTES_PER_ELEMENT;
+  // Typed arrays want aligned data: a large frame has a buffer of its own, where they are, a small one lies anywhere.
+  const { buffer, byteOffset, length } = data.byteOffset % width === 0 ? data : data.slice();
+  return new ort.Tensor(
+    type as "float32",
+    new View(buffer, byteOffset, length / width) as Float32Array,
+    shape,
+  );
 }
 
 function strings(name: string, data: Uint8Array): string[] {

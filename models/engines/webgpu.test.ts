@@ -136,6 +136,18 @@ describe.skipIf(!softwareAdapter)(`WebGPU on a software adapter (${SOFTWARE_ADAP
     expect(engine.stats()).toMatchObject({ restarts: 1, hosts: [{ device: device.name }] });
   });
 
+  it("does the run again on the CPU where that is listed and the host died of it", async () => {
+    const engine = pool({ devices: [device], executionProviders: ["webgpu", "cpu"] });
+    await loop(engine, 1n);
+    const running = loop(engine, 100_000n);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    process.kill(engine.stats().hosts[0]!.pid!, "SIGKILL");
+    const { outputs, executionText } = await running;
+    expect(readFloats(outputs[0]!)).toEqual([100_000]);
+    expect(parseExecutionRecord(executionText)).toMatchObject({ provider: "cpu", adapter: null });
+    expect(engine.stats()).toMatchObject({ crashes: 1, failed: 0, completed: 2, heldBytes: 0 });
+  });
+
   it("spreads runs over several devices, and lets nobody wait behind a device that has failed to load", async () => {
     const engine = pool({ devices: [absent, device, { ...device, name: "second" }] });
     const rows = Array<number>(2_000_000).fill(1);

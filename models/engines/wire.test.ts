@@ -7,7 +7,7 @@ import { floatTensor } from "../testing/models.ts";
 import { WIRE_DATATYPES } from "./datatypes.ts";
 import { decodeFailure, encodeFailure, HostError } from "./failure.ts";
 import { parseLoadReply } from "./load-reply.ts";
-import { decodeTensors, encodeTensors } from "./wire.ts";
+import { decodeTensors, encodeTensors, RUN_PREFIX_BYTES, runPrefix } from "./wire.ts";
 
 const fixed = Object.keys(WIRE_DATATYPES).filter((name) => name !== "BYTES") as Datatype[];
 
@@ -34,6 +34,18 @@ describe("tensor frames", () => {
       fc.property(lists, fc.nat(7), (tensors, shift) => {
         const frame = Buffer.concat([Buffer.alloc(shift), ...encodeTensors(tensors)]).subarray(shift);
         expect(decodeTensors(frame)).toEqual(tensors);
+      }),
+    );
+  });
+
+  it("let a tensor's data lie where every element can be used, behind the prefix of a run too", () => {
+    fc.assert(
+      fc.property(lists, (list) => {
+        const whole = Buffer.concat([runPrefix(1, 2), ...encodeTensors(list)]);
+        const frame = Buffer.from(new ArrayBuffer(whole.length));
+        frame.set(whole);
+        for (const { data } of decodeTensors(frame.subarray(RUN_PREFIX_BYTES)))
+          expect(data.byteOffset % 8).toBe(0);
       }),
     );
   });

@@ -18,7 +18,7 @@ export const REQUEST = {
   loadEnd: 3,
   /** u32 model. */
   unload: 4,
-  /** u32 model ‖ f64 run number ‖ tensors; answered with f64 milliseconds ‖ tensors. Numbers rise. */
+  /** u32 model ‖ u32 0 ‖ f64 run number ‖ tensors; answered with f64 milliseconds ‖ tensors. Numbers rise. */
   run: 5,
   /** f64 run number: skip it if it has not begun. */
   skip: 6,
@@ -36,6 +36,9 @@ export const WEIGHT_PIECE_BYTES = 8 * 1024 * 1024;
 export const MAX_TENSORS_BYTES = 128 * 1024 * 1024;
 /** With room for names, shapes and numbers. */
 export const MAX_FRAME_BYTES = MAX_TENSORS_BYTES + 1024 * 1024;
+export const RUN_PREFIX_BYTES = 16;
+/** Of a tensor's data, counted from the start of the tensors: what the largest element needs to be used where it lies. */
+const ALIGNMENT = 8;
 const MAX_WIRE_TENSORS = 64;
 const MAX_WIRE_RANK = 16;
 
@@ -74,26 +77,28 @@ export interface LoadReply {
   outputs: GraphTensor[];
 }
 
-/** u32 model ‖ f64 run number. */
+/** u32 model ‖ u32 0 ‖ f64 run number: a multiple of the alignment, so that the tensors behind it keep theirs. */
 export function runPrefix(model: number, run: number): Buffer {
-  const prefix = Buffer.allocUnsafe(12);
+  const prefix = Buffer.alloc(RUN_PREFIX_BYTES);
   prefix.writeUInt32LE(model, 0);
-  prefix.writeDoubleLE(run, 4);
+  prefix.writeDoubleLE(run, 8);
   return prefix;
 }
 
 /**
- * u16 count, then each tensor: u16 name length ‖ name ‖ u8 datatype ‖ u8 rank ‖ rank × f64 dimension ‖ u32 data length ‖ data.
- * The data are passed on as they are, not copied.
+ * u16 count, then each tensor: u16 name length ‖ name ‖ u8 datatype ‖ u8 rank ‖ rank × f64 dimension ‖ u32 data length ‖
+ * zeros up to the next multiple of 8 from the start ‖ data. The data are passed on as they are, not copied.
  */
 export function encodeTensors(tensors: readonly Tensor[]): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let header = Buffer.allocUnsafe(2);
   header.writeUInt16LE(tensors.length, 0);
   parts.push(header);
+  let start = header.length;
   for (const { name, datatype, shape, data } of tensors) {
     const nameBytes = utf8(name);
-    header = Buffer.allocUnsafe(8 + nameBytes.length + 8 * shape.length);
+    const unpadded = 8 + nameBytes.length + 8 * shape.length;
+    header = Buffer.alloc(aligned(start + unpadded) - start);
     header.writeUInt16LE(nameBytes.length, 0);
     header.set(nameBytes, 2);
     let offset = 2 + nameBytes.length;
@@ -102,8 +107,13 @@ export function encodeTensors(tensors: readonly Tensor[]): Uint8Array[] {
     for (const size of shape) offset = header.writeDoubleLE(size, offset);
     header.writeUInt32LE(data.length, offset);
     parts.push(header, data);
+    start += header.length + data.length;
   }
   return parts;
+}
+
+function aligned(offset: number): number {
+  return Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 }
 
 /**
@@ -124,10 +134,11 @@ export function decodeTensors(bytes: Buffer): Tensor[] {
     const shape: number[] = [];
     offset = nameEnd + 2;
     for (let axis = 0; axis < rank; axis++, offset += 8) shape.push(bytes.readDoubleLE(offset));
-    const dataEnd = offset + 4 + bytes.readUInt32LE(offset);
+    const dataStart = aligned(offset + 4);
+    const dataEnd = dataStart + bytes.readUInt32LE(offset);
     if (dataEnd > bytes.length) throw new RangeError("tensor is cut short");
     // Not a Buffer, whose `slice` does not copy: these bytes go to callers.
-    const data = new Uint8Array(bytes.buffer, bytes.byteOffset + offset + 4, dataEnd - offset - 4);
+    const data = new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataEnd - dataStart);
     const tensor = { name, datatype, shape, data };
     checkExtent(tensor);
     tensors.push(tensor);
