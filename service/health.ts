@@ -67,7 +67,9 @@ function vaultComponent(sessions: SessionHolder): Component {
       : "Shares the service's user: file modes on its keys stop accidents only. Start as root to give it its own.",
     `Attester: ${named(attester)}.`,
     gpuAttester ? `GPUs: ${named(gpuAttester)}.` : "GPUs: not attested.",
-    measuresModels ? "Models are measured into RTMR3." : "Models are not measured into a register.",
+    measuresModels
+      ? `Models are measured into RTMR3${attester.simulated ? " (simulated: proves nothing)" : ""}.`
+      : "Models are not measured into a register.",
   ];
   if (dumpable) notes.push("Its memory can be read by other processes of its user on this system.");
   return { name: "vault", status: signer === "native" ? "ok" : "degraded", notes };

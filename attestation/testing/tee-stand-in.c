@@ -24,6 +24,8 @@
 enum { OPEN = 1, READ, WRITE, CLOSE, MKDIR, RMDIR, IOCTL };
 #define MAX_FD 4096
 static unsigned char ours[MAX_FD];
+/* Calls that wait for their reply: their number must not be given out again under them. */
+static int waiting[MAX_FD];
 
 static ssize_t (*real_read)(int, void *, size_t);
 static ssize_t (*real_write)(int, const void *, size_t);
@@ -43,14 +45,15 @@ static int below_root(const char *path) {
   return root && path && strncmp(path, root, strlen(root)) == 0;
 }
 
-static void put(int fd, const void *bytes, size_t length) {
+static int put(int fd, const void *bytes, size_t length) {
   const char *at = bytes;
   while (length > 0) {
-    ssize_t n = real_write(fd, at, length);
-    if (n <= 0) abort();
+    ssize_t n = send(fd, at, length, MSG_NOSIGNAL);
+    if (n <= 0) return 0;
     at += n;
     length -= n;
   }
+  return 1;
 }
 
 /* Fails where the file was closed under a call that still waits. */
@@ -75,12 +78,10 @@ static int dial(void) {
 }
 
 /* Returns the reply's value, or -1 with errno. The reply's bytes go to out. */
-static long ask(int fd, uint32_t op, uint32_t argument, const void *in, uint32_t in_length, void *out,
-                uint32_t out_room) {
+static long exchange(int fd, uint32_t op, uint32_t argument, const void *in, uint32_t in_length, void *out,
+                     uint32_t out_room) {
   uint32_t head[3] = {op, argument, in_length};
-  put(fd, head, sizeof head);
-  put(fd, in, in_length);
-  int whole = get(fd, head, sizeof head);
+  int whole = put(fd, head, sizeof head) && put(fd, in, in_length) && get(fd, head, sizeof head);
   if (whole && head[2] > out_room) abort();
   if (!whole || !get(fd, out, head[2])) {
     errno = EIO;
@@ -91,6 +92,16 @@ static long ask(int fd, uint32_t op, uint32_t argument, const void *in, uint32_t
     return -1;
   }
   return head[1];
+}
+
+static long ask(int fd, uint32_t op, uint32_t argument, const void *in, uint32_t in_length, void *out,
+                uint32_t out_room) {
+  __atomic_add_fetch(&waiting[fd], 1, __ATOMIC_SEQ_CST);
+  long result = exchange(fd, op, argument, in, in_length, out, out_room);
+  int kept = errno;
+  __atomic_sub_fetch(&waiting[fd], 1, __ATOMIC_SEQ_CST);
+  errno = kept;
+  return result;
 }
 
 static int open_ours(const char *path, int flags) {
@@ -162,7 +173,9 @@ POSITIONED(pwrite64, const void *, write)
 int close(int fd) {
   setup();
   if (is_ours(fd)) {
-    ask(fd, CLOSE, 0, NULL, 0, NULL, 0);
+    if (__atomic_load_n(&waiting[fd], __ATOMIC_SEQ_CST) == 0) ask(fd, CLOSE, 0, NULL, 0, NULL, 0);
+    shutdown(fd, SHUT_RDWR);
+    while (__atomic_load_n(&waiting[fd], __ATOMIC_SEQ_CST) != 0) usleep(1000);
     ours[fd] = 0;
   }
   return real_close(fd);
