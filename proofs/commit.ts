@@ -27,7 +27,8 @@ function saltElements(sCircuit: Uint8Array): number[] {
 }
 
 function values(tensor: Tensor): Float32Array {
-  return new Float32Array(tensor.data.slice().buffer);
+  // A copy: of a Buffer, which views at any offset, `slice` makes none.
+  return new Float32Array(new Uint8Array(tensor.data).buffer);
 }
 
 /** What says how an input is written. */
