@@ -13,6 +13,8 @@ export type ModelErrorCode =
   | "model_files_mismatch"
   | "model_folder_unsignable"
   | "model_key_invalid"
+  | "sealed_weights_malformed"
+  | "sealed_weights_unreadable"
   | "weights_missing"
   | "weights_digest_mismatch"
   | "graph_invalid"

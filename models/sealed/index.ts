@@ -1,0 +1,11 @@
+/** Weights sealed by their owner: only the owner's broker can open the content key, and it does so for whom it appraised. */
+export { unwrapContentKey } from "./content-key.ts";
+export {
+  MAX_HEAD_BYTES,
+  parseHead,
+  sealedByteLength,
+  type SealedDescription,
+  type SealedHead,
+} from "./header.ts";
+export { openSegments } from "./segments.ts";
+export { readAt, readSealedHead, sealWeights, type SealOptions } from "./seal-file.ts";
