@@ -24,6 +24,7 @@ export type { LeafRange, NodeGetter, NodeId } from "./merkle.ts";
 export * from "./merkle-verify.ts";
 export * from "./keyset.ts";
 export * from "./report-data.ts";
+export * from "./key-release.ts";
 export * from "./header.ts";
 export * from "./note.ts";
 export * from "./checkpoint.ts";
