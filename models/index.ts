@@ -18,7 +18,6 @@ export { listDevices } from "./engines/devices/list.ts";
 export type { DeviceList } from "./engines/devices/list.ts";
 export { deviceEnvironment } from "./engines/environment.ts";
 export { EnginePool } from "./engines/pool.ts";
-export { addModel, ModelRegistry } from "./registry.ts";
 export * from "./sealed/index.ts";
 export * from "./signing/index.ts";
 export { addModel, loadModel, ModelRegistry } from "./registry.ts";
