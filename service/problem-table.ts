@@ -299,6 +299,7 @@ const VAULT = {
   vault_busy: [503, "Too many requests wait for the vault"],
   vault_record_unreadable: [500, "A sealed record does not open under its key"],
   vault_leaf_not_included: [500, "A log proof does not lead to the checkpoint's root"],
+  vault_release_unknown: [409, "No release of a key is under way with this nonce"],
   vault_checkpoint_foreign: [500, "A checkpoint kept by a log witness is not one of this log key"],
   vault_document_invalid: [500, "An owner's document is not valid"],
   vault_owner_unknown: [500, "An owner's document is signed by another key than the owner's"],

@@ -39,6 +39,7 @@ import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from 
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 import type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
 import type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";
+import type { BrokersRelease, ReleaseEvidence } from "./wire/key-release.ts";
 import { decode, encode } from "./wire/shape.ts";
 
 /** A statement as the vault signed it. */
@@ -277,6 +278,25 @@ export class VaultClient {
     } catch (error) {
       throw error instanceof ChannelError ? vaultErrorOf(error) : error;
     }
+  }
+
+  /**
+   * Evidence for an owner's key broker, over its nonce (32 bytes).
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`, `busy`
+   */
+  beginKeyRelease(nonce: Uint8Array, modelId: Uint8Array): Promise<ReleaseEvidence> {
+    return this.#call("beginKeyRelease", { nonce, modelId });
+  }
+
+  /**
+   * Opens what the broker released: the content key of one file, to be wiped after use, and the signed `KeyRelease`.
+   * @throws VaultError `release_unknown`, `record_unreadable`, `keyset_missing`, `keyset_expired`
+   */
+  async finishKeyRelease(
+    release: BrokersRelease,
+  ): Promise<{ contentKey: Uint8Array; statement: SignedStatement }> {
+    const { contentKey, statement } = await this.#call("finishKeyRelease", release);
+    return { contentKey, statement: { type: "KeyRelease", ...statement } };
   }
 
   #enqueue<T extends "InferenceStatement" | "Aborted">(

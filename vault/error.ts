@@ -75,6 +75,10 @@ const REFUSALS = [
     "the transaction is for another chain, contract or function than the vault was told to sign for",
   ],
   ["chain_limit_reached", "the transaction may cost more than is left of its limits: lower it, or wait"],
+  [
+    "release_unknown",
+    "no release of a key was begun with this nonce, or it was finished or timed out: begin again",
+  ],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -1,7 +1,6 @@
 /** Weights sealed by their owner: only the owner's broker can open the content key, and it does so for whom it appraised. */
 export { unwrapContentKey } from "./content-key.ts";
 export {
-  MAX_HEAD_BYTES,
   parseHead,
   sealedByteLength,
   type SealedDescription,

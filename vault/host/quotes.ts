@@ -66,6 +66,14 @@ export class Quotes {
     return this.#make(dstackReportData(signer, nonce32), async ({ quote }) => ({ type, quote }));
   }
 
+  /** Over report data that another part of the vault made. @throws VaultError `quote_rate_limited`, `quote_failed` */
+  quoteFor(
+    reportData64: Uint8Array,
+  ): Promise<{ type: string; quote: Uint8Array; certificates: readonly Uint8Array[] }> {
+    const { type } = this.#parts.attester;
+    return this.#make(reportData64, async ({ quote, certificates }) => ({ type, quote, certificates }));
+  }
+
   /** Waits for quotes under way: each shows the register as it is. @throws VaultError `measurement_failed` */
   measure(modelId: Uint8Array): Promise<boolean> {
     return this.#next(() => this.#parts.measurements.measure(modelId));

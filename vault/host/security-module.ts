@@ -13,6 +13,7 @@ import { ed25519FromSeed } from "./ed25519.ts";
 import { forbidCoreDumps, forbidDumping } from "./harden.ts";
 import { drawInstanceKeys } from "./instance-keys.ts";
 import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
+import { KeyReleases } from "./key-releases.ts";
 import { Keysets } from "./keysets.ts";
 import { ModelMeasurements } from "./measured-models.ts";
 import { signLeaf } from "./leaf-signer.ts";
@@ -64,6 +65,7 @@ export async function startSecurityModule(
   const simulated = attester.simulated || gpuAttester?.simulated === true;
   const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated });
   const statements = new Statements({ signer, tickets, keysets, projections, nowMs });
+  const releases = new KeyReleases({ quotes, keysets, statements, nowMs });
   const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
   // With what it reads documents by, loaded where the first one comes: most vaults never see one.
   const circuits = lazy(async () => {
@@ -106,6 +108,8 @@ export async function startSecurityModule(
       quoteSigner: ({ ed25519, nonce }) =>
         quotes.quoteSigner(ed25519 ? aci.publicKey : signer.address, nonce),
       exportRequestKeys: (request) => opener.exportKeys(request),
+      beginKeyRelease: (terms) => releases.begin(terms),
+      finishKeyRelease: (release) => releases.finish(release),
       signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),
       signCircuitBinding: async (owned) => (await circuits()).signCircuitBinding(owned),
       signCircuitCommitment: async (opened) => (await circuits()).signCircuitCommitment(opened),

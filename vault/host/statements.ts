@@ -36,7 +36,13 @@ const TICKETED = new Map<number, TicketedType>([
   [LEAF_TYPES.Aborted, "Aborted"],
 ]);
 
-type UnticketedType = "Revocation" | "CircuitBinding" | "CircuitCommitment" | "Proof" | "Reexecution";
+type UnticketedType =
+  | "Revocation"
+  | "CircuitBinding"
+  | "CircuitCommitment"
+  | "Proof"
+  | "Reexecution"
+  | "KeyRelease";
 
 export class Statements {
   readonly #parts: Parts;

@@ -1,4 +1,5 @@
 /** Every operation of the vault: its number and the exact layout of its request and reply. Specification: docs/spec/vault.md. */
+import { brokersRelease, releaseEvidence, releaseTerms, type ReleasedKey } from "./key-release.ts";
 import {
   block,
   bytes,
@@ -306,6 +307,12 @@ export const OPERATIONS = {
   chainAccount: operation(45, nothing, chainAccount),
   signTransaction: operation(46, unsignedTransaction, signedTransaction),
   exportRequestKeys: operation(55, sealedRequest, requestKeys),
+  beginKeyRelease: operation(60, releaseTerms, releaseEvidence),
+  finishKeyRelease: operation(
+    61,
+    brokersRelease,
+    record<ReleasedKey>({ contentKey: bytes32, statement: signedWords }),
+  ),
 } as const;
 
 export type Operations = typeof OPERATIONS;

@@ -174,6 +174,26 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     request: { protocol: "ohttp", keyId: 7, encapsulatedKey: digest, sealedSalt: new Uint8Array(80).fill(4) },
     reply: { key: digest, baseNonce: new Uint8Array(12).fill(5), responseSecret: digest, salt: digest },
   },
+  beginKeyRelease: {
+    request: { nonce: digest, modelId: digest },
+    reply: {
+      hpkeKey: digest,
+      keysetDigest: digest,
+      type: "tdx",
+      quote: new Uint8Array(100).fill(6),
+      certificates: [new Uint8Array(10)],
+    },
+  },
+  finishKeyRelease: {
+    request: {
+      nonce: digest,
+      sealedKey: new Uint8Array(80).fill(3),
+      brokerKeyDigest: digest,
+      policyDigest: digest,
+      resultDigest: digest,
+    },
+    reply: { contentKey: digest, statement: signed },
+  },
 };
 
 const messages = (Object.keys(SAMPLES) as OperationName[]).flatMap((name) =>
