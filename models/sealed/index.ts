@@ -1,10 +1,5 @@
 /** Weights sealed by their owner: only the owner's broker can open the content key, and it does so for whom it appraised. */
 export { unwrapContentKey } from "./content-key.ts";
-export {
-  parseHead,
-  sealedByteLength,
-  type SealedDescription,
-  type SealedHead,
-} from "./header.ts";
+export { parseHead, sealedByteLength, type SealedDescription, type SealedHead } from "./header.ts";
 export { openSegments } from "./segments.ts";
 export { readAt, readSealedHead, sealWeights, type SealOptions } from "./seal-file.ts";
