@@ -28,7 +28,16 @@ import {
 } from "../receipts/index.ts";
 import { Attestations, type Attested } from "./attestations.ts";
 import { AffidavitError } from "./errors.ts";
-import { checkOptions, inferPath, requestHeaders, responseBody } from "./infer-exchange.ts";
+import {
+  checkOptions,
+  inferPath,
+  promiseOf,
+  proofIdOf,
+  requestHeaders,
+  responseBody,
+  type Assurance,
+  type PromiseKind,
+} from "./infer-exchange.ts";
 import type { ClientPolicy } from "./policy.ts";
 import { preparing, reading, refuse, rejectRequest } from "./refusals.ts";
 import { Sender } from "./sender.ts";
@@ -71,6 +80,10 @@ export interface InferOptions {
   /** The contract that the receipt is for. */
   audience?: { chainId: bigint; address: Uint8Array };
   idempotencyKey?: string;
+  /** What the answer is to rest on beside the TEE; a receipt that does not promise it is refused. */
+  assurance?: Assurance;
+  /** US dollars that hang on the answer, such as `1250.50`: above the operator's threshold a proof is demanded. */
+  valueAtRiskUsd?: string;
   signal?: AbortSignal | undefined;
 }
 
@@ -89,6 +102,8 @@ export interface InferResult {
    */
   execution: ExecutionRecord | undefined;
   verification: Verification;
+  /** What was promised beside it, for `GET /v1/proofs/{id}` or `/v1/reexecutions/{id}`. */
+  promise: { kind: PromiseKind; id: string } | undefined;
 }
 
 export interface Client {
@@ -110,6 +125,8 @@ export interface Client {
     receiptId: string,
     privatePart?: PrivatePart,
   ): Promise<{ receipt: ReceiptBundle; verification: Verification }>;
+  /** Asks for a ZK proof of an answer that promised none. @returns its id @throws AffidavitError */
+  prove(receiptId: string, privatePart: PrivatePart, signal?: AbortSignal): Promise<string>;
 }
 
 /**
@@ -197,6 +214,7 @@ class VerifyingClient implements Client {
       },
     });
     refuse(verification, "receipt_rejected");
+    const promise = promiseOf(answer.headers, receipt.statement, options.assurance);
     const { bytes, headerLength } = privatePart.response;
     const { outputs } = parseInferResponse(bytes, headerLength ?? undefined);
     const manifest = JSON.parse(receipt.manifest) as Manifest;
@@ -209,6 +227,7 @@ class VerifyingClient implements Client {
       privatePart,
       execution,
       verification,
+      promise,
     };
   }
 
@@ -241,6 +260,12 @@ class VerifyingClient implements Client {
     });
     refuse(verification, "receipt_rejected");
     return { receipt, verification };
+  }
+
+  async prove(receiptId: string, { salt, request }: PrivatePart, signal?: AbortSignal): Promise<string> {
+    const path = `/v1/receipts/${encodeURIComponent(receiptId)}/proof`;
+    const headers = requestHeaders(request, {});
+    return proofIdOf((await this.#sender.post(path, { headers, request, salt, signal })).body);
   }
 
   #makeSalt(request: Body, idempotencyKey: string | undefined): Uint8Array {

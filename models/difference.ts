@@ -118,7 +118,7 @@ const READERS: Record<Exclude<Datatype, "BYTES">, (buffer: ArrayBuffer) => Numbe
   FP64: (buffer) => new Float64Array(buffer),
 };
 
-/** A copy, so that any alignment will do. */
+/** A copy, so that any alignment will do; `slice` of a Buffer makes none. */
 function numbersOf({ datatype, data }: Tensor): Numbers {
-  return READERS[datatype as Exclude<Datatype, "BYTES">](data.slice().buffer as ArrayBuffer);
+  return READERS[datatype as Exclude<Datatype, "BYTES">](new Uint8Array(data).buffer);
 }

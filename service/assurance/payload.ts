@@ -38,7 +38,9 @@ export function encodePayload(payload: PromisePayload): Uint8Array {
 }
 
 /** Of bytes that `encodePayload` made, which their seal shows. */
-export function decodePayload(bytes: Uint8Array): PromisePayload {
+export function decodePayload(opened: Uint8Array): PromisePayload {
+  // A plain array: what reads tensors copies with `slice`, which a Buffer does not.
+  const bytes = new Uint8Array(opened);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const headEnd = 4 + view.getUint32(0, true);
   const inputEnd = headEnd + 4 + view.getUint32(headEnd, true);

@@ -1,14 +1,13 @@
 /** Runs an inference again in another engine process and says in the log whether the same came out. */
 import { equal } from "../../codec/index.ts";
-import type { Engine, LoadedModel } from "../../models/index.ts";
-import { OUTCOMES, type Tensor } from "../../receipts/index.ts";
+import { compareOutputs, toleranceNanos, type Engine, type LoadedModel } from "../../models/index.ts";
+import { canonicalTensors, OUTCOMES, type Tensor } from "../../receipts/index.ts";
 import { advancePromise, closing, findStatement, type Appender, type Database } from "../db/index.ts";
 import { JobFailure } from "../jobs/error.ts";
 import type { RunningJob } from "../jobs/index.ts";
 import { appendOwn } from "../own-statement.ts";
 import type { SessionHolder } from "../session.ts";
 import { attempt } from "./attempt.ts";
-import { outputsDifference } from "./difference.ts";
 import { decodePayload, type PromisePayload } from "./payload.ts";
 
 export interface ReexecutionParts {
@@ -25,6 +24,7 @@ interface Verdict {
   state: "delivered" | "disagrees" | "incomparable";
   executionDigest: Uint8Array;
   difference: bigint;
+  tolerance: bigint;
 }
 
 /** @throws JobFailure */
@@ -39,8 +39,8 @@ async function runAndSay(parts: ReexecutionParts, job: RunningJob): Promise<void
     // Stored after the promise, and so perhaps not yet.
     if (!(await findStatement(parts.database, subject)))
       throw new JobFailure("statement_missing", { retry: true });
-    const { state, executionDigest, difference } = verdict;
-    const fields = { subject, executionDigest, difference, tolerance: 0n, outcome: OUTCOMES[state] };
+    const { state, ...compared } = verdict;
+    const fields = { subject, ...compared, outcome: OUTCOMES[state] };
     const signed = await parts.sessions.current().signWith((vault) => vault.signReexecution(fields));
     await appendOwn(parts.appender, "Reexecution", signed);
     return { state, outcome: signed.digest };
@@ -52,17 +52,28 @@ async function runAgain(parts: ReexecutionParts, job: RunningJob, payload: Promi
   if (!model) throw new JobFailure("model_not_found", { retry: false });
   const { signal } = job;
   const result = await parts.engine.run(model, payload.inputs, { signal, timeoutMs: parts.timeoutMs });
-  return compare(payload, result.outputs, result.executionDigest);
+  return compare(model, payload, result.outputs, result.executionDigest);
 }
 
-/** Bits count where engine, device and settings are the same; where they are not, nothing follows from a difference. */
-function compare(first: PromisePayload, outputs: readonly Tensor[], executionDigest: Uint8Array): Verdict {
+/**
+ * Bits count where engine, device and settings are the same. Where they are not nothing follows from a difference, so it stands
+ * beside the tolerance that the model's manifest has for that.
+ */
+function compare(
+  { manifest }: LoadedModel,
+  first: PromisePayload,
+  outputs: readonly Tensor[],
+  executionDigest: Uint8Array,
+): Verdict {
   const wanted = new Set(first.outputs.map(({ name }) => name));
   const again = outputs.filter(({ name }) => wanted.has(name)).toSorted(byNameAsStored(first.outputs));
-  const difference = outputsDifference(first.outputs, again);
-  if (!equal(executionDigest, first.executionDigest))
-    return { state: "incomparable", executionDigest, difference };
-  return { state: difference === 0n ? "delivered" : "disagrees", executionDigest, difference };
+  const { largestNanos: difference } = compareOutputs(first.outputs, again);
+  if (!equal(executionDigest, first.executionDigest)) {
+    const tolerance = manifest.tolerance ? toleranceNanos(manifest.tolerance) : 0n;
+    return { state: "incomparable", executionDigest, difference, tolerance };
+  }
+  const same = equal(canonicalTensors(first.outputs), canonicalTensors(again));
+  return { state: same ? "delivered" : "disagrees", executionDigest, difference, tolerance: 0n };
 }
 
 function byNameAsStored(stored: readonly Tensor[]): (a: Tensor, b: Tensor) => number {

@@ -36,7 +36,7 @@ const route = createRoute({
     },
   },
   responses: {
-    202: { description: "The proof", content: { "application/json": { schema: promiseSchema } } },
+    200: { description: "The proof", content: { "application/json": { schema: promiseSchema } } },
     ...problems(
       "unauthenticated",
       "api_key_invalid",
@@ -84,6 +84,6 @@ export function receiptProof(app: App, services: Services, authenticator: Authen
     const view = await withDeadline(c, limits.requestTimeoutMs, (signal) =>
       services.lifecycle.during(() => ask(c, id, signal)),
     );
-    return c.json(promiseToJson(view), 202, { "cache-control": "no-store" });
+    return c.json(promiseToJson(view), 200, { "cache-control": "no-store" });
   });
 }

@@ -19,6 +19,7 @@ import { ledgerAudit } from "./ledger-audit.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
+import { prove } from "./prove.ts";
 import { setupProofs } from "./setup.ts";
 import { verify } from "./verify.ts";
 import { withAudits } from "./verify-audit.ts";
@@ -26,6 +27,7 @@ import { witnessServe } from "./witness.ts";
 
 export const COMMANDS: Record<string, Command> = {
   infer,
+  prove,
   verify: withAudits(verify),
   disclose: discloseCommand,
   export: exportCommand,

@@ -1,5 +1,4 @@
 /** `affidavit infer MODEL`: asks, verifies, shows, saves. */
-import { rename, rm, writeFile } from "node:fs/promises";
 import {
   encodeInferRequest,
   formatDisplay,
@@ -22,6 +21,10 @@ import { paint, printable } from "../output.ts";
 import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
 import { claimLines, headline, simulatedWarning } from "../show-verification.ts";
 import { readAssets } from "../assets.ts";
+import { awaitPromise, fetchProofBundle, type PromiseEnd } from "../promise-progress.ts";
+import { replaceFile } from "../replace-file.ts";
+import { Transport } from "../../transport.ts";
+import type { Assurance } from "../../infer-exchange.ts";
 
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
@@ -39,6 +42,9 @@ Asks a service for an inference, and verifies evidence, receipt and bodies befor
   --audience ID:ADDR   makes the receipt for this contract: chain id and address
   --clear              does not seal request and answer: whoever ends TLS before the service can read them
   --idempotency-key K  a repetition with the same key gets the same answer
+  --assurance A        tee (the default), tee+zk (a ZK proof follows) or tee+reexecution (it is run again elsewhere)
+  --value-at-risk USD  what hangs on the answer: above the operator's threshold a proof is demanded
+  --wait               waits for what was promised; with --save, FILE then holds the proof beside the receipt
 ${POLICY_FLAGS_HELP}
   --json               one line for machines
 `;
@@ -55,6 +61,9 @@ async function run(words: string[]): Promise<number> {
     save: { type: "string" },
     "idempotency-key": { type: "string" },
     audience: { type: "string" },
+    assurance: { type: "string" },
+    "value-at-risk": { type: "string" },
+    wait: { type: "boolean" },
     clear: { type: "boolean" },
     json: { type: "boolean" },
     ...policyFlags,
@@ -63,9 +72,10 @@ async function run(words: string[]): Promise<number> {
   const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
   if ((values.input === undefined) === (values.raw === undefined))
     throw new UsageError("give either --input or --raw");
+  const apiKey = await apiKeyFor(url, values.key);
   const client = clientOf({
     url,
-    apiKey: await apiKeyFor(url, values.key),
+    apiKey,
     policy: await policyFrom(values),
     seal: values.clear !== true,
   });
@@ -82,10 +92,19 @@ async function run(words: string[]): Promise<number> {
     ...expected,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     ...(audience === undefined ? {} : { audience }),
+    ...(values.assurance === undefined ? {} : { assurance: readAssurance(values.assurance) }),
+    ...(values["value-at-risk"] === undefined ? {} : { valueAtRiskUsd: values["value-at-risk"] }),
   });
+  // Before the wait: what ends it loses nothing of the answer.
   if (values.save !== undefined) await save(values.save, result);
-  if (values.json) printJson(asJson(result, await display(result)));
-  else process.stdout.write(await asText(result, values.save));
+  const { promise } = result;
+  const transport = new Transport({ url, apiKey });
+  const ended = values.wait && promise ? await awaitPromise(transport, promise) : undefined;
+  if (ended && promise?.kind === "proof" && values.save !== undefined)
+    await replaceFile(values.save, await fetchProofBundle(transport, promise.id), 0o644);
+  if (values.json)
+    printJson({ ...asJson(result, await display(result)), promise: promise && { ...promise, ...ended } });
+  else process.stdout.write((await asText(result, values.save)) + promiseText(promise, ended));
   return 0;
 }
 
@@ -143,25 +162,28 @@ async function requestFromRaw(
   }
 }
 
-async function save(path: string, { receipt, privatePart }: InferResult): Promise<void> {
-  try {
-    await replaceFile(`${path}.private`, serializePrivatePart(privatePart), 0o600);
-    await replaceFile(path, serializeBundle(receipt), 0o644);
-  } catch (cause) {
-    throw new UsageError(`cannot write ${path}: ${(cause as Error).message}`, "file_unreadable");
-  }
+const ASSURANCES: readonly Assurance[] = ["tee", "tee+zk", "tee+reexecution"];
+
+function readAssurance(text: string): Assurance {
+  const assurance = ASSURANCES.find((one) => one === text);
+  if (!assurance) throw new UsageError(`--assurance is one of ${ASSURANCES.join(", ")}`);
+  return assurance;
 }
 
-/** A new file in place of any older one, whose mode or link would otherwise stay. */
-async function replaceFile(path: string, text: string, mode: number): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
-  try {
-    await writeFile(partial, text, { mode, flag: "wx" });
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+function promiseText(promise: InferResult["promise"], ended: PromiseEnd | undefined): string {
+  if (!promise) return "";
+  const what = promise.kind === "proof" ? "proof" : "re-execution";
+  if (!ended) return `promised: ${what} ${promise.id}\n`;
+  const off =
+    ended.difference === null || promise.kind === "reexecution"
+      ? ""
+      : `, ${ended.difference}e-9 off the float output`;
+  return `${paint("green", `✓ ${what} delivered`)}${off}\n`;
+}
+
+async function save(path: string, { receipt, privatePart }: InferResult): Promise<void> {
+  await replaceFile(`${path}.private`, serializePrivatePart(privatePart), 0o600);
+  await replaceFile(path, serializeBundle(receipt), 0o644);
 }
 
 /** The post-processed answer, where the manifest says how to make one. */
@@ -175,7 +197,7 @@ async function display({ manifest, outputs }: InferResult): Promise<string | und
   }
 }
 
-function asJson(result: InferResult, shown: string | undefined): unknown {
+function asJson(result: InferResult, shown: string | undefined): object {
   const { verification, receiptId, manifest } = result;
   const response = new TextDecoder().decode(result.privatePart.response.bytes);
   const isJson = result.privatePart.response.headerLength === null;
