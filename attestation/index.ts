@@ -36,6 +36,8 @@ export { NVIDIA_DEVICE_ROOT, NVIDIA_RIM_ROOT, SIMULATED_NVIDIA_ROOT } from "./en
 export type { TrustRoot } from "./endorsements/trust-root.ts";
 export { AttestationError } from "./error.ts";
 export type { AttestationErrorCode } from "./error.ts";
+export { CMW_KINDS, CMW_OID, encodeCmwExtension, parseCmwExtension } from "./parse/cmw.ts";
+export type { CmwRecord } from "./parse/cmw.ts";
 export { parseCollateral, parseQeIdentity, parseTcbInfo } from "./parse/dcap-collateral.ts";
 export type { DcapCollateral } from "./parse/dcap-collateral.ts";
 export { parseQuote } from "./parse/dcap.ts";

@@ -5,8 +5,9 @@ export { AffidavitError } from "./errors.ts";
 export type { AffidavitErrorCode } from "./errors.ts";
 export { verifiedFetch } from "./fetch.ts";
 export type { ClientPolicy } from "./policy.ts";
+export { verifyTlsCertificate } from "./ra-tls.ts";
 export { verifyKeyset, verifyProof, verifyReceipt } from "./verify.ts";
-export type { VerifyOptions, VerifyProofOptions } from "./verify.ts";
+export type { VerifyKeysetOptions, VerifyOptions, VerifyProofOptions } from "./verify.ts";
 export {
   loadProofVerifier,
   parseProofBundle,

@@ -7,6 +7,8 @@ export type { ClaimSource } from "../attestation/index.ts";
 /** Why a receipt is refused. An appraisal's own codes (`simulated_refused`, `debug_enabled`, …) pass through as they are. */
 export type VerificationCode =
   | "bundle_invalid"
+  | "certificate_without_evidence"
+  | "tls_key_mismatch"
   | "type_mismatch"
   | FieldCode
   | "signature_mismatch"

@@ -60,7 +60,7 @@ const RECEIPT_STEPS: readonly Step[] = [
   revocation,
 ];
 
-interface CommonOptions {
+export interface VerifyKeysetOptions {
   /** The verifier's present. */
   now: Date;
   policy?: ClientPolicy;
@@ -74,7 +74,7 @@ interface CommonOptions {
   revocationsAskedAt?: Date | undefined;
 }
 
-export interface VerifyOptions extends CommonOptions {
+export interface VerifyOptions extends VerifyKeysetOptions {
   /** Salt and bodies, where the verifier has them; without them the result says `bodies: unchecked`. */
   privatePart?: PrivatePart | undefined;
   expect?: Expectations;
@@ -122,7 +122,7 @@ export function verifyProof(proof: ProofBundle, options: VerifyProofOptions): Ve
 }
 
 /** A later keyset must hold as the receipt's does. @throws StepFailure what its steps throw */
-function laterSigner(record: KeysetRecord, atMs: number, options: CommonOptions): Uint8Array {
+function laterSigner(record: KeysetRecord, atMs: number, options: VerifyKeysetOptions): Uint8Array {
   const context = keysetContext(record, digestOfKeyset(record.keyset), atMs, {
     ...options,
     fresh: undefined,
@@ -135,7 +135,7 @@ function laterSigner(record: KeysetRecord, atMs: number, options: CommonOptions)
  * Verifies that a keyset is attested and logged, before anything is sent to whoever holds it.
  * @throws AttestationError `policy_malformed`
  */
-export function verifyKeyset(record: KeysetRecord, options: CommonOptions): Verification {
+export function verifyKeyset(record: KeysetRecord, options: VerifyKeysetOptions): Verification {
   const digest = digestOfKeyset(record.keyset);
   return runSteps(KEYSET_STEPS, keysetContext(record, digest, options.now.getTime(), options));
 }
@@ -144,7 +144,7 @@ function keysetContext(
   record: KeysetRecord,
   keysetDigest: Uint8Array,
   atMs: number,
-  { now, policy: wanted, fresh, cache, revocations, revocationsAskedAt }: CommonOptions,
+  { now, policy: wanted, fresh, cache, revocations, revocationsAskedAt }: VerifyKeysetOptions,
 ): KeysetContext {
   return {
     record,

@@ -42,7 +42,12 @@ export {
   replayMeasuredModels,
 } from "./evidence.ts";
 export type { EvidenceParts, MeasuredModels } from "./evidence.ts";
-export { attestationToJson, logProofToJson, parseAttestation } from "./keyset-record.ts";
+export {
+  ATTESTATION_MEDIA_TYPE,
+  attestationToJson,
+  logProofToJson,
+  parseAttestation,
+} from "./keyset-record.ts";
 export type { AttestationDocument, KeysetRecord, LogProof, NoncedEvidence } from "./keyset-record.ts";
 export * from "./private-part.ts";
 export * from "./tiles.ts";

@@ -13,6 +13,8 @@ import { Shape } from "./shape.ts";
 import { readStatement, statementToJson } from "./statement-json.ts";
 
 export const FORMAT_VERSION = 1;
+/** Of an attestation document. */
+export const ATTESTATION_MEDIA_TYPE = "application/vnd.affidavit.attestation+json";
 const MAX_QUOTE_BYTES = 128 * 1024;
 const MAX_ENDORSEMENT_DEPTH = 8;
 const MAX_ATTESTATION_LENGTH = 4 * 1024 * 1024;

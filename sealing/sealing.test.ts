@@ -5,6 +5,8 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromHex, toHex } from "../codec/index.ts";
 import {
+  AES_128_GCM,
+  AES_256_GCM,
   chunkNonce,
   encodeKeyConfig,
   encodeKeyConfigs,
@@ -93,7 +95,9 @@ describe("key configurations", () => {
   it("have the layout of RFC 9458 section 3", () => {
     const config = `070020${"ab".repeat(32)}000400010002`;
     expect(toHex(encodeKeyConfig({ keyId: 7, publicKey }))).toBe(config);
-    expect(toHex(encodeKeyConfigs([{ keyId: 7, publicKey }]))).toBe(`0029${config}`);
+    expect(toHex(encodeKeyConfigs([{ keyId: 7, publicKey }]))).toBe(
+      `002d070020${"ab".repeat(32)}00080001000200010001`,
+    );
     expect(encodeKeyConfigs([])).toHaveLength(0);
   });
 
@@ -106,7 +110,8 @@ describe("key configurations", () => {
   it("name their suite in the request's header, each byte of it", () => {
     const header = encodeRequestHeader(9);
     expect(toHex(header)).toBe("09002000010002");
-    expect(readRequestHeader(header)).toEqual({ keyId: 9 });
+    expect(readRequestHeader(header)).toEqual({ keyId: 9, aeadId: AES_256_GCM });
+    expect(readRequestHeader(encodeRequestHeader(9, AES_128_GCM)).aeadId).toBe(AES_128_GCM);
     for (let i = 1; i < 7; i++) {
       const changed = Uint8Array.from(header, (byte, at) => (at === i ? byte ^ 1 : byte));
       expect(() => readRequestHeader(changed)).toThrow(refused("key_config_invalid"));

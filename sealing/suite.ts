@@ -1,12 +1,22 @@
 /**
- * The one HPKE suite (RFC 9180) that sealed requests use, its key identifiers and its key configurations (RFC 9458
- * section 3). Integers are big-endian.
+ * The HPKE suites (RFC 9180) that sealed requests use, their key identifiers and key configurations (RFC 9458 section 3):
+ * AES-256-GCM everywhere and, in Oblivious HTTP, whose clients may have no other, AES-128-GCM. Integers are big-endian.
  */
 import { concat, fromHex, toHex, utf8 } from "../codec/index.ts";
 import { SealingError } from "./error.ts";
 
-/** DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM: RFC 9180 section 7. */
-export const SUITE = { kemId: 0x0020, kdfId: 0x0001, aeadId: 0x0002 } as const;
+/** DHKEM(X25519, HKDF-SHA256), HKDF-SHA256: RFC 9180 section 7. */
+export const SUITE = { kemId: 0x0020, kdfId: 0x0001 } as const;
+
+/** RFC 9180 section 7.3. */
+export type AeadId = 1 | 2;
+export const AES_128_GCM: AeadId = 1;
+export const AES_256_GCM: AeadId = 2;
+
+/** Nk, which is also how long an exported secret and, where it is above Nn, a response nonce is. */
+export function keyBytesOf(aeadId: AeadId): 16 | 32 {
+  return aeadId === AES_128_GCM ? 16 : 32;
+}
 
 /** How the keyset names the suite. */
 export const HPKE_ALGORITHM = "hpke-x25519-hkdf-sha256-aes-256-gcm";
@@ -53,17 +63,20 @@ export function keyIdOf(epoch: number): number {
   return epoch % 256;
 }
 
-/** Key id (1) ‖ KEM (2) ‖ public key (32) ‖ length of what follows (2) ‖ KDF (2) ‖ AEAD (2): RFC 9458 section 3.1. */
-export function encodeKeyConfig({ keyId, publicKey }: HpkeKey): Uint8Array {
-  const { kemId, kdfId, aeadId } = SUITE;
-  return concat(Uint8Array.of(keyId), u16(kemId), publicKey, u16(4), u16(kdfId), u16(aeadId));
+/** Key id (1) ‖ KEM (2) ‖ public key (32) ‖ length of what follows (2) ‖ KDF (2) ‖ AEAD (2) …: RFC 9458 section 3.1. */
+export function encodeKeyConfig(
+  { keyId, publicKey }: HpkeKey,
+  aeadIds: AeadId[] = [AES_256_GCM],
+): Uint8Array {
+  const suites = aeadIds.flatMap((aeadId) => [u16(SUITE.kdfId), u16(aeadId)]);
+  return concat(Uint8Array.of(keyId), u16(SUITE.kemId), publicKey, u16(4 * aeadIds.length), ...suites);
 }
 
-/** Configurations with their lengths before them: `application/ohttp-keys` of RFC 9458 section 3.2. */
+/** Configurations with their lengths before them and the suite that is liked best first: RFC 9458 section 3.2. */
 export function encodeKeyConfigs(keys: readonly HpkeKey[]): Uint8Array {
   return concat(
     ...keys.flatMap((key) => {
-      const config = encodeKeyConfig(key);
+      const config = encodeKeyConfig(key, [AES_256_GCM, AES_128_GCM]);
       return [u16(config.length), config];
     }),
   );
@@ -72,19 +85,20 @@ export function encodeKeyConfigs(keys: readonly HpkeKey[]): Uint8Array {
 /** Key id (1) ‖ KEM (2) ‖ KDF (2) ‖ AEAD (2): how an encapsulated request begins (RFC 9458 section 4.3). */
 export const REQUEST_HEADER_BYTES = 7;
 
-export function encodeRequestHeader(keyId: number): Uint8Array {
-  return concat(Uint8Array.of(keyId), u16(SUITE.kemId), u16(SUITE.kdfId), u16(SUITE.aeadId));
+export function encodeRequestHeader(keyId: number, aeadId: AeadId = AES_256_GCM): Uint8Array {
+  return concat(Uint8Array.of(keyId), u16(SUITE.kemId), u16(SUITE.kdfId), u16(aeadId));
 }
 
 /** @throws SealingError `key_config_invalid` where the request is too short or of another suite */
-export function readRequestHeader(message: Uint8Array): { keyId: number } {
+export function readRequestHeader(message: Uint8Array): { keyId: number; aeadId: AeadId } {
   const keyId = message[0];
   if (keyId === undefined || message.length < REQUEST_HEADER_BYTES)
     throw new SealingError("key_config_invalid", "an encapsulated request is longer");
-  const wanted = encodeRequestHeader(keyId);
+  const aeadId = message[REQUEST_HEADER_BYTES - 1] === AES_128_GCM ? AES_128_GCM : AES_256_GCM;
+  const wanted = encodeRequestHeader(keyId, aeadId);
   if (!wanted.every((byte, i) => message[i] === byte))
     throw new SealingError("key_config_invalid", "the request is sealed with another suite");
-  return { keyId };
+  return { keyId, aeadId };
 }
 
 function u16(value: number): Uint8Array {

@@ -15,6 +15,8 @@ export interface AttestOptions {
   vault: Vault;
   subject: string;
   logOrigin: string;
+  /** Of the TLS listener, where there is one. */
+  tlsKeys?: KeysetParameters["tlsKeys"];
   lifetimeMs: number;
   nowMs: number;
   /** What a verifier needs beside this evidence; dated, so asked for anew each time. */
@@ -32,7 +34,7 @@ export async function attestKeyset(options: AttestOptions): Promise<AttestedKeys
     subject: options.subject,
     notAfterSeconds: BigInt(notAfterSeconds),
     logOrigin: options.logOrigin,
-    tlsKeys: [],
+    tlsKeys: options.tlsKeys ?? [],
   };
   // Before the first quote, so that every one shows them; a vault that has measured one leaves it as it is.
   for (const modelId of options.modelIds) await vault.measureModel(modelId);

@@ -3,6 +3,8 @@ import type { Component } from "./services.ts";
 
 export function banner(facts: {
   url: string;
+  /** Of the TLS listener, where there is one. */
+  tlsUrl?: string | undefined;
   /** Verifier key of the log (C2SP signed-note), for monitors and log witnesses. */
   logKey: string;
   simulated: boolean;
@@ -11,9 +13,14 @@ export function banner(facts: {
   models: number;
 }): string {
   const { url, simulated, keyFile } = facts;
+  const tls =
+    facts.tlsUrl === undefined
+      ? []
+      : [`  TLS            ${facts.tlsUrl}, its certificate carries the evidence`];
   const lines = [
     "",
     `Listening on ${url}`,
+    ...tls,
     `  API reference  ${url}/docs`,
     `  Evidence       ${url}/v1/attestation`,
     `  Health         ${url}/readyz`,

@@ -70,6 +70,12 @@ const SETTINGS = {
     fallback: "8080",
     meaning: "Port to listen on; 0 takes a free one.",
   }),
+  tlsPort: setting({
+    env: "AFFIDAVIT_TLS_PORT",
+    schema: integer(0, 65535).optional() as z.ZodType<number | undefined, string>,
+    meaning:
+      "Port of a second listener, over TLS, whose certificate carries the evidence (RA-TLS); 0 takes a free one. Unset: none.",
+  }),
   publicUrl: setting({
     env: "AFFIDAVIT_PUBLIC_URL",
     schema: publicUrl.optional() as z.ZodType<string | undefined, string>,

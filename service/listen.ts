@@ -1,5 +1,6 @@
 /** The HTTP server: opens the port, and closes it so that every answer that was begun is delivered. */
 import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
@@ -14,11 +15,20 @@ export interface ListenOptions {
   /** How long running requests and the delivery of their answers may take at the end. */
   shutdownTimeoutMs: number;
   fetch: Parameters<typeof getRequestListener>[0];
+  /** PEM; without it the port speaks plain HTTP. */
+  tls?: TlsCertificate | undefined;
   lifecycle: Lifecycle;
+}
+
+export interface TlsCertificate {
+  key: string;
+  cert: string;
 }
 
 export interface Listener {
   port: number;
+  /** For connections from now on. */
+  setCertificate(certificate: TlsCertificate): void;
   /**
    * Lets running requests finish while new ones are told to go elsewhere (a port that refuses connections could not say
    * so, nor tell a supervisor how far it is), then closes the port. What is not over in time is cut off.
@@ -29,20 +39,21 @@ export interface Listener {
 /** An answer that was just handed to the socket gets this long even where the time is over. */
 const LEAST_DELIVERY_MS = 1000;
 const LOOK_MS = 10;
+const TLS = { minVersion: "TLSv1.3" } as const;
 
 /** @throws the socket's error, such as `EADDRINUSE` */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { requestTimeoutMs, headersTimeoutMs, keepAliveTimeoutMs } = options;
   const answering = new Set<ServerResponse>();
-  const server = createServer(
-    {
-      requestTimeout: requestTimeoutMs,
-      // Node refuses a longer one: headers are a part of the request.
-      headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
-      keepAliveTimeout: keepAliveTimeoutMs,
-    },
-    getRequestListener(options.fetch),
-  );
+  const timeouts = {
+    requestTimeout: requestTimeoutMs,
+    // Node refuses a longer one: headers are a part of the request.
+    headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
+    keepAliveTimeout: keepAliveTimeoutMs,
+  };
+  const listener = getRequestListener(options.fetch);
+  const tls = options.tls && createTlsServer({ ...timeouts, ...options.tls, ...TLS }, listener);
+  const server = tls ?? createServer(timeouts, listener);
   server.prependListener("request", (_, response) => {
     answering.add(response);
     response.once("close", () => answering.delete(response));
@@ -53,7 +64,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   });
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : options.port;
-  return { port, close: () => close(server, answering, options) };
+  return {
+    port,
+    setCertificate: (certificate) => tls?.setSecureContext({ ...certificate, ...TLS }),
+    close: () => close(server, answering, options),
+  };
 }
 
 async function close(server: Server, answering: Set<ServerResponse>, options: ListenOptions): Promise<void> {

@@ -43,7 +43,9 @@ import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
 import { provideOwnerKey } from "./owner-key.ts";
+import type { TlsIdentity } from "./ra-tls.ts";
 import type { Services } from "./services.ts";
+import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
 
 /** What to undo at the end, the last first. */
@@ -147,13 +149,29 @@ async function openJobs(database: Database, keeper: Keeper, log: Logger): Promis
   }
 }
 
-/** @returns where callers find it */
-async function serve(config: Config, services: Services, cleanup: Cleanup): Promise<string> {
-  const { lifecycle } = services;
-  const listener = await listen({ ...config, fetch: createApp(services).fetch, lifecycle });
+/** @returns where callers find it, and the listener over TLS where there is one */
+async function serve(
+  config: Config,
+  services: Services,
+  { identity, cleanup }: { identity: TlsIdentity | undefined; cleanup: Cleanup },
+): Promise<{ url: string; tls?: TlsListener; tlsUrl?: string }> {
+  const { lifecycle, attestation, nowMs, log } = services;
+  const options = { ...config, fetch: createApp(services).fetch, lifecycle };
+  const listener = await listen(options);
   cleanup("server", () => listener.close());
   const host = config.host === "127.0.0.1" || config.host === "::1" ? "localhost" : config.host;
-  return config.publicUrl ?? `http://${host}:${listener.port}`;
+  const url = config.publicUrl ?? `http://${host}:${listener.port}`;
+  if (!identity || config.tlsPort === undefined) return { url };
+  const tls = await listenTls({ ...options, port: config.tlsPort, identity, attestation, nowMs, log });
+  cleanup("TLS server", () => tls.close());
+  return { url, tls, tlsUrl: `https://${host}:${tls.port}` };
+}
+
+/** Loaded where it is wanted alone: the certificate's library is large. */
+async function openTlsIdentity(config: Config): Promise<TlsIdentity | undefined> {
+  if (config.tlsPort === undefined) return undefined;
+  const { createTlsIdentity } = await import("./ra-tls.ts");
+  return await createTlsIdentity(config.publicUrl ? new URL(config.publicUrl).hostname : "localhost");
 }
 
 /** In the background: a first request need not wait for its model, and a model that does not load tells so early. */
@@ -187,6 +205,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const feed = new CheckpointFeed();
   const witnessing = createWitnessing(config, { database, tree, log });
   const checkpoints = new Checkpoints(checkpointStore(database, tree, feed), witnessing);
+  const identity = await openTlsIdentity(config);
+  let tls: TlsListener | undefined;
   const keeper = await startKeeper(config, {
     keyDirectory: config.vaultDirectory,
     attestation,
@@ -197,6 +217,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
       config.ownerKey ?? (isLoopback(config) ? await provideOwnerKey(config.configDirectory) : undefined),
     subject: config.subject,
     logOrigin: config.logOrigin,
+    tlsKeys: identity ? [{ spkiSha256: identity.spkiSha256, domain: null }] : [],
     lifetimeMs: config.keysetLifetimeMs,
     endorsements: endorsementSource(config),
     checkpoints,
@@ -206,6 +227,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     onEvent: (event) => {
       if (event.kind === "failed") log.error({ err: event.error }, "no session yet");
       else log.info({ event: event.kind }, "session");
+      if (event.kind === "session" || event.kind === "renewed") void tls?.renew();
     },
   });
   cleanup("vault", () => keeper.stop());
@@ -246,7 +268,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     jobs,
     assurance,
   });
-  const url = await serve(config, services, cleanup);
+  const served = await serve(config, services, { identity, cleanup });
+  const { url, tlsUrl } = served;
+  tls = served.tls;
   const { attester, gpuAttester } = keeper.holder.current().vault.info;
   const simulated = attester.simulated || gpuAttester?.simulated === true;
   const keyFile =
@@ -256,7 +280,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const components = await services.health.components();
   const { logPublicKey } = keeper.holder.current().vault.info;
   const logKey = formatVerifierKey(NOTE_TYPE_ED25519, { name: config.logOrigin, publicKey: logPublicKey });
-  process.stdout.write(banner({ url, logKey, simulated, keyFile, components, models: models.list().length }));
+  process.stdout.write(
+    banner({ url, tlsUrl, logKey, simulated, keyFile, components, models: models.list().length }),
+  );
 }
 
 /** A signal came while the service was starting. */

@@ -10,7 +10,7 @@ import type {
 } from "../receipts/index.ts";
 import type { Opening, PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
-import type { HpkeKey, SealingProtocol } from "../sealing/index.ts";
+import type { AeadId, HpkeKey, SealingProtocol } from "../sealing/index.ts";
 import type { RequestKeys } from "../vault/index.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
@@ -288,6 +288,7 @@ export interface Component {
 export interface SealedHead {
   protocol: SealingProtocol;
   keyId: number;
+  aeadId: AeadId;
   /** 32 bytes. */
   encapsulatedKey: Uint8Array;
   /** 80 bytes. */

@@ -52,7 +52,7 @@ describe("a live vault", () => {
       ["signCheckpoint", { size: 0n, root: new Uint8Array(32), previousSize: null, consistencyProof: [] }],
       [
         "exportRequestKeys",
-        { protocol: "ehbp", keyId: 1, encapsulatedKey: hash, sealedSalt: new Uint8Array(80) },
+        { protocol: "ehbp", keyId: 1, aeadId: 2, encapsulatedKey: hash, sealedSalt: new Uint8Array(80) },
       ],
       ["idempotencyTag", { message: new Uint8Array(10) }],
     ];

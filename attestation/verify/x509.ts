@@ -230,12 +230,11 @@ function sameAlgorithm(inner: Uint8Array, outer: Uint8Array): void {
 }
 
 /**
- * One version 3 certificate in DER, of at most 16 KiB. Signature, dates and constraints are not checked.
+ * One version 3 certificate in DER, of at most 16 KiB unless told. Signature, dates and constraints are not checked.
  * @throws X509Error `certificate_malformed`
  */
-export function parseCertificate(der: Uint8Array): Certificate {
-  if (der.length > MAX_CERTIFICATE_BYTES)
-    throw new X509Error("certificate_malformed", "certificate is too large");
+export function parseCertificate(der: Uint8Array, maxBytes: number = MAX_CERTIFICATE_BYTES): Certificate {
+  if (der.length > maxBytes) throw new X509Error("certificate_malformed", "certificate is too large");
   try {
     const envelope = readEnvelope(der);
     const tbs = envelope.tbsReader;

@@ -5,7 +5,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { fromHex } from "../../codec/index.ts";
-import { ENCAPSULATED_KEY_BYTES, SEALED_SALT_BYTES } from "../../sealing/index.ts";
+import { AES_256_GCM, ENCAPSULATED_KEY_BYTES, SEALED_SALT_BYTES } from "../../sealing/index.ts";
 import { ServiceError } from "../problem.ts";
 import { exporting, keyUnknown } from "../sealed/key-unknown.ts";
 import { SealedExchange } from "../sealed/exchange.ts";
@@ -48,7 +48,8 @@ async function open(
   const sealedSalt = salt === undefined ? null : readHex(salt, SEALED_SALT_BYTES, "affidavit-salt");
   const [key] = sealing.keys();
   if (!key) throw keyUnknown("ehbp");
-  const head = { protocol: "ehbp", keyId: key.keyId, encapsulatedKey, sealedSalt } as const;
+  const { keyId } = key;
+  const head = { protocol: "ehbp", keyId, aeadId: AES_256_GCM, encapsulatedKey, sealedSalt } as const;
   const keys = await exporting("ehbp", () => sealing.exportKeys(head));
   return new SealedExchange({ keys, encapsulatedKey, randomBytes });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { concat, toHex, utf8 } from "../../codec/index.ts";
-import { encodeRequestHeader } from "../../sealing/index.ts";
+import { AES_128_GCM, encodeRequestHeader } from "../../sealing/index.ts";
 import { x25519FromPrivateKey } from "../../vault/host/x25519.ts";
 import { binaryRequest, encapsulate, keyOf, parseBinaryAnswer } from "./testing/seal.ts";
 import { createTestBench, KEY, type TestBench } from "./testing/services.ts";
@@ -37,7 +37,7 @@ describe("the gateway", () => {
     const answer = await bench.request(GATEWAY);
     expect(answer.headers.get("content-type")).toBe("application/ohttp-keys");
     const keys = toHex(new Uint8Array(await answer.arrayBuffer()));
-    expect(keys).toBe(`0029010020${toHex(keyOf(bench))}000400010002`);
+    expect(keys).toBe(`002d010020${toHex(keyOf(bench))}00080001000200010001`);
   });
 
   test("answers what is inside as if it had come by itself, headers and errors too", async () => {
@@ -65,6 +65,14 @@ describe("the gateway", () => {
     expect((await bench.infer("{}", { "via-ohttp": "true", viaohttp: "true" }, salted.path)).status).toBe(
       403,
     );
+  });
+
+  test("speaks AES-128-GCM with clients that have no other", async () => {
+    const bench = createTestBench();
+    const header = encodeRequestHeader(1, AES_128_GCM);
+    const sealed = await encapsulate(keyOf(bench), header, binaryRequest(INFER));
+    const answer = new Uint8Array(await (await post(bench, sealed.message)).arrayBuffer());
+    expect(parseBinaryAnswer(await sealed.open(answer)).status).toBe(200);
   });
 
   test("gives a salt that the vault made, since the answer is sealed whole", async () => {

@@ -7,9 +7,9 @@ import {
   parseBinaryRequest,
   readRequestHeader,
   REQUEST_HEADER_BYTES,
-  RESPONSE_NONCE_BYTES,
   responseKey,
   SealingError,
+  type AeadId,
   type AeadKey,
   type BinaryRequest,
 } from "../../sealing/index.ts";
@@ -34,14 +34,13 @@ export async function openEncapsulated(
   if (message.length < CIPHERTEXT_AT + AEAD_TAG_BYTES)
     throw new ServiceError("ohttp_request_invalid", "an encapsulated request is longer");
   const encapsulatedKey = message.subarray(REQUEST_HEADER_BYTES, CIPHERTEXT_AT);
-  const { keyId } = readHeader(message);
-  const head = { protocol: "ohttp", keyId, encapsulatedKey, sealedSalt: null } as const;
+  const head = { ...readHeader(message), protocol: "ohttp", encapsulatedKey, sealedSalt: null } as const;
   const keys = await exporting("ohttp", () => sealing.exportKeys(head));
   const plain = open({ key: keys.key, baseNonce: keys.baseNonce }, message.subarray(CIPHERTEXT_AT));
   return { request: readRequest(plain), keys, encapsulatedKey };
 }
 
-function readHeader(message: Uint8Array): { keyId: number } {
+function readHeader(message: Uint8Array): { keyId: number; aeadId: AeadId } {
   try {
     return readRequestHeader(message);
   } catch (error) {
@@ -52,7 +51,7 @@ function readHeader(message: Uint8Array): { keyId: number } {
 
 function open({ key, baseNonce }: AeadKey, sealed: Uint8Array): Uint8Array {
   const end = sealed.length - AEAD_TAG_BYTES;
-  const decipher = createDecipheriv("aes-256-gcm", key, baseNonce);
+  const decipher = createDecipheriv(cipherOf(key), key, baseNonce);
   decipher.setAuthTag(sealed.subarray(end));
   try {
     const plain = decipher.update(sealed.subarray(0, end));
@@ -61,6 +60,10 @@ function open({ key, baseNonce }: AeadKey, sealed: Uint8Array): Uint8Array {
   } catch {
     throw keyUnknown("ohttp");
   }
+}
+
+function cipherOf(key: Uint8Array): "aes-128-gcm" | "aes-256-gcm" {
+  return key.length === 16 ? "aes-128-gcm" : "aes-256-gcm";
 }
 
 function readRequest(plain: Uint8Array): BinaryRequest {
@@ -88,7 +91,7 @@ export function toFetchRequest(request: BinaryRequest, signal: AbortSignal): Req
   }
 }
 
-/** Response nonce (32) ‖ ciphertext of the binary answer. A streamed answer is sealed once it is whole. */
+/** Response nonce (as long as the AEAD's key) ‖ ciphertext of the binary answer. A streamed answer is sealed once it is whole. */
 export async function sealAnswer(
   answer: Response,
   { keys, encapsulatedKey, randomBytes }: ExchangeParts,
@@ -96,8 +99,8 @@ export async function sealAnswer(
   const content = new Uint8Array(await answer.arrayBuffer());
   const fields = [...answer.headers].filter(([name]) => !HOP_FIELDS.has(name));
   const plain = encodeBinaryResponse({ status: answer.status, fields, content });
-  const nonce = randomBytes(RESPONSE_NONCE_BYTES);
+  const nonce = randomBytes(keys.responseSecret.length);
   const { key, baseNonce } = responseKey(keys.responseSecret, encapsulatedKey, nonce);
-  const cipher = createCipheriv("aes-256-gcm", key, baseNonce);
+  const cipher = createCipheriv(cipherOf(key), key, baseNonce);
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }

@@ -3,16 +3,9 @@
  * one message. Libraries open messages, and hand out no key: the vault must do the opposite.
  */
 import { concat, hkdfExpandSha256, hmacSha256, utf8 } from "../../codec/index.ts";
-import { AEAD_NONCE_BYTES, SUITE } from "../../sealing/index.ts";
+import { AEAD_NONCE_BYTES, AES_256_GCM, keyBytesOf, SUITE, type AeadId } from "../../sealing/index.ts";
 import type { X25519Key } from "./x25519.ts";
 
-/** The AEAD of a suite, as the key schedule needs it. */
-export interface Aead {
-  id: number;
-  keyBytes: number;
-}
-
-const AES_256_GCM: Aead = { id: SUITE.aeadId, keyBytes: 32 };
 const EMPTY = new Uint8Array(0);
 const VERSION = utf8("HPKE-v1");
 const KEM_SUITE = concat(utf8("KEM"), u16(SUITE.kemId));
@@ -33,9 +26,9 @@ export function setUpReceiver(
   receiver: X25519Key,
   encapsulatedKey: Uint8Array,
   info: Uint8Array,
-  aead: Aead = AES_256_GCM,
+  aeadId: AeadId = AES_256_GCM,
 ): HpkeContext {
-  return keySchedule(decapsulate(receiver, encapsulatedKey), info, aead);
+  return keySchedule(decapsulate(receiver, encapsulatedKey), info, aeadId);
 }
 
 /** Section 4.1. */
@@ -47,15 +40,15 @@ export function decapsulate(receiver: X25519Key, encapsulatedKey: Uint8Array): U
 }
 
 /** Section 5.1 with mode_base: no pre-shared key. */
-function keySchedule(sharedSecret: Uint8Array, info: Uint8Array, aead: Aead): HpkeContext {
-  const suite = concat(utf8("HPKE"), u16(SUITE.kemId), u16(SUITE.kdfId), u16(aead.id));
+function keySchedule(sharedSecret: Uint8Array, info: Uint8Array, aeadId: AeadId): HpkeContext {
+  const suite = concat(utf8("HPKE"), u16(SUITE.kemId), u16(SUITE.kdfId), u16(aeadId));
   const pskIdHash = labeledExtract(suite, EMPTY, "psk_id_hash", EMPTY);
   const infoHash = labeledExtract(suite, EMPTY, "info_hash", info);
   const context = concat(Uint8Array.of(0), pskIdHash, infoHash);
   const secret = labeledExtract(suite, sharedSecret, "secret", EMPTY);
   const exporterSecret = labeledExpand(suite, secret, "exp", context, 32);
   return {
-    key: labeledExpand(suite, secret, "key", context, aead.keyBytes),
+    key: labeledExpand(suite, secret, "key", context, keyBytesOf(aeadId)),
     baseNonce: labeledExpand(suite, secret, "base_nonce", context, AEAD_NONCE_BYTES),
     export: (label, byteLength) => labeledExpand(suite, exporterSecret, "sec", label, byteLength),
   };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fromHex } from "../../codec/index.ts";
 import { Sealer } from "../../client/sealed-exchange.ts";
+import { AES_128_GCM, AES_256_GCM } from "../../sealing/index.ts";
 import { RequestOpener } from "./request-opener.ts";
 
 const BODY = new Uint8Array(100).fill(3);
@@ -13,6 +14,7 @@ async function sealedTo(publicKey: Uint8Array) {
   return {
     protocol: "ehbp",
     keyId: 1,
+    aeadId: AES_256_GCM,
     encapsulatedKey,
     sealedSalt: fromHex(headers["Affidavit-Salt"]!, 80),
   } as const;
@@ -41,6 +43,15 @@ describe("RequestOpener", () => {
     expect(() => opener.exportKeys(first)).toThrow(refusal("sealed_request_replayed"));
     opener.exportKeys(await sealedTo(opener.publicKey));
     expect(opener.exportKeys(first).salt).toEqual(SALT);
+  });
+
+  it("gives shorter keys for AES-128-GCM, which EHBP does not know", async () => {
+    const { sealedSalt, ...request } = await sealedTo(opener.publicKey);
+    expect(sealedSalt).toHaveLength(80);
+    const asked = { ...request, aeadId: AES_128_GCM, sealedSalt: null };
+    expect(() => opener.exportKeys(asked)).toThrow(refusal("malformed"));
+    const { key, responseSecret } = opener.exportKeys({ ...asked, protocol: "ohttp" });
+    expect([key.length, responseSecret.length]).toEqual([16, 16]);
   });
 
   it("gives the keys of its own key id alone, 256 epochs apart", async () => {

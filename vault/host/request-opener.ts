@@ -2,8 +2,10 @@
 import { createDecipheriv } from "node:crypto";
 import {
   AEAD_TAG_BYTES,
+  AES_256_GCM,
+  type AeadId,
   ENCAPSULATED_KEY_BYTES,
-  EXPORT_BYTES,
+  keyBytesOf,
   keyIdOf,
   requestInfo,
   responseExportLabel,
@@ -35,22 +37,23 @@ export class RequestOpener {
   }
 
   /** @throws VaultError `sealing_key_unknown`, `sealed_request_replayed`, `sealed_salt_unreadable` */
-  exportKeys({ protocol, keyId, encapsulatedKey, sealedSalt }: SealedRequest): RequestKeys {
+  exportKeys({ protocol, keyId, aeadId, encapsulatedKey, sealedSalt }: SealedRequest): RequestKeys {
     if (keyId !== this.#keyId) throw new VaultError("sealing_key_unknown");
-    if (protocol === "ohttp" && sealedSalt) throw new VaultError("malformed");
-    const context = this.#receive(encapsulatedKey, requestInfo(protocol, keyId));
+    const isEhbp = protocol === "ehbp";
+    if (isEhbp ? aeadId !== AES_256_GCM : sealedSalt) throw new VaultError("malformed");
+    const context = this.#receive(encapsulatedKey, requestInfo(protocol, keyId, aeadId), aeadId);
     if (!this.#seen.add(encapsulatedKey)) throw new VaultError("sealed_request_replayed");
     return {
       key: context.key,
       baseNonce: context.baseNonce,
-      responseSecret: context.export(responseExportLabel(protocol), EXPORT_BYTES),
+      responseSecret: context.export(responseExportLabel(protocol), keyBytesOf(aeadId)),
       salt: sealedSalt && this.#openSalt(sealedSalt, encapsulatedKey),
     };
   }
 
-  #receive(encapsulatedKey: Uint8Array, info: Uint8Array): HpkeContext {
+  #receive(encapsulatedKey: Uint8Array, info: Uint8Array, aeadId: AeadId = AES_256_GCM): HpkeContext {
     try {
-      return setUpReceiver(this.#key, encapsulatedKey, info);
+      return setUpReceiver(this.#key, encapsulatedKey, info, aeadId);
     } catch (cause) {
       throw new VaultError("sealing_key_unknown", { cause });
     }

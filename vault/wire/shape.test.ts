@@ -171,7 +171,13 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     reply: { raw: new Uint8Array(150).fill(2), hash: digest },
   },
   exportRequestKeys: {
-    request: { protocol: "ohttp", keyId: 7, encapsulatedKey: digest, sealedSalt: new Uint8Array(80).fill(4) },
+    request: {
+      protocol: "ohttp",
+      keyId: 7,
+      aeadId: 1,
+      encapsulatedKey: digest,
+      sealedSalt: new Uint8Array(80).fill(4),
+    },
     reply: { key: digest, baseNonce: new Uint8Array(12).fill(5), responseSecret: digest, salt: digest },
   },
   beginKeyRelease: {

@@ -21,6 +21,7 @@ import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
 import { prove } from "./prove.ts";
 import { setupProofs } from "./setup.ts";
+import { tls } from "./tls.ts";
 import { verify } from "./verify.ts";
 import { withAudits } from "./verify-audit.ts";
 import { witnessServe } from "./witness.ts";
@@ -32,6 +33,7 @@ export const COMMANDS: Record<string, Command> = {
   disclose: discloseCommand,
   export: exportCommand,
   appraise,
+  tls,
   doctor,
   "bench-model": benchModel,
   "endorsements fetch": endorsementsFetch,

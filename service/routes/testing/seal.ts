@@ -1,18 +1,15 @@
 /** Requests as sealing clients send them, in pieces that a test may change. */
-import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
+import { Aes128Gcm, Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { Sealer, type SealedMessage } from "../../../client/sealed-exchange.ts";
 import { concat, fromUtf8, toHex, utf8 } from "../../../codec/index.ts";
-import { frameHeader, type BinaryRequest } from "../../../sealing/index.ts";
+import { AES_128_GCM, frameHeader, type BinaryRequest } from "../../../sealing/index.ts";
 import { encodeVarint, Reader } from "../../../sealing/varint.ts";
 import type { TestBench } from "./services.ts";
 
 export const SALT: Uint8Array = new Uint8Array(32).fill(0x11);
 
-const suite = new CipherSuite({
-  kem: new DhkemX25519HkdfSha256(),
-  kdf: new HkdfSha256(),
-  aead: new Aes256Gcm(),
-});
+const suiteWith = (aead: Aes128Gcm | Aes256Gcm) =>
+  new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead });
 
 export function keyOf(bench: TestBench): Uint8Array {
   return bench.services.sealing.keys()[0]!.publicKey;
@@ -22,7 +19,8 @@ export function sealTo(bench: TestBench, text: string): Promise<SealedMessage> {
   return new Sealer(keyOf(bench)).seal(utf8(text), SALT);
 }
 
-async function senderTo(publicKey: Uint8Array, info: Uint8Array) {
+async function senderTo(publicKey: Uint8Array, info: Uint8Array, keyBytes = 32) {
+  const suite = suiteWith(keyBytes === 32 ? new Aes256Gcm() : new Aes128Gcm());
   const recipientPublicKey = await suite.kem.deserializePublicKey(own(publicKey));
   return await suite.createSenderContext({ recipientPublicKey, info: own(info) });
 }
@@ -47,21 +45,23 @@ export async function encapsulate(
   header: Uint8Array,
   plain: Uint8Array,
 ): Promise<{ message: Uint8Array; open(answer: Uint8Array): Promise<Uint8Array> }> {
-  const sender = await senderTo(publicKey, concat(utf8("message/bhttp request"), Uint8Array.of(0), header));
+  const keyBytes = header.at(-1) === AES_128_GCM ? 16 : 32;
+  const info = concat(utf8("message/bhttp request"), Uint8Array.of(0), header);
+  const sender = await senderTo(publicKey, info, keyBytes);
   const enc = new Uint8Array(sender.enc);
   const ciphertext = new Uint8Array(await sender.seal(own(plain)));
-  const secret = await sender.export(own(utf8("message/bhttp response")), 32);
+  const secret = await sender.export(own(utf8("message/bhttp response")), keyBytes);
   return {
     message: concat(header, enc, ciphertext),
     async open(answer) {
-      const salt = own(concat(enc, answer.subarray(0, 32)));
+      const salt = own(concat(enc, answer.subarray(0, keyBytes)));
       const from = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
-      const derive = (info: string, bits: number) =>
-        crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt, info: own(utf8(info)) }, from, bits);
-      const raw = await derive("key", 256);
+      const derive = (label: string, bits: number) =>
+        crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt, info: own(utf8(label)) }, from, bits);
+      const raw = await derive("key", 8 * keyBytes);
       const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
       const iv = await derive("nonce", 96);
-      const sealed = own(answer.subarray(32));
+      const sealed = own(answer.subarray(keyBytes));
       return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, sealed));
     },
   };
