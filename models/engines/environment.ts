@@ -13,7 +13,6 @@ const PASSED_ON = [
   "VK_ADD_DRIVER_FILES",
   "DRI_PRIME",
   "MESA_VK_DEVICE_SELECT",
-  "HIP_VISIBLE_DEVICES",
 ];
 
 /** FP32 stays FP32 in the CUDA libraries unless the operator says otherwise: the execution record tells which. */

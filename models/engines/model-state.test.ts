@@ -3,7 +3,7 @@ import { ModelError } from "../errors.ts";
 import { layerModel } from "../testing/models.ts";
 import { ModelState } from "./model-state.ts";
 
-const limits = { breakerFailures: 3, executionProviders: ["webgpu", "cpu"], devices: [] } as const;
+const limits = { breakerFailures: 3, executionProviders: ["webgpu", "cpu"], devices: [], hosts: 1 } as const;
 const state = () => new ModelState(layerModel(), 1, limits);
 const unavailable = (retryAfterMs: number) =>
   expect.objectContaining({ code: "model_unavailable", retryAfterMs });
@@ -64,6 +64,14 @@ describe("the estimate", () => {
     for (let i = 0; i < 50; i++) model.recordSuccess(1);
     expect(model.estimateMs).toBeCloseTo(1, 3);
   });
+});
+
+it("refuses a model that no host is there for, rather than let it wait", () => {
+  const device = { name: "0", environment: {} };
+  const at = (hosts: number, devices: (typeof device)[]) =>
+    new ModelState(layerModel({ executionProviders: ["cpu"] }), 1, { ...limits, hosts, devices }).refusal(0);
+  expect([at(0, [device])?.code, at(0, [])?.code]).toEqual(["model_unavailable", "model_unavailable"]);
+  expect(at(1, [device])).toBeUndefined();
 });
 
 describe("the providers", () => {

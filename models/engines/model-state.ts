@@ -26,19 +26,21 @@ export class ModelState {
   #loadErrorUntilMs = 0;
   /** Whether it runs on the devices' hosts. */
   readonly wantsDevice: boolean;
+  readonly #hasHosts: boolean;
   readonly #providers: readonly ExecutionProvider[];
   readonly #heldBackUntilMs = new Map<ExecutionProvider, number>();
 
   constructor(
     model: LoadedModel,
     number: number,
-    limits: Pick<Limits, "breakerFailures" | "executionProviders" | "devices">,
+    limits: Pick<Limits, "breakerFailures" | "executionProviders" | "devices" | "hosts">,
   ) {
     this.model = model;
     this.number = number;
     this.#breakerFailures = limits.breakerFailures;
     this.#providers = model.manifest.executionProviders ?? limits.executionProviders;
     this.wantsDevice = limits.devices.length > 0 && this.#providers.some((name) => name !== "cpu");
+    this.#hasHosts = this.wantsDevice || limits.hosts > 0;
   }
 
   /** The providers to try now, in order: those configured but for what is held back. Never empty. */
@@ -80,6 +82,11 @@ export class ModelState {
 
   /** The error under which requests are refused now; undefined where they are not. */
   refusal(nowMs: number): ModelError | undefined {
+    if (!this.#hasHosts)
+      return new ModelError(
+        "model_unavailable",
+        `${this.label}: there are no engine hosts for its providers`,
+      );
     if (this.#failures < this.#breakerFailures) return undefined;
     const waitMs = this.#trialRunning ? BREAKER_FIRST_MS : this.#openUntilMs - nowMs;
     if (waitMs <= 0) return undefined;

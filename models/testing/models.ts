@@ -97,6 +97,21 @@ export function bestModel(changes?: Changes): LoadedModel {
   return loadedModel({ ...manifestFor("best", content, weights), outputs, reduce, ...changes }, weights);
 }
 
+/** `y = x`, FP32 `[n, 2]`, by `depth` products with the unit matrix: a run as long as a test wants it. */
+export function deepModel(depth: number, changes?: Changes): LoadedModel {
+  const content: Graph = {
+    nodes: Array.from({ length: depth }, (_, i) => ({
+      op: "MatMul",
+      inputs: [i === 0 ? "x" : `x${i}`, `w${i}`],
+      outputs: [i === depth - 1 ? "y" : `x${i + 1}`],
+    })),
+    inputs: [{ name: "x", datatype: "FP32", shape: ["n", 2] }],
+    outputs: [{ name: "y", datatype: "FP32", shape: ["n", 2] }],
+    initialisers: Array.from({ length: depth }, (_, i) => floats(`w${i}`, [2, 2], [1, 0, 0, 1])),
+  };
+  return build("deep", content, changes);
+}
+
 /** A transposed convolution over three axes, which the CPU has and ONNX Runtime's WebGPU finds out that it lacks as it runs. */
 export function volumeModel(changes?: Changes): LoadedModel {
   const content: Graph = {
