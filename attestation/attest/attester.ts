@@ -54,7 +54,8 @@ export async function openInterfaces(selection: string, options: AttesterOptions
   const opened: Opened[] = [];
   for (const selected of parseSelection(selection)) opened.push(await openOne(selected, options));
   const register = await openRegister(options);
-  return { choose: () => chooseWith(opened, register) };
+  const isAsked = ![undefined, "auto", "none"].includes(options.register);
+  return { choose: () => chooseWith(opened, register, isAsked) };
 }
 
 /** @throws AttestationError `attester_unavailable` where it was asked for by its path and does not open */
@@ -74,10 +75,14 @@ async function openRegister({
   }
 }
 
-/** The kernel's RTMR3 goes with its own quotes: under dstack it is the guest agent's. */
+/**
+ * The kernel's RTMR3 goes with its own quotes: under dstack it is the guest agent's.
+ * @throws AttestationError `attester_unavailable` also where the register that was asked for is none of the attester's
+ */
 async function chooseWith(
   opened: readonly Opened[],
   register: MeasurementRegister | CollectorError | undefined,
+  isAsked: boolean,
 ): Promise<{ attester: Attester; refusals: Refusal[] }> {
   const { attester, refusals } = await choose(opened, register !== undefined);
   const isItsOwn = attester.name === CONFIGFS_TSM && attester.type === "tdx";
@@ -87,6 +92,10 @@ async function chooseWith(
   }
   if (isItsOwn) return { attester: { ...attester, register }, refusals };
   await register.close();
+  if (isAsked) {
+    const message = `${attester.name} gives no quotes that show the measurement register asked for`;
+    throw new AttestationError("attester_unavailable", message);
+  }
   return { attester, refusals };
 }
 
