@@ -32,7 +32,7 @@ const MAX_PENDING = 64;
 export interface EvaluatorOptions {
   /** 1 to 64: the number is part of the execution digest. */
   threads?: number;
-  /** How far its threads stand back for whoever answers requests: 0 to 19, by thread on Linux alone. */
+  /** How far its threads stand back for the process's others, who answer requests: 0 to 19, on Linux alone. */
   niceness?: number;
   maxPending?: number;
 }

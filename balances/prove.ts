@@ -6,12 +6,12 @@ import { BalanceError } from "./error.ts";
 
 /** What is used of `node-tfhe` and `tfhe`, both 1.7.0; in a browser `init` must have run. */
 export interface TfheModule {
-  TfheCompactPublicKey: Parser<TfhePublicKey>;
-  CompactPkeCrs: Parser<TfheCrs>;
+  TfheCompactPublicKey: Parser<Freed>;
+  CompactPkeCrs: Parser<Freed>;
   ProvenCompactCiphertextList: {
-    builder(publicKey: TfhePublicKey): {
+    builder(publicKey: Freed): {
       push_u64(value: bigint): void;
-      build_with_proof_packed(crs: TfheCrs, metadata: Uint8Array, load: number): Serializable;
+      build_with_proof_packed(crs: Freed, metadata: Uint8Array, load: number): Serializable;
       free(): void;
     };
   };
@@ -24,8 +24,6 @@ interface Freed {
 interface Serializable extends Freed {
   safe_serialize(limit: bigint): Uint8Array;
 }
-type TfhePublicKey = Freed & { readonly __wbg_ptr?: number };
-type TfheCrs = Freed & { readonly __wbg_ptr?: number };
 interface Parser<T> {
   safe_deserialize(bytes: Uint8Array, limit: bigint): T;
 }

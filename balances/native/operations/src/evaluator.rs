@@ -32,7 +32,7 @@ pub struct Debited {
 }
 
 impl Evaluator {
-    /// @param niceness how far its threads stand back for others, 0 to 19; Linux alone knows it by thread
+    /// @param niceness how far its threads stand back for the process's others, 0 to 19; Linux alone knows it by thread
     /// @param evaluation_key a `CompressedXofKeySet`, or a `CompressedServerKey` as node-tfhe makes it
     pub fn load(
         evaluation_key: &[u8],
@@ -127,9 +127,9 @@ fn give_way(niceness: u8) {
     #[cfg(not(target_os = "linux"))]
     let _ = niceness;
     #[cfg(target_os = "linux")]
-    // SAFETY: on Linux 0 means the calling thread, and a refusal changes nothing.
+    // SAFETY: on Linux this is of the calling thread alone, and a refusal changes nothing.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, niceness.min(19).into());
+        libc::nice(niceness.min(19).into());
     }
 }
 
