@@ -28,6 +28,7 @@ const EXPORTS = {
   "./receipts": "receipts/index",
   "./service": "service/app",
   "./witness": "client/witness/index",
+  "./broker": "client/broker/index",
 };
 /** From where the client's code is reached. */
 const CLIENT_ENTRIES = ["client/index.js", "client/cli/main.js"];

@@ -15,6 +15,7 @@ export type ModelErrorCode =
   | "model_key_invalid"
   | "sealed_weights_malformed"
   | "sealed_weights_unreadable"
+  | "broker_message_malformed"
   | "weights_missing"
   | "weights_digest_mismatch"
   | "graph_invalid"

@@ -167,6 +167,7 @@ const MODEL = {
   model_key_invalid: [422, "Not a key of the kind that is wanted"],
   sealed_weights_malformed: [422, "Not a file of sealed weights, or cut off"],
   sealed_weights_unreadable: [422, "The sealed weights do not open"],
+  broker_message_malformed: [502, "The owner's key broker answered something else"],
   model_unavailable: [503, "The model cannot run right now"],
   weights_missing: [503, "The model's weights are missing"],
   weights_digest_mismatch: [503, "The model's weights are not those of its manifest"],

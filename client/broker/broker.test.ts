@@ -13,9 +13,15 @@ import {
   type AppraisalPolicy,
 } from "../../attestation/index.ts";
 import { fromBase64Url, sha256, toHex, utf8, type Json } from "../../codec/index.ts";
-import { openSegments, parseHead, sealWeights, type SealedHead } from "../../models/index.ts";
+import {
+  openSegments,
+  parseHead,
+  sealWeights,
+  type ReleaseRequest,
+  type SealedHead,
+} from "../../models/index.ts";
 import { keyReleaseReportData, keyReleaseText, type KeyReleaseTerms } from "../../receipts/index.ts";
-import { Broker, type Decision, type ReleasePolicy, type ReleaseRequest } from "./broker.ts";
+import { Broker, type Decision, type ReleasePolicy } from "./broker.ts";
 import { CHALLENGE_LIFETIME_MS } from "./challenges.ts";
 
 const suite = new CipherSuite({
@@ -49,7 +55,11 @@ function policyOf(appraisal: AppraisalPolicy, revoked = false): ReleasePolicy {
 async function headOf(id: Uint8Array, brokerKey = owner.publicKey): Promise<Uint8Array> {
   const target = join(folder, "sealed");
   await writeFile(join(folder, "weights"), weights);
-  const { byteLength } = await sealWeights(join(folder, "weights"), target, { brokerKey, modelId: id });
+  const { byteLength } = await sealWeights(join(folder, "weights"), target, {
+    brokerKey,
+    modelId: id,
+    expected: { sha256: toHex(sha256(weights)), bytes: weights.length },
+  });
   return new Uint8Array((await readFile(target)).subarray(0, byteLength));
 }
 

@@ -10,10 +10,16 @@ import {
   signEar,
   type Appraisal,
   type AppraisalPolicy,
-  type EvidenceType,
 } from "../../attestation/index.ts";
-import { concat, equal, fromHex, sha256, toHex, utf8, type Json } from "../../codec/index.ts";
-import { ModelError, parseHead, unwrapContentKey, type SealedHead } from "../../models/index.ts";
+import { concat, equal, fromHex, sha256, toHex, utf8 } from "../../codec/index.ts";
+import {
+  ModelError,
+  parseHead,
+  unwrapContentKey,
+  type Release,
+  type ReleaseRequest,
+  type SealedHead,
+} from "../../models/index.ts";
 import { keyReleaseReportData, keyReleaseText, type KeyReleaseTerms } from "../../receipts/index.ts";
 import { Challenges } from "./challenges.ts";
 import { BrokerError, EvidenceRefusedError } from "./error.ts";
@@ -56,22 +62,6 @@ export interface Decision {
   modelId: string;
   keysetDigest: string;
   atMs: number;
-}
-
-export interface ReleaseRequest extends KeyReleaseTerms {
-  evidence: { type: EvidenceType; quote: Uint8Array };
-  endorsements: Json;
-  /** The head of the file of sealed weights. */
-  head: Uint8Array;
-}
-
-export interface Release {
-  /** Encapsulated key (32) ‖ content key sealed to the release's HPKE key (48). */
-  sealedKey: Uint8Array;
-  /** The attestation result: a JWT. */
-  ear: string;
-  /** 32 bytes. */
-  policyDigest: Uint8Array;
 }
 
 export class Broker {

@@ -19,6 +19,8 @@ export interface SealOptions {
   brokerKey: Uint8Array;
   /** 32 bytes. */
   modelId: Uint8Array;
+  /** What the manifest says of the weights. */
+  expected: Measured;
   /** Called after each segment. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
@@ -33,6 +35,9 @@ export async function sealWeights(source: string, target: string, options: SealO
   const aside = `${target}.${randomUUID()}`;
   try {
     const weights = await measure(input, options.signal);
+    const { sha256, bytes } = options.expected;
+    if (weights.sha256 !== sha256 || weights.bytes !== bytes)
+      throw new ModelError("weights_digest_mismatch", "the weights are not those that the manifest names");
     const output = await open(aside, "wx", 0o600);
     let head: SealedHead;
     try {
@@ -64,6 +69,7 @@ export async function readAt(file: FileHandle, target: Uint8Array, position: num
   return filled;
 }
 
+/** SHA-256 in hex, and length. */
 interface Measured {
   sha256: string;
   bytes: number;

@@ -28,10 +28,19 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
+function of(weights: Uint8Array): { sha256: string; bytes: number } {
+  return { sha256: toHex(sha256(weights)), bytes: weights.length };
+}
+
 async function seal(weights: Uint8Array, onProgress?: (done: number, total: number) => void) {
   const source = join(folder, "weights");
   await writeFile(source, weights);
-  const options = { brokerKey: broker.publicKey, modelId, ...(onProgress && { onProgress }) };
+  const options = {
+    brokerKey: broker.publicKey,
+    modelId,
+    expected: of(weights),
+    ...(onProgress && { onProgress }),
+  };
   return await sealWeights(source, sealed, options);
 }
 
@@ -110,11 +119,15 @@ describe("sealed weights", () => {
   it("are not written for what is no key, and leave nothing beside", async () => {
     const source = join(folder, "weights");
     await writeFile(source, "weights");
-    const options = { brokerKey: new Uint8Array(31), modelId };
+    const expected = of(Buffer.from("weights"));
+    const options = { brokerKey: new Uint8Array(31), modelId, expected };
     await expect(sealWeights(source, sealed, options)).rejects.toEqual(refusal("model_key_invalid"));
     await expect(
-      sealWeights(source, sealed, { brokerKey: broker.publicKey, modelId, signal: AbortSignal.abort() }),
+      sealWeights(source, sealed, { ...options, brokerKey: broker.publicKey, signal: AbortSignal.abort() }),
     ).rejects.toThrow("aborted");
+    await expect(
+      sealWeights(source, sealed, { brokerKey: broker.publicKey, modelId, expected: of(modelId) }),
+    ).rejects.toEqual(refusal("weights_digest_mismatch"));
     expect(await readdir(folder)).toEqual(["weights"]);
   });
 

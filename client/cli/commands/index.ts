@@ -8,6 +8,7 @@ import { chainRegister } from "./chain-register.ts";
 import { chainVerify } from "./chain-verify.ts";
 import { circuitBind, circuitCheck, circuitList, circuitShow } from "./circuit.ts";
 import { circuitBuild } from "./circuit-build.ts";
+import { brokerAllow, brokerInit, brokerRevoke, brokerServe } from "./broker.ts";
 import { discloseCommand } from "./disclose.ts";
 import { doctor } from "./doctor.ts";
 import { endorsementsBundle, endorsementsFetch, endorsementsShow } from "./endorsements.ts";
@@ -17,6 +18,7 @@ import { jobsCancel, jobsList, jobsRetry, jobsShow } from "./jobs.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { ledgerAudit } from "./ledger-audit.ts";
 import { modelsAdd, modelsList } from "./models.ts";
+import { modelsSeal } from "./models-seal.ts";
 import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
 import { prove } from "./prove.ts";
@@ -56,6 +58,11 @@ export const COMMANDS: Record<string, Command> = {
   "models list": modelsList,
   "models add": modelsAdd,
   "models keygen": modelsKeygen,
+  "models seal": modelsSeal,
+  "broker init": brokerInit,
+  "broker allow": brokerAllow,
+  "broker revoke": brokerRevoke,
+  "broker serve": brokerServe,
   "models sign": modelsSign,
   "models verify": modelsVerify,
   "circuit build": circuitBuild,
