@@ -342,7 +342,13 @@ const SETTINGS = {
 } satisfies Record<string, Setting<unknown>>;
 
 /** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */
-const OTHER_NAMES = ["AFFIDAVIT_API_KEY", "AFFIDAVIT_RPC_URL", "AFFIDAVIT_URL", "AFFIDAVIT_VECTORS"];
+const OTHER_NAMES = [
+  "AFFIDAVIT_API_KEY",
+  "AFFIDAVIT_REQUIRE",
+  "AFFIDAVIT_RPC_URL",
+  "AFFIDAVIT_URL",
+  "AFFIDAVIT_VECTORS",
+];
 
 export type Config = {
   readonly [Member in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[Member]["schema"]>;

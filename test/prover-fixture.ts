@@ -1,4 +1,4 @@
-/** Whether proofs can be made here, and circuits that were built once for all runs on this machine. */
+/** Circuits that were built once for all runs on this machine, and the command as a user runs it. */
 import { execFile } from "node:child_process";
 import {
   cpSync,
@@ -15,18 +15,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { toHex } from "../codec/index.ts";
 import { manifestText, modelId, parseManifest } from "../models/client.ts";
-import { cacheDirectory, findProofSystem } from "../proofs/index.ts";
+import { proverCache as cache } from "../proofs/testing/prover.ts";
 
 const CLI = fileURLToPath(new URL("../client/cli/main.ts", import.meta.url));
-export const cache = cacheDirectory(process.env);
-const found = findProofSystem(cache);
-/** Parts that must be there: where one is named, a test that would skip without it fails instead. */
-const required = (process.env["AFFIDAVIT_REQUIRE"] ?? "").split(",");
-
-/** Why tests of the prover are skipped; undefined where they run. */
-export const noProver: string | undefined =
-  found.ready || required.includes("proofs") ? undefined : `${found.problem}: ${found.command}`;
-
 /** Runs the command as a user would. @returns its one line of JSON */
 export async function command(
   words: string[],

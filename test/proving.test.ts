@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadProofVerifier, parseProofBundle } from "../proofs/index.ts";
-import { cache, command, noProver, zooCircuit } from "./prover-fixture.ts";
+import { hasProver, proverCache, WITHOUT_PROVER } from "../proofs/testing/prover.ts";
+import { command, zooCircuit } from "./prover-fixture.ts";
 import { temporaryDirectory } from "./folder.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
@@ -12,6 +13,7 @@ const body = readFileSync(new URL("../models/zoo/breast-cancer/example.json", im
 const OWNER_SEED = "29".repeat(32);
 
 let service: RunningService;
+let circuitId: string;
 let folder: ReturnType<typeof temporaryDirectory>;
 
 interface Seen {
@@ -24,21 +26,21 @@ interface Seen {
 }
 
 beforeAll(async () => {
-  if (noProver) return;
+  if (!hasProver) return;
   folder = temporaryDirectory();
   const circuits = join(folder.path, "circuits");
   mkdirSync(circuits);
   mkdirSync(join(folder.path, "config"), { mode: 0o700 });
   const key = join(folder.path, "config", "owner.key");
   writeFileSync(key, `${OWNER_SEED}\n`, { mode: 0o600 });
-  const circuitId = await zooCircuit("breast-cancer", circuits);
+  circuitId = await zooCircuit("breast-cancer", circuits);
   await command(["circuit", "bind", circuitId, "--key", key, "--data-dir", folder.path], {
     AFFIDAVIT_CIRCUITS_DIR: "",
   });
   service = await startService({
     directory: folder.path,
     environment: {
-      AFFIDAVIT_CACHE_DIR: cache,
+      AFFIDAVIT_CACHE_DIR: proverCache,
       AFFIDAVIT_CIRCUITS_DIR: circuits,
       AFFIDAVIT_PROVERS: "1",
       AFFIDAVIT_ZK_ABOVE_USD: "1000",
@@ -73,7 +75,7 @@ async function code(response: Response): Promise<[number, string]> {
   return [response.status, ((await response.json()) as { code: string }).code];
 }
 
-describe.skipIf(noProver)(`a proof${noProver ? ` (${noProver})` : ""}`, () => {
+describe.skipIf(!hasProver)(`a proof${WITHOUT_PROVER}`, () => {
   it("is promised, made, logged and verified", async () => {
     const response = await infer({ "affidavit-assurance": "tee+zk" });
     expect(response.status).toBe(200);
@@ -181,6 +183,23 @@ describe.skipIf(noProver)(`a proof${noProver ? ` (${noProver})` : ""}`, () => {
     expect(killed).toBeGreaterThan(0);
     expect((await follow(id)).at(-1)?.state).toBe("delivered");
     expect((await infer({})).status).toBe(200);
+  });
+
+  it("by a damaged proving key fails by name, while answers go on; and is made once it is mended", async () => {
+    const pk = join(folder.path, "circuits", circuitId, "pk");
+    const whole = readFileSync(pk);
+    writeFileSync(pk, whole.subarray(0, whole.length / 2));
+    const response = await infer({ "affidavit-assurance": "tee+zk" });
+    const id = response.headers.get("affidavit-proof-id")!;
+    const answers = setInterval(() => void infer({}).then(({ status }) => seen.push(status)), 200);
+    const seen: number[] = [];
+    const end = (await follow(id)).at(-1);
+    clearInterval(answers);
+    expect(end).toMatchObject({ state: "failed", code: expect.stringMatching(/^prover_/) as string });
+    expect(seen.every((status) => status === 200)).toBe(true);
+    writeFileSync(pk, whole);
+    const next = await infer({ "affidavit-assurance": "tee+zk" });
+    expect((await follow(next.headers.get("affidavit-proof-id")!)).at(-1)?.state).toBe("delivered");
   });
 });
 

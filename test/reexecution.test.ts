@@ -1,20 +1,40 @@
 /** Answers that are run again: through the API, and with a fault that one of two engines has. */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createClient } from "../client/index.ts";
-import { fromHex } from "../codec/index.ts";
-import { parseInferRequest } from "../models/client.ts";
+import { fromHex, toHex } from "../codec/index.ts";
+import { manifestText, modelId, parseManifest } from "../models/client.ts";
 import { parseKeyset, parseReceiptHeader, recoverSigner, wordsDigest } from "../receipts/index.ts";
+import { OWNER, writePaperCircuit } from "./circuit-fixture.ts";
+import { temporaryDirectory } from "./folder.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
 const example = (model: string) =>
   readFileSync(new URL(`../models/zoo/${model}/example.json`, import.meta.url));
 
 let service: RunningService;
+let folder: ReturnType<typeof temporaryDirectory>;
 beforeAll(async () => {
-  service = await startService();
+  folder = temporaryDirectory();
+  const circuits = join(folder.path, "circuits");
+  const manifest = readFileSync(
+    new URL("../models/zoo/breast-cancer/manifest.json", import.meta.url),
+    "utf8",
+  );
+  writePaperCircuit(circuits, modelId(manifestText(parseManifest(manifest))), [1, 30]);
+  service = await startService({
+    environment: {
+      AFFIDAVIT_CIRCUITS_DIR: circuits,
+      AFFIDAVIT_CACHE_DIR: join(folder.path, "empty"),
+      AFFIDAVIT_OWNER_KEY: toHex(OWNER),
+    },
+  });
 }, 90_000);
-afterAll(async () => await service?.stop());
+afterAll(async () => {
+  await service?.stop();
+  folder?.remove();
+});
 
 async function ask(
   path: string,
@@ -104,8 +124,15 @@ describe("what a request cannot have", () => {
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([status, code]);
   });
 
-  it("leaves nothing behind, and inference as it was", async () => {
-    expect(parseInferRequest(example("digits")).inputs.length).toBe(1);
-    expect((await infer("digits", {})).status).toBe(200);
+  it("is no proof where the proof system is not set up: the service says how, and answers as before", async () => {
+    const response = await infer("breast-cancer", { "affidavit-assurance": "tee+zk" });
+    const problem = (await response.json()) as { code: string; detail: string };
+    expect([response.status, problem.code]).toEqual([503, "prover_unavailable"]);
+    expect(problem.detail).toContain("npx affidavit setup proofs");
+    const { components } = (await (await ask("/readyz")).json()) as {
+      components: { name: string; status: string }[];
+    };
+    expect(components.find(({ name }) => name === "proofs")).toMatchObject({ status: "off" });
+    expect((await infer("breast-cancer", {})).status).toBe(200);
   });
 });

@@ -10,7 +10,10 @@ import {
 export const proverCache: string = cacheDirectory(process.env);
 const state = findProofSystem(proverCache);
 
-export const hasProver: boolean = state.ready;
+/** Parts that must be there: where proofs are among them, a test fails instead of being skipped. */
+const REQUIRED = (process.env["AFFIDAVIT_REQUIRE"] ?? "").split(",").includes("proofs");
+
+export const hasProver: boolean = state.ready || REQUIRED;
 /** For the name of what is skipped without one. */
 export const WITHOUT_PROVER: string = state.ready ? "" : ` (skipped: ${state.problem}: ${state.command})`;
 
