@@ -40,7 +40,8 @@ export async function loadInto(
   };
   const reply = await slot.process.load(request, weights);
   checkGraph(manifest, reply);
-  const { provider, adapter, cpuOperations, skipped } = reply;
+  const { provider, adapter, cpuOperations } = reply;
+  const skipped = [...state.heldBack(nowMs), ...reply.skipped];
   return {
     bytes,
     usedAtMs: performance.now(),

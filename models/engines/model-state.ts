@@ -48,6 +48,12 @@ export class ModelState {
     return this.#providers.filter((name) => (this.#heldBackUntilMs.get(name) ?? 0) <= nowMs);
   }
 
+  /** A text for each provider that is held back, as a host gives one for each that it could not use. */
+  heldBack(nowMs: number): string[] {
+    const held = this.#providers.filter((name) => (this.#heldBackUntilMs.get(name) ?? 0) > nowMs);
+    return held.map((name) => `${name}: it failed a run or its host, and is left out for a while`);
+  }
+
   /** When a provider that is held back now is to be tried again; Infinity where none is. */
   retryAtMs(nowMs: number): number {
     return Math.min(...[...this.#heldBackUntilMs.values()].filter((untilMs) => untilMs > nowMs), Infinity);

@@ -119,6 +119,9 @@ describe.skipIf(!softwareAdapter)(`WebGPU on a software adapter (${SOFTWARE_ADAP
     const { outputs, executionText } = await engine.run(volumeModel(), ones, patient);
     expect(readFloats(outputs[0]!)[0]).toBe(1);
     expect(parseExecutionRecord(executionText)).toMatchObject({ provider: "cpu", adapter: null });
+    expect(engine.stats().hosts[0]!.loaded).toMatchObject([
+      { model: "volume/1", provider: "cpu", skipped: [expect.stringContaining("webgpu: it failed")] },
+    ]);
     expect(await recordOf(engine, layerModel(), [floatTensor("x", [3, 1], [1, 2])])).toMatchObject({
       provider: "webgpu",
     });
