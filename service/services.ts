@@ -10,8 +10,7 @@ import type {
 } from "../receipts/index.ts";
 import type { Opening, PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
-import type { AeadId, HpkeKey, SealingProtocol } from "../sealing/index.ts";
-import type { RequestKeys } from "../vault/index.ts";
+import type { Sealing } from "./sealed/sealing.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -282,28 +281,6 @@ export interface Component {
   status: "ok" | "degraded" | "down" | "off";
   /** Plain words for the operator: what is simulated, which signer, how to turn an optional part on. */
   notes: string[];
-}
-
-/** What a sealed request's headers say. */
-export interface SealedHead {
-  protocol: SealingProtocol;
-  keyId: number;
-  aeadId: AeadId;
-  /** 32 bytes. */
-  encapsulatedKey: Uint8Array;
-  /** 80 bytes. */
-  sealedSalt: Uint8Array | null;
-}
-
-/** The cluster's HPKE keys, which only the vault holds. */
-export interface Sealing {
-  /** Public halves, as the keyset in use attests them; the newest first. @throws ServiceError `session_unavailable` */
-  keys(): HpkeKey[];
-  /**
-   * The keys of one request.
-   * @throws VaultError `sealing_key_unknown`, `sealed_request_replayed`, `sealed_salt_unreadable`
-   */
-  exportKeys(head: SealedHead): Promise<RequestKeys>;
 }
 
 export interface Health {

@@ -1,12 +1,14 @@
 /** Sealed requests against a whole running service: the SDK's, and those of npm's `ehbp`, which is not ours. */
 import { readFileSync } from "node:fs";
 import { createTransport, Identity, KeyConfigMismatchError, Transport } from "ehbp";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
 import { createClient, type Client } from "../client/index.ts";
 import type { ClientOptions } from "../client/index.ts";
-import { fromHex, toHex } from "../codec/index.ts";
+import { Sealer } from "../client/sealed-exchange.ts";
+import { fromHex, fromUtf8, toHex, utf8 } from "../codec/index.ts";
 import { parseInferRequest } from "../models/client.ts";
-import { parseReceiptHeader, SaltedDigests } from "../receipts/index.ts";
+import { parseKeyset, parseReceiptHeader, SaltedDigests } from "../receipts/index.ts";
+import { hpkeKeysOf } from "../sealing/index.ts";
 import { startMiddleman, type Middleman } from "./middleman.ts";
 import { refusal } from "./refusal.ts";
 import { startService, type RunningService } from "./service-process.ts";
@@ -123,6 +125,30 @@ describe("the SDK seals", () => {
     const clear = await clientOf({ seal: false }).infer("breast-cancer", inputs, options);
     expect([again.receiptId, clear.receiptId]).toEqual([sealed.receiptId, sealed.receiptId]);
   });
+});
+
+test("five hundred at once: each caller opens its own answer", async () => {
+  const { document } = await clientOf().attestation();
+  const [key] = hpkeKeysOf(parseKeyset(document.keyset).encryptionKeys);
+  const sealer = new Sealer(key!.publicKey);
+  const example = JSON.parse(EXAMPLE.toString()) as object;
+  const askSealed = async (id: string): Promise<string> => {
+    const sealed = await sealer.seal(utf8(JSON.stringify({ ...example, id })), new Uint8Array(32).fill(1));
+    const headers = {
+      ...sealed.headers,
+      authorization: `Bearer ${service.apiKey}`,
+      "content-type": "application/json",
+    };
+    const answer = await fetch(service.url + PATH, { method: "POST", headers, body: sealed.body });
+    const opened = await sealed.open(
+      answer.status,
+      answer.headers,
+      new Uint8Array(await answer.arrayBuffer()),
+    );
+    return (JSON.parse(fromUtf8(opened)) as { id: string }).id;
+  };
+  const ids = Array.from({ length: 500 }, (_, i) => `caller-${i}`);
+  expect(await Promise.all(ids.map(askSealed))).toEqual(ids);
 });
 
 describe("npm's ehbp", () => {

@@ -15,7 +15,7 @@ import {
 } from "../../sealing/index.ts";
 import type { RequestKeys } from "../../vault/index.ts";
 import { ServiceError } from "../problem.ts";
-import type { Sealing } from "../services.ts";
+import type { Sealing } from "./sealing.ts";
 import type { ExchangeParts } from "./exchange.ts";
 import { exporting, keyUnknown } from "./key-unknown.ts";
 

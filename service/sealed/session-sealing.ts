@@ -1,7 +1,7 @@
 /** The HPKE keys of the session in use. */
 import { parseKeyset } from "../../receipts/index.ts";
 import { hpkeKeysOf, type HpkeKey } from "../../sealing/index.ts";
-import type { Sealing } from "../services.ts";
+import type { Sealing } from "./sealing.ts";
 import type { SessionHolder } from "../session.ts";
 
 export function sessionSealing(sessions: SessionHolder): Sealing {
