@@ -5,7 +5,7 @@ import { concat, toBase64, toHex, toHex0x, type Json } from "../codec/index.ts";
 import { serializeProofBundle, signCircuitBinding } from "../proofs/client.ts";
 import { recorded } from "../proofs/testing/recorded.ts";
 import { NOT_COMPARED, OUTCOMES, serializePrivatePart } from "../receipts/index.ts";
-import { OWNER_SECRET, prove, type Changes } from "./proof-fixture.ts";
+import { CIRCUIT, OWNER_SECRET, prove, type Changes } from "./proof-fixture.ts";
 import { NOW_MS, type Issuer } from "./receipt-fixture.ts";
 import type { ProofCase } from "./proof-verdict.ts";
 import { replaced } from "./tamper-cases.ts";
@@ -54,9 +54,9 @@ function madeCases(stranger: Issuer): [string, Changes, string][] {
 }
 
 function jsonCases(text: string, issuer: Issuer, other: string): [string, string, string][] {
-  const { circuit, parts } = recorded("breast-cancer");
+  const { parts } = recorded("breast-cancer");
   const linear = recorded("linear");
-  const stranger = signCircuitBinding(circuit, BigInt(NOW_MS), DIGEST);
+  const stranger = signCircuitBinding(CIRCUIT, BigInt(NOW_MS), DIGEST);
   const set = (path: (string | number)[], value: Json) => replaced(text, path, value);
   const document = JSON.parse(text) as { binding: string; instances: string[]; receipt: Json };
   const own = (name: string) => (JSON.parse(other) as Record<string, Json>)[name]!;

@@ -1,7 +1,13 @@
 /** A receipt that promises a proof, with the recorded proof that belongs to it. */
 import { readFileSync } from "node:fs";
 import { jcs, toHex0x } from "../codec/index.ts";
-import { encodeInferRequest, encodeInferResponse, manifestText, parseManifest } from "../models/client.ts";
+import {
+  encodeInferRequest,
+  encodeInferResponse,
+  manifestText,
+  modelId,
+  parseManifest,
+} from "../models/client.ts";
 import {
   bindingDigest,
   circuitSalt,
@@ -31,6 +37,8 @@ export const OWNER_SECRET = new Uint8Array(32).fill(0x0e);
 const MANIFEST_TEXT = manifestText(
   parseManifest(readFileSync(new URL("../models/zoo/breast-cancer/manifest.json", import.meta.url), "utf8")),
 );
+/** The recorded circuit, as an owner binds it to the model as its manifest is now: a proof says nothing of a manifest. */
+export const CIRCUIT: Circuit = { ...recorded("breast-cancer").circuit, modelId: modelId(MANIFEST_TEXT) };
 const BINDING_MS = BigInt(NOW_MS - 1000);
 
 export interface Proved {
@@ -79,11 +87,11 @@ export interface Changes {
 }
 
 export function prove(issuer: Issuer, changes: Changes = {}): Proved {
-  const { circuit: made, parts } = recorded("breast-cancer");
-  const circuit = { ...made, ...changes.circuit };
+  const { parts } = recorded("breast-cancer");
+  const circuit = { ...CIRCUIT, ...changes.circuit };
   const binding = signCircuitBinding(circuit, BINDING_MS, OWNER_SECRET);
   const [sample] = zooModel("breast-cancer").samples;
-  const circuitInput = commitInput(made, sample!.inputs, circuitSalt(VECTOR_SALT));
+  const circuitInput = commitInput(CIRCUIT, sample!.inputs, circuitSalt(VECTOR_SALT));
   const receipt: Receipt = changes.late
     ? issuer.issue({}, call())
     : issuer.issue(
@@ -107,7 +115,7 @@ export function prove(issuer: Issuer, changes: Changes = {}): Proved {
     ...common,
     instancesDigest: instancesDigest(parts.instances),
     srsDigest: circuit.srsDigest,
-    difference: outputDifference(circuit, readInstances(made, parts.instances).outputs, sample!.outputs),
+    difference: outputDifference(circuit, readInstances(CIRCUIT, parts.instances).outputs, sample!.outputs),
     outcome: OUTCOMES.delivered,
     ...changes.proofStatement,
   };
