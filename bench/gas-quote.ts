@@ -14,7 +14,7 @@ import { deployQuoteVerifier } from "../test/quote-chain.ts";
 import { figure, type Figure } from "./report.ts";
 
 const REAL = join(VECTORS_FOLDER, "dcap", "tdx4-phala-2025-07");
-const TRANSACTION_GAS = 21_000n;
+export const TRANSACTION_GAS = 21_000n;
 const RUNS = 3;
 
 interface Subject {

@@ -138,6 +138,11 @@ function secret(what: string, seed: number): Uint8Array {
   return sha256(utf8(`receipt fixture ${what} ${seed}`));
 }
 
+/** The receipt key of an issuer with that seed. */
+export function receiptSecret(seed = 1): Uint8Array {
+  return secret("receipt", seed);
+}
+
 /** Proofs over a few leaves, each hash computed anew: the trees are tiny. */
 function treeOf(leaves: Uint8Array[]) {
   const node = (level: number, index: bigint): Uint8Array =>
@@ -156,7 +161,7 @@ function fillerOf(seed: number, i: number): Uint8Array {
 
 export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer> {
   const { seed = 1, attestedSize = FILLERS, proofOrigin = ORIGIN } = options;
-  const receiptSecret = secret("receipt", seed);
+  const receiptKey = receiptSecret(seed);
   const logSecret = secret("log", options.logSeed ?? seed);
   const attester = createSimulatedAttester();
   const opener = new RequestOpener(1, secret("hpke", options.hpkeSeed ?? 1));
@@ -166,7 +171,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   if (devices) await attester.register!.extend(modelEventDigest(modelId));
   const notAfterSeconds = options.notAfterSeconds ?? (NOW_MS + LIFETIME_MS) / 1000;
   const text = buildKeyset({
-    receiptPublicKey: secp256k1.getPublicKey(receiptSecret),
+    receiptPublicKey: secp256k1.getPublicKey(receiptKey),
     aciPublicKey: ed25519.getPublicKey(secret("aci", seed)),
     airPublicKey: ed25519.getPublicKey(secret("air", seed)),
     notAfterSeconds,
@@ -187,7 +192,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   const digest = keysetDigest(text);
 
   const sign = <T extends LoggedType>(type: T, statement: StatementOf<T>): Uint8Array => {
-    const signed = secp256k1.sign(statementDigest(type, statement), receiptSecret, {
+    const signed = secp256k1.sign(statementDigest(type, statement), receiptKey, {
       prehash: false,
       format: "recovered",
     });
