@@ -44,6 +44,7 @@ interface Prepared {
 export class Sealer {
   /** X25519: 32 bytes. */
   readonly publicKey: Uint8Array;
+  #recipient: Promise<CryptoKey> | undefined;
   #next: Promise<Prepared> | undefined;
 
   /** @param publicKey X25519, 32 bytes, of a keyset that was verified */
@@ -56,7 +57,7 @@ export class Sealer {
    * @throws AffidavitError `sealing_unavailable` where the platform has no X25519
    */
   async seal(body: Uint8Array, salt: Uint8Array): Promise<SealedMessage> {
-    const taken = this.#next ?? prepare(this.publicKey);
+    const taken = this.#next ?? this.#prepare();
     this.#next = undefined;
     try {
       const { encapsulatedKey, secret, ...senders } = await taken;
@@ -79,22 +80,23 @@ export class Sealer {
     }
   }
 
+  async #prepare(): Promise<Prepared> {
+    this.#recipient ??= suite.kem.deserializePublicKey(view(this.publicKey));
+    const recipientPublicKey = await this.#recipient;
+    const [body, salt] = await Promise.all([
+      suite.createSenderContext({ recipientPublicKey, info: requestInfo("ehbp", 0) }),
+      suite.createSenderContext({ recipientPublicKey, info: SALT_INFO }),
+    ]);
+    const secret = new Uint8Array(await body.export(responseExportLabel("ehbp"), EXPORT_BYTES));
+    return { encapsulatedKey: new Uint8Array(body.enc), secret, body, salt };
+  }
+
   #prepareNext(): void {
     if (this.#next) return;
-    this.#next = prepare(this.publicKey);
+    this.#next = this.#prepare();
     // Who takes it hears of a failure.
     this.#next.catch(() => undefined);
   }
-}
-
-async function prepare(publicKey: Uint8Array): Promise<Prepared> {
-  const recipientPublicKey = await suite.kem.deserializePublicKey(view(publicKey));
-  const [body, salt] = await Promise.all([
-    suite.createSenderContext({ recipientPublicKey, info: requestInfo("ehbp", 0) }),
-    suite.createSenderContext({ recipientPublicKey, info: SALT_INFO }),
-  ]);
-  const secret = new Uint8Array(await body.export(responseExportLabel("ehbp"), EXPORT_BYTES));
-  return { encapsulatedKey: new Uint8Array(body.enc), secret, body, salt };
 }
 
 async function openAnswer(
