@@ -10,6 +10,7 @@ import { inspectGraph } from "./engines/inspect.ts";
 import { ModelError } from "./errors.ts";
 import { compareVersions, manifestText, modelId, parseManifest } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
+import { openSealedModel, readBrokerUrl, SEALED_FILE, type ReleaseKey } from "./sealed/sealed-folder.ts";
 import { SIGNATURE_FILE, verifyFolder, type ModelSigner } from "./signing/index.ts";
 import { checkDigest, readWeights, WEIGHTS_FILE } from "./weights.ts";
 
@@ -30,15 +31,19 @@ export class ModelRegistry {
    * Reads every manifest below the folders; a folder that does not exist holds none. Weights are read later, when an
    * engine asks for them.
    * @throws ModelError `manifest_invalid`, naming the file; `model_exists` where two manifests share name and version;
-   *   what `verifyFolder` throws, naming the folder
+   *   `sealed_folder_invalid`; what `verifyFolder` throws, naming the folder
+   * @param releaseKey asks for the keys of sealed weights, at each load
    */
-  static async load(sources: readonly (string | ModelFolder)[]): Promise<ModelRegistry> {
+  static async load(
+    sources: readonly (string | ModelFolder)[],
+    releaseKey?: ReleaseKey,
+  ): Promise<ModelRegistry> {
     const registry = new ModelRegistry();
     for (const source of sources) {
       const { directory, signers } = typeof source === "string" ? { directory: source } : source;
       for (const file of await findManifests(directory)) {
-        const model = await loadModel(file);
-        if (signers) await requireSigned(dirname(file), model.manifest, signers);
+        const model = await loadModel(file, releaseKey);
+        if (signers) await requireSigned(dirname(file), model, signers);
         registry.add(model);
       }
     }
@@ -81,10 +86,13 @@ export class ModelRegistry {
 }
 
 /**
- * The model of one manifest file.
- * @throws ModelError `manifest_invalid`
+ * The model of one manifest file. Weights that are sealed open by `releaseKey` alone.
+ * @throws ModelError `manifest_invalid`, `sealed_folder_invalid`
  */
-export async function loadModel(manifestFile: string): Promise<LoadedModel> {
+export async function loadModel(
+  manifestFile: string,
+  releaseKey: ReleaseKey = noBroker,
+): Promise<LoadedModel> {
   let manifest: Manifest;
   try {
     manifest = parseManifest(await readFile(manifestFile, "utf8"));
@@ -93,23 +101,27 @@ export async function loadModel(manifestFile: string): Promise<LoadedModel> {
     throw new ModelError("manifest_invalid", `${manifestFile}: ${reason}`, { cause });
   }
   const text = manifestText(manifest);
-  return {
-    manifest,
-    manifestText: text,
-    modelId: modelId(text),
-    directory: dirname(manifestFile),
-    weights: () => readWeights(manifest, dirname(manifestFile)),
-  };
+  const directory = dirname(manifestFile);
+  const model = { manifest, manifestText: text, modelId: modelId(text), directory };
+  if (!(await hasFile(directory, SEALED_FILE)))
+    return { ...model, weights: () => readWeights(manifest, directory) };
+  const brokerUrl = await readBrokerUrl(directory);
+  const weights = () => openSealedModel(directory, { ...model, brokerUrl }, releaseKey);
+  return { ...model, sealed: true, weights };
+}
+
+async function noBroker(): Promise<never> {
+  throw new ModelError("model_key_unavailable", "nobody here may ask the owner's broker");
 }
 
 /** The weights are not read here: they are held to the manifest's digest whenever an engine asks for them. */
 async function requireSigned(
   directory: string,
-  { weights, source }: Manifest,
+  { manifest: { weights, source }, sealed }: LoadedModel,
   signers: readonly ModelSigner[],
 ): Promise<void> {
-  const inPackage = "package" in source;
-  const known = inPackage ? undefined : new Map([[source.file ?? WEIGHTS_FILE, weights.sha256]]);
+  const elsewhere = "package" in source || sealed;
+  const known = elsewhere ? undefined : new Map([[source.file ?? WEIGHTS_FILE, weights.sha256]]);
   try {
     await verifyFolder(directory, signers, known);
   } catch (cause) {
@@ -170,9 +182,9 @@ async function existing(target: string, text: string, cause: unknown): Promise<L
 async function findManifests(directory: string): Promise<string[]> {
   const found: string[] = [];
   for (const folder of await folders(directory)) {
-    if (await hasManifest(folder)) found.push(join(folder, MANIFEST_FILE));
+    if (await hasFile(folder, MANIFEST_FILE)) found.push(join(folder, MANIFEST_FILE));
     for (const inner of await folders(folder)) {
-      if (await hasManifest(inner)) found.push(join(inner, MANIFEST_FILE));
+      if (await hasFile(inner, MANIFEST_FILE)) found.push(join(inner, MANIFEST_FILE));
     }
   }
   return found;
@@ -190,7 +202,7 @@ async function folders(directory: string): Promise<string[]> {
   return names.sort().map((name) => join(directory, name));
 }
 
-async function hasManifest(folder: string): Promise<boolean> {
+async function hasFile(folder: string, file: string): Promise<boolean> {
   const entries = await readdir(folder, { withFileTypes: true });
-  return entries.some((entry) => entry.isFile() && entry.name === MANIFEST_FILE);
+  return entries.some((entry) => entry.isFile() && entry.name === file);
 }

@@ -18,6 +18,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   /** The Ed25519 key of the owner of models that name none: 32 bytes; undefined for nobody. */
   owner?: Uint8Array | undefined;
   nowMs: () => number;
+  /** Where the session in use is found, also before the first. */
+  holder?: SessionHolder;
   /** A vault that answers nothing for so long is ended and replaced (15,000). */
   silenceMs?: number;
   onLine: (line: string) => void;
@@ -39,7 +41,7 @@ const DEFAULT_SILENCE_MS = 15_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Keeper {
-  readonly holder = new SessionHolder();
+  readonly holder: SessionHolder;
   readonly #options: KeeperOptions;
   readonly #stopping = new AbortController();
   #vault: Vault | undefined;
@@ -49,6 +51,7 @@ export class Keeper {
 
   private constructor(options: KeeperOptions) {
     this.#options = options;
+    this.holder = options.holder ?? new SessionHolder();
   }
 
   /** @throws VaultError, DatabaseError why the first session could not begin */

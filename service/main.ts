@@ -10,7 +10,9 @@ import {
   ModelRegistry,
   readModelSigner,
   type EnginePool,
+  type LoadedModel,
   type ModelSigner,
+  type ReleaseKey,
 } from "../models/index.ts";
 import { utf8 } from "../codec/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
@@ -39,12 +41,14 @@ import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
 import { JobError, JobQueue, vaultSeal } from "./jobs/index.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
+import { keyReleaser } from "./key-release.ts";
 import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
 import { provideOwnerKey } from "./owner-key.ts";
 import type { TlsIdentity } from "./ra-tls.ts";
 import type { Services } from "./services.ts";
+import { SessionHolder } from "./session.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
 
@@ -122,11 +126,16 @@ async function readSigner(file: string): Promise<ModelSigner> {
   }
 }
 
-async function openModels(config: Config, database: Database): Promise<ModelRegistry> {
+async function openModels(
+  config: Config,
+  database: Database,
+  releaseKey: ReleaseKey,
+): Promise<ModelRegistry> {
   const zoo = fileURLToPath(new URL("../models/zoo", import.meta.url));
   const added = config.modelsDirectory ?? join(config.dataDirectory, "models");
   const signers = config.modelSigners && (await Promise.all(config.modelSigners.map(readSigner)));
-  const models = await ModelRegistry.load([zoo, { directory: added, ...(signers && { signers }) }]);
+  const folders = [zoo, { directory: added, ...(signers && { signers }) }];
+  const models = await ModelRegistry.load(folders, releaseKey);
   const manifests = models.list().map(({ manifestText }) => documentOf("manifest", utf8(manifestText)));
   await putDocuments(database, manifests);
   return models;
@@ -174,10 +183,14 @@ async function openTlsIdentity(config: Config): Promise<TlsIdentity | undefined>
   return await createTlsIdentity(config.publicUrl ? new URL(config.publicUrl).hostname : "localhost");
 }
 
+function isSealed({ sealed }: LoadedModel): boolean {
+  return sealed === true;
+}
+
 /** In the background: a first request need not wait for its model, and a model that does not load tells so early. */
-async function preload(engine: EnginePool, models: ModelRegistry, log: Logger): Promise<void> {
+async function preload(engine: EnginePool, models: readonly LoadedModel[], log: Logger): Promise<void> {
   try {
-    for (const { model, error } of await engine.preload(models.list())) {
+    for (const { model, error } of await engine.preload(models)) {
       log.warn({ err: error, model: model.manifest.name }, "a model does not load");
     }
     for (const { device, loaded } of engine.stats().hosts) {
@@ -197,10 +210,14 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const attestation = chooseAttestation(config);
   const { database, appender, tree } = await openStore(config, log, cleanup);
   if (config.adminKeyDigest !== undefined) await adoptOperatorKey(database, config.adminKeyDigest);
-  const models = await openModels(config, database);
+  const sessions = new SessionHolder();
+  const endorsements = endorsementSource(config);
+  const releaseKey = keyReleaser({ sessions, endorsements, appender });
+  const models = await openModels(config, database, releaseKey);
   const engine = openEngine(config, models);
   cleanup("engine", () => engine.close());
-  void preload(engine, models, log);
+  const [sealed, plain] = [models.list().filter(isSealed), models.list().filter((one) => !isSealed(one))];
+  void preload(engine, plain, log);
 
   const feed = new CheckpointFeed();
   const witnessing = createWitnessing(config, { database, tree, log });
@@ -219,10 +236,11 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     logOrigin: config.logOrigin,
     tlsKeys: identity ? [{ spkiSha256: identity.spkiSha256, domain: null }] : [],
     lifetimeMs: config.keysetLifetimeMs,
-    endorsements: endorsementSource(config),
+    endorsements,
     checkpoints,
     appender,
     nowMs: Date.now,
+    holder: sessions,
     onLine: (line) => log.info({ line }, "vault"),
     onEvent: (event) => {
       if (event.kind === "failed") log.error({ err: event.error }, "no session yet");
@@ -231,6 +249,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     },
   });
   cleanup("vault", () => keeper.stop());
+  // A broker wants evidence, for which there must be a vault.
+  if (sealed.length > 0) void preload(engine, sealed, log);
   const job = startCheckpointJob({
     checkpoints,
     vault: () => keeper.holder.current().vault,
@@ -242,7 +262,6 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   cleanup("housekeeping", startHousekeeping(database, log));
 
   const jobs = await openJobs(database, keeper, log);
-  const sessions = keeper.holder;
   const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
   const assurance = await startAssurance(
     { config, database, appender, sessions, models, jobs, openSecondEngine, log },

@@ -60,9 +60,12 @@ export interface Decision {
   code: string;
   message: string;
   modelId: string;
-  keysetDigest: string;
+  /** Null where the model was refused at the challenge, before anybody showed a keyset. */
+  keysetDigest: string | null;
   atMs: number;
 }
+
+type Asked = Pick<ReleaseRequest, "modelId"> & Partial<Pick<ReleaseRequest, "keysetDigest">>;
 
 export class Broker {
   readonly #options: BrokerOptions;
@@ -85,19 +88,27 @@ export class Broker {
 
   /** @throws BrokerError `model_unknown`, `model_revoked`, `challenge_limit` */
   async challenge(modelId: Uint8Array): Promise<{ nonce: Uint8Array; expiresAtMs: number }> {
-    await this.#policyFor(modelId);
-    return this.#challenges.draw(modelId);
+    return await this.#telling({ modelId }, async () => {
+      await this.#policyFor(modelId);
+      return this.#challenges.draw(modelId);
+    });
   }
 
   /** @throws BrokerError; EvidenceRefusedError */
   async release(request: ReleaseRequest): Promise<Release> {
-    try {
+    return await this.#telling(request, async () => {
       const release = await this.#release(request);
       this.#tell(request, "ok", "key released");
       return release;
+    });
+  }
+
+  async #telling<T>(asked: Asked, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       if (!(error instanceof BrokerError) && !(error instanceof EvidenceRefusedError)) throw error;
-      this.#tell(request, error.code, error.message);
+      this.#tell(asked, error.code, error.message);
       throw error;
     }
   }
@@ -153,13 +164,13 @@ export class Broker {
     return signEar(claims, this.#options.resultKey, { algorithm: "EdDSA" });
   }
 
-  #tell({ modelId, keysetDigest }: ReleaseRequest, code: string, message: string): void {
+  #tell({ modelId, keysetDigest }: Asked, code: string, message: string): void {
     this.#options.onDecision?.({
       released: code === "ok",
       code,
       message,
       modelId: toHex(modelId),
-      keysetDigest: toHex(keysetDigest),
+      keysetDigest: keysetDigest ? toHex(keysetDigest) : null,
       atMs: this.#options.nowMs(),
     });
   }

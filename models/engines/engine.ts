@@ -12,9 +12,11 @@ export interface LoadedModel {
   readonly modelId: Uint8Array;
   /** The folder of the manifest, where it was read from one. */
   readonly directory?: string;
+  /** The weights are kept as ciphertext: each load asks their owner's broker, and writes over its copy once a host has it. */
+  readonly sealed?: true;
   /**
    * The weights, digest-checked, from wherever they are kept.
-   * @throws ModelError `weights_missing`, `weights_digest_mismatch`
+   * @throws ModelError `weights_missing`, `weights_digest_mismatch`; of sealed ones also what `openSealedModel` throws
    */
   weights(): Promise<Uint8Array>;
 }
@@ -102,7 +104,7 @@ export interface Engine {
    * @throws ModelError `engine_overloaded`, `model_unavailable`, `engine_timeout`, `engine_crashed`, `engine_failed`,
    *   `engine_provider_unavailable`, `engine_provider_missing`, `engine_library_missing`, `engine_adapter_missing`,
    *   `engine_operation_unsupported`, `engine_provider_failed`, `engine_device_lost`, `graph_invalid`, `graph_mismatch`, `weights_missing`, `weights_digest_mismatch`,
-   *   `output_invalid`, `output_not_finite`, `output_too_large`, `cancelled`. The message of `engine_failed` may quote
+   *   `model_key_refused`, `model_key_unavailable`, `output_invalid`, `output_not_finite`, `output_too_large`, `cancelled`. The message of `engine_failed` may quote
    *   input values: answer it to the caller, keep it out of logs.
    */
   run(model: LoadedModel, inputs: readonly Tensor[], options: RunOptions): Promise<EngineResult>;

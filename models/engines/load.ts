@@ -10,29 +10,44 @@ import type { HostSlot, Loaded } from "./slot.ts";
 import type { Usages } from "./usage.ts";
 import { MAX_TENSORS_BYTES } from "./wire.ts";
 
+interface Pool {
+  hosts: Pick<Hosts, "makeRoom">;
+  limits: Limits;
+  usages: Usages;
+}
+
 /**
  * @throws ModelError where something about the model is at fault, `graph_mismatch` included; any other error is the
  *   host's
  */
-export async function loadInto(
-  slot: HostSlot,
-  state: ModelState,
-  hosts: Pick<Hosts, "makeRoom">,
-  limits: Limits,
-  usages: Usages,
-): Promise<Loaded> {
-  const { manifest } = state.model;
-  const { bytes } = manifest.weights;
+export async function loadInto(slot: HostSlot, state: ModelState, pool: Pool): Promise<Loaded> {
+  const { bytes } = state.model.manifest.weights;
+  const { limits } = pool;
   if (bytes > limits.maxModelBytes) {
     throw new ModelError("model_unavailable", `${state.label} is larger than an engine host may hold`);
   }
   const weights = await readWeights(state.model);
+  try {
+    return await send(weights, slot, state, pool);
+  } finally {
+    if (state.model.sealed) weights.fill(0);
+  }
+}
+
+async function send(
+  weights: Uint8Array,
+  slot: HostSlot,
+  state: ModelState,
+  { hosts, limits, usages }: Pool,
+): Promise<Loaded> {
+  const { manifest } = state.model;
+  const bytes = weights.length;
   if (slot.loaded.delete(state)) await slot.process.unload(state.number);
   await hosts.makeRoom(slot, bytes);
   const nowMs = performance.now();
   const request = {
     model: state.number,
-    bytes: weights.length,
+    bytes,
     executionProviders: state.providers(nowMs),
     threads: limits.threads,
     maxOutputBytes: Math.min(limits.maxOutputBytes, MAX_TENSORS_BYTES),

@@ -289,7 +289,8 @@ export class EnginePool implements Engine {
     slot.loading = state;
     slot.loadingSinceMs = performance.now();
     try {
-      slot.loaded.set(state, await loadInto(slot, state, this.#hosts, this.#limits, this.#usages));
+      const pool = { hosts: this.#hosts, limits: this.#limits, usages: this.#usages };
+      slot.loaded.set(state, await loadInto(slot, state, pool));
       slot.loading = undefined;
       this.#preloads.settle(state, undefined);
     } catch (error) {

@@ -4,3 +4,4 @@ export { parseHead, sealedByteLength, type SealedDescription, type SealedHead } 
 export * from "./wire.ts";
 export { openSegments } from "./segments.ts";
 export { readAt, readSealedHead, sealWeights, type SealOptions } from "./seal-file.ts";
+export type { KeyWanted, ReleaseKey } from "./sealed-folder.ts";

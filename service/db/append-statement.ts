@@ -10,6 +10,7 @@ export type DocumentKind =
   | "keyset"
   | "evidence"
   | "endorsements"
+  | "attestation-result"
   | "circuit-binding";
 
 /** A statement as the vault signed it, with whose it is. Digests and ids are 32 bytes, the signature 65. */

@@ -144,7 +144,9 @@ async function serve(words: string[]): Promise<number> {
         const { code, message, modelId, keysetDigest, atMs } = decision;
         const verdict = released ? paint("green", "released") : `${paint("red", "refused")} ${code}`;
         const when = new Date(atMs).toISOString();
-        process.stdout.write(`${when}  ${verdict}  model ${modelId}  keyset ${keysetDigest}  ${message}\n`);
+        process.stdout.write(
+          `${when}  ${verdict}  model ${modelId}  keyset ${keysetDigest ?? "none"}  ${message}\n`,
+        );
       }
     },
   });
