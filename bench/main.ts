@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Report> }>> = {
   attestation: () => import("./attestation.ts"),
   gas: () => import("./gas.ts"),
   balances: () => import("./balances.ts"),
+  proofs: () => import("./proofs.ts"),
 };
 
 const words = process.argv.slice(2);
