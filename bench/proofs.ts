@@ -24,7 +24,7 @@ import { startService, type RunningService } from "../test/service-process.ts";
 import { figure, type Report } from "./report.ts";
 
 const MODEL = "breast-cancer";
-const DEFAULT_PAIRS = 5;
+const DEFAULT_PAIRS = 3;
 const ROAD_PAIRS = 15;
 const SLICE_PAIRS = 7;
 const SLICE_MS = 3000;
@@ -81,9 +81,11 @@ async function road(service: RunningService): Promise<number> {
   const id = answer.headers.get("affidavit-proof-id");
   if (!answer.ok || !id) throw new Error(`no proof was promised: ${answer.status} ${await answer.text()}`);
   const started = performance.now();
-  await (await fetch(`${service.url}/v1/proofs/${id}/events`, { headers: { authorization } })).text();
+  const events = await (
+    await fetch(`${service.url}/v1/proofs/${id}/events`, { headers: { authorization } })
+  ).text();
   const bundle = await fetch(`${service.url}/v1/proofs/${id}/bundle`, { headers: { authorization } });
-  if (!bundle.ok) throw new Error(`no bundle: ${bundle.status} ${await bundle.text()}`);
+  if (!bundle.ok) throw new Error(`no bundle: ${bundle.status} ${events.slice(-500)}`);
   await bundle.text();
   return performance.now() - started;
 }
