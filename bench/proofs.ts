@@ -122,17 +122,19 @@ async function slice(service: RunningService): Promise<number> {
   return times[Math.floor(times.length * 0.99)]!;
 }
 
+async function proveUntil(service: RunningService, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) await road(service);
+}
+
 async function compareLatency(service: RunningService): Promise<number[]> {
   await slice(service);
   const ratios: number[] = [];
   for (let pair = 0; pair < SLICE_PAIRS; pair++) {
     const idleMs = await slice(service);
-    let proving = true;
-    const proofs = (async () => {
-      while (proving) await road(service);
-    })();
+    const stop = new AbortController();
+    const proofs = proveUntil(service, stop.signal);
     const provingMs = await slice(service);
-    proving = false;
+    stop.abort();
     await proofs;
     ratios.push(provingMs / idleMs);
     say(`  p99 ${provingMs.toFixed(1)} ms while proving, ${idleMs.toFixed(1)} ms idle`);

@@ -18,6 +18,7 @@ export interface Found {
   /** Largest difference over the samples, in units of 10^-9. */
   difference: bigint;
   parametersHash: Uint8Array | null;
+  lookups: readonly [number, number];
 }
 
 const SCALES = [5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
@@ -27,6 +28,7 @@ const MAX_LEGS = 8;
 const WIDE = { decompositionBase: 2 ** 15, decompositionLegs: 4 };
 /** Samples are few: what they show must leave room for what they do not. */
 const MARGIN = 2n;
+const LOOKUP_MARGIN = 2;
 
 /** An input and what the model makes of it in floats. */
 export interface Sample {
@@ -59,9 +61,9 @@ export async function findSettings(
       "circuit_bound_unreachable",
       "without samples nobody knows how far the circuit lies off",
     );
-  const scale = await smallestScale(folder, system, request);
-  request.onProgress?.(`scale ${scale} keeps to the bound; searching for the fewest rows`);
-  for (const settings of await byRows(folder, system, request, scale)) {
+  const wide = await smallestScale(folder, system, request);
+  request.onProgress?.(`scale ${wide.settings.scale} keeps to the bound; searching for the fewest rows`);
+  for (const settings of await byRows(folder, system, request, wide)) {
     const found = await tryOut(folder, system, request, settings);
     if (found && found.difference * MARGIN <= request.bound)
       return await withRowsEnough(folder, system, request, found);
@@ -76,7 +78,7 @@ async function smallestScale(folder: string, system: ProofSystem, request: Searc
     const found = await tryOut(folder, system, request, settings);
     if (!found) continue;
     request.onProgress?.(`scale ${scale}: the samples differ by at most ${Number(found.difference) / 1e9}`);
-    if (found.difference * MARGIN <= request.bound) return scale;
+    if (found.difference * MARGIN <= request.bound) return found;
     nearest = nearest === undefined || found.difference < nearest ? found.difference : nearest;
   }
   const words =
@@ -91,8 +93,9 @@ async function byRows(
   folder: string,
   system: ProofSystem,
   request: SearchRequest,
-  scale: number,
+  { settings: { scale }, lookups }: Found,
 ): Promise<CircuitSettings[]> {
+  const lookupRange = [LOOKUP_MARGIN * lookups[0] - 1, LOOKUP_MARGIN * lookups[1] + 1] as const;
   const tried: { settings: CircuitSettings; compiled: CompiledCircuit }[] = [];
   for (const bits of BASE_BITS) {
     const fewest = Math.max(2, Math.ceil((2 * scale + 2) / bits));
@@ -102,6 +105,7 @@ async function byRows(
         scale,
         decompositionBase: 2 ** bits,
         decompositionLegs: legs,
+        lookupRange,
       };
       tried.push({ settings, compiled: await system.compile(folder, request.model, settings, request) });
     }
@@ -137,9 +141,14 @@ async function tryOut(
 ): Promise<Found | undefined> {
   const compiled = await system.compile(folder, request.model, settings, request);
   const inputs = samplesFor(request, compiled.inputScale);
-  const { outputs, parametersHash } = await system.rehearse(folder, compiled.inputScale, inputs, request);
+  const { outputs, parametersHash, lookups } = await system.rehearse(
+    folder,
+    compiled.inputScale,
+    inputs,
+    request,
+  );
   const difference = largestDifference(compiled, request.samples, outputs);
-  return difference === null ? undefined : { settings, compiled, difference, parametersHash };
+  return difference === null ? undefined : { settings, compiled, difference, parametersHash, lookups };
 }
 
 /** The estimate of the rows may be short by what only the layout knows. */

@@ -43,6 +43,8 @@ export interface CircuitSettings {
   scale: number;
   decompositionBase: number;
   decompositionLegs: number;
+  /** Smallest and largest value that operators may look up (exp, tanh and such); undefined: 16 bits. */
+  lookupRange?: readonly [number, number] | undefined;
   /** log2 of the rows; undefined: as few as may hold it. */
   logrows?: number | undefined;
 }
@@ -69,6 +71,8 @@ export interface Rehearsal {
   outputs: (bigint[] | null)[];
   /** Instance 1 where the parameters are hashed, 32 bytes little-endian. */
   parametersHash: Uint8Array | null;
+  /** Smallest and largest value that was looked up. */
+  lookups: [number, number];
 }
 
 export interface ProofSystem {

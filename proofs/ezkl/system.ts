@@ -90,11 +90,15 @@ export class EzklSystem implements ProofSystem {
     options: OperationOptions = {},
   ): Promise<Rehearsal> {
     const { result } = await this.#run("rehearse", { directory, inputScale, samples }, options);
-    const list = (result as { samples: { outputs?: string[]; parametersHash?: string[] }[] }).samples;
+    const list = (result as { samples: Rehearsed[] }).samples;
     const hash = list.find(({ parametersHash }) => parametersHash?.[0])?.parametersHash?.[0];
     return {
       outputs: list.map(({ outputs }) => outputs?.map(integerOf) ?? null),
       parametersHash: hash === undefined ? null : fromHex(hash, 32),
+      lookups: [
+        Math.min(0, ...list.map(({ lookups }) => lookups?.[0] ?? 0)),
+        Math.max(0, ...list.map(({ lookups }) => lookups?.[1] ?? 0)),
+      ],
     };
   }
 
@@ -186,6 +190,13 @@ export class EzklSystem implements ProofSystem {
   ) {
     return this.#pool.run({ operation, request, timeoutMs, signal, onStage });
   }
+}
+
+/** Nothing but the reason where the circuit cannot take a sample. */
+interface Rehearsed {
+  outputs?: string[];
+  parametersHash?: string[];
+  lookups?: [number, number];
 }
 
 function isStage(stage: string): stage is ProveStage {

@@ -91,11 +91,17 @@ def run_args(settings):
     args.param_scale = settings["scale"]
     args.decomp_base = settings["decompositionBase"]
     args.decomp_legs = settings["decompositionLegs"]
+    if settings.get("lookupRange"):
+        args.lookup_range = tuple(settings["lookupRange"])
     return args
 
 
 def fewest_logrows(settings):
     tables = [high - low + 1 for low, high in settings["required_range_checks"]]
+    # A lookup table that does not fit one column is spread over several, and the WebAssembly verifier refuses those proofs.
+    if settings["required_lookups"]:
+        low, high = settings["run_args"]["lookup_range"]
+        tables.append(high - low + 1)
     rows = max(settings["num_rows"], settings["module_sizes"]["poseidon"][0], *tables)
     return (rows + BLINDING_ROWS - 1).bit_length()
 
@@ -143,7 +149,8 @@ def rehearse(request, _):
             results.append({"refused": str(error)[-300:]})
             continue
         params = (witness.get("processed_params") or {}).get("poseidon_hash")
-        results.append({"outputs": sum(witness["outputs"], []), "parametersHash": params})
+        lookups = [witness["min_lookup_inputs"], witness["max_lookup_inputs"]]
+        results.append({"outputs": sum(witness["outputs"], []), "parametersHash": params, "lookups": lookups})
     return {"samples": results}
 
 
