@@ -10,7 +10,9 @@ import { CIRCUIT_SALT_ELEMENTS, circuitElements } from "./commit.ts";
 import { ProofError } from "./error.ts";
 import { findSettings, type Found, type SearchRequest } from "./search.ts";
 import { CIRCUIT_FILES, loadCircuit, readVerifyingSrs, storeCircuit, type StoredCircuit } from "./store.ts";
-import type { OperationOptions, ProofSystem } from "./system.ts";
+import type { OperationOptions, ProofSystem, RawProof } from "./system.ts";
+import { checkProof } from "./verifier.ts";
+import { loadProofVerifier } from "#ezkl";
 
 export interface BuildRequest extends SearchRequest {
   /** 32 bytes. */
@@ -61,10 +63,29 @@ async function buildIn(folder: string, system: ProofSystem, request: BuildReques
   const elements = circuitElements(draft, sample!.inputs, salt);
   const trial = await system.proveIn(folder, draft.inputScale, elements, request);
   const circuit = await recordOf(folder, { ...draft, proofBytes: trial.proof.length });
+  await mustHoldElsewhere(folder, circuit, trial);
   const place = await storeCircuit(folder, request.directory, circuit);
   const stored = await loadCircuit(place);
   const { difference } = found;
   return { stored, difference, proveMs: trial.stagesMs.prove ?? 0, peakMemoryBytes: trial.peakMemoryBytes };
+}
+
+/** Whoever gets a proof verifies it by another program than the one that made it; some circuits, only the maker's can. */
+async function mustHoldElsewhere(folder: string, circuit: Circuit, trial: RawProof): Promise<void> {
+  const parts = {
+    settings: await readFile(join(folder, CIRCUIT_FILES.settings), "utf8"),
+    verifyingKey: new Uint8Array(await readFile(join(folder, CIRCUIT_FILES.vk))),
+    srs: await readVerifyingSrs(join(folder, CIRCUIT_FILES.srs)),
+    ...trial,
+  };
+  try {
+    checkProof(circuit, parts, await loadProofVerifier());
+  } catch (cause) {
+    if (!(cause instanceof ProofError) || cause.code !== "proof_invalid") throw cause;
+    throw new ProofError("circuit_unsupported", "the WebAssembly verifier refuses this circuit's proofs", {
+      cause,
+    });
+  }
 }
 
 const UNKNOWN = new Uint8Array(32);

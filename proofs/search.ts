@@ -71,7 +71,7 @@ export async function findSettings(
   throw new ProofError("circuit_bound_unreachable", "no decomposition takes the samples within the bound");
 }
 
-async function smallestScale(folder: string, system: ProofSystem, request: SearchRequest): Promise<number> {
+async function smallestScale(folder: string, system: ProofSystem, request: SearchRequest): Promise<Found> {
   let nearest: bigint | undefined;
   for (const scale of SCALES) {
     const settings = { parameters: request.parameters, scale, ...WIDE };
