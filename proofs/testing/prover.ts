@@ -14,10 +14,6 @@ const state = findProofSystem(proverCache);
 const REQUIRED = (process.env["AFFIDAVIT_REQUIRE"] ?? "").split(",").includes("proofs");
 
 export const hasProver: boolean = state.ready || REQUIRED;
-/** Where proofs are required, tests fail that would skip without them. */
-const required = (process.env["AFFIDAVIT_REQUIRE"] ?? "").split(",").includes("proofs");
-
-export const hasProver: boolean = state.ready || required;
 /** For the name of what is skipped without one. */
 export const WITHOUT_PROVER: string = state.ready ? "" : ` (skipped: ${state.problem}: ${state.command})`;
 
