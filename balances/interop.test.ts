@@ -33,7 +33,7 @@ describe.skipIf(!ADDON || !tfhe)(`interoperation with node-tfhe${missing}`, () =
     evaluator = await openEvaluator(ADDON!, keys, { niceness: 0 });
     const native = await ADDON!.secretKeyFromSeed(TEST_SEED);
     clientKey = tfhe!.TfheClientKey.safe_deserialize(await native.toBytes(), LIMIT);
-  }, 120_000);
+  }, 600_000);
 
   it("computes here on what was encrypted there, and decrypts there what was computed here", async () => {
     const encryptThere = (amount: bigint) =>
@@ -43,7 +43,7 @@ describe.skipIf(!ADDON || !tfhe)(`interoperation with node-tfhe${missing}`, () =
     expect(tfhe!.FheBool.safe_deserialize(sufficient, LIMIT).decrypt(clientKey)).toBe(true);
     const here = await key.encrypt(2n ** 63n);
     expect(tfhe!.FheUint64.safe_deserialize(here, LIMIT).decrypt(clientKey)).toBe(2n ** 63n);
-  }, 60_000);
+  }, 600_000);
 
   it("verifies here what was proven there, in a thread that tells its stages", async () => {
     const metadata = Uint8Array.of(1, 2, 3);
@@ -56,7 +56,7 @@ describe.skipIf(!ADDON || !tfhe)(`interoperation with node-tfhe${missing}`, () =
     await expect(evaluator.verifyAndExpand(proven, Uint8Array.of(1, 2))).rejects.toThrow(
       expect.objectContaining({ code: "proof_invalid" }),
     );
-  }, 120_000);
+  }, 600_000);
 
   it("serialises public key and reference string to the same bytes", () => {
     const { TfheCompactPublicKey, CompactPkeCrs } = tfhe!;
@@ -76,5 +76,5 @@ describe.skipIf(!ADDON || !tfhe)(`interoperation with node-tfhe${missing}`, () =
     await expect(proveAmountInNode(amount, { onStage, signal: stop.signal })).rejects.toEqual(
       code("cancelled"),
     );
-  }, 60_000);
+  }, 600_000);
 });
