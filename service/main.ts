@@ -51,6 +51,7 @@ import type { Services } from "./services.ts";
 import { SessionHolder } from "./session.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
+import { workerKinds } from "./worker-kinds.ts";
 
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -207,6 +208,7 @@ async function preload(engine: EnginePool, models: readonly LoadedModel[], log: 
 }
 
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
+  const kinds = workerKinds(process.argv.slice(2), config);
   const attestation = chooseAttestation(config);
   const { database, appender, tree } = await openStore(config, log, cleanup);
   if (config.adminKeyDigest !== undefined) await adoptOperatorKey(database, config.adminKeyDigest);
@@ -216,8 +218,12 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const models = await openModels(config, database, releaseKey);
   const engine = openEngine(config, models);
   cleanup("engine", () => engine.close());
+<<<<<<< HEAD
   const [sealed, plain] = [models.list().filter(isSealed), models.list().filter((one) => !isSealed(one))];
   void preload(engine, plain, log);
+=======
+  if (!kinds) void preload(engine, models, log);
+>>>>>>> 12d30a7 (Let a process of its own work on proofs and re-executions; specify what an answer can rest on, and how to run it)
 
   const feed = new CheckpointFeed();
   const witnessing = createWitnessing(config, { database, tree, log });
@@ -264,11 +270,12 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const jobs = await openJobs(database, keeper, log);
   const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
   const assurance = await startAssurance(
-    { config, database, appender, sessions, models, jobs, openSecondEngine, log },
+    { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },
     cleanup,
   );
   // Before what its workers use.
   if (jobs) cleanup("jobs", () => jobs.stop());
+  if (kinds) return void process.stdout.write(`Working on ${kinds.join(", ")}\n`);
 
   const keys = new ApiKeyFinder(database);
   const services = assemble({

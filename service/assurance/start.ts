@@ -11,7 +11,7 @@ import {
 } from "../../proofs/index.ts";
 import type { Config } from "../config.ts";
 import { documentOf, putDocuments, type Appender, type Database } from "../db/index.ts";
-import { JobError, type JobQueue } from "../jobs/index.ts";
+import { JobError, type JobKind, type JobQueue } from "../jobs/index.ts";
 import { policyDocument } from "../policy.ts";
 import { PROBLEMS, ServiceError } from "../problem.ts";
 import type { SessionHolder } from "../session.ts";
@@ -30,6 +30,8 @@ export interface AssuranceParts {
   models: { list(): LoadedModel[] };
   /** Undefined where this Node cannot run it: nothing is promised then. */
   jobs: JobQueue | undefined;
+  /** What is worked on here; undefined for everything. */
+  kinds: readonly JobKind[] | undefined;
   /** Of other processes than the one that answers, in all else the same. */
   openSecondEngine(): Engine;
   log: Logger;
@@ -80,8 +82,11 @@ export async function startAssurance(parts: AssuranceParts, cleanup: Cleanup): P
     reexecutionDeadlineMs: config.reexecutionDeadlineMs,
   };
   if (jobs) {
-    await startReexecution({ ...parts, jobs }, cleanup);
-    if (found.ready && config.provers > 0) {
+    const worksOn = (kind: JobKind) => parts.kinds?.includes(kind) ?? true;
+    if (worksOn("reexecute")) await startReexecution({ ...parts, jobs }, cleanup);
+    if (parts.kinds?.includes("prove") && !found.ready)
+      throw new ServiceError("prover_unavailable", `${found.problem}: ${found.command}`);
+    if (worksOn("prove") && found.ready && config.provers > 0) {
       const system = createEzklSystem({ python: found.python, workers: config.provers });
       cleanup("provers", () => system.close());
       await jobs.work("prove", config.provers, (job) => prove({ ...parts, circuits, system }, job));

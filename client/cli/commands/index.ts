@@ -26,6 +26,7 @@ import { setupProofs } from "./setup.ts";
 import { tls } from "./tls.ts";
 import { verify } from "./verify.ts";
 import { withAudits } from "./verify-audit.ts";
+import { worker } from "./worker.ts";
 import { witnessServe } from "./witness.ts";
 
 export const COMMANDS: Record<string, Command> = {
@@ -47,6 +48,7 @@ export const COMMANDS: Record<string, Command> = {
   "keys create": keysCreate,
   "keys list": keysList,
   "keys revoke": keysRevoke,
+  worker,
   "jobs list": jobsList,
   "jobs show": jobsShow,
   "jobs retry": jobsRetry,
