@@ -17,6 +17,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   measurementRegister?: string;
   /** The Ed25519 key of the owner of models that name none: 32 bytes; undefined for nobody. */
   owner?: Uint8Array | undefined;
+  /** Looks at a started vault before it attests and signs anything. @throws where it is not to be used */
+  accept?: (vault: Vault) => Promise<void>;
   nowMs: () => number;
   /** Where the session in use is found, also before the first. */
   holder?: SessionHolder;
@@ -79,6 +81,7 @@ export class Keeper {
     const vault = await startVault({ ...this.#options, log: onLine });
     try {
       this.#stopping.signal.throwIfAborted();
+      await this.#options.accept?.(vault);
       this.#vault = vault;
       const session = new Session(vault, await this.#attest(vault), nowMs);
       this.#stopping.signal.throwIfAborted();

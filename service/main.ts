@@ -51,7 +51,7 @@ import type { Services } from "./services.ts";
 import { SessionHolder } from "./session.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
-import { workerKinds } from "./worker-kinds.ts";
+import { requireClusterKeys, workerKinds } from "./worker-kinds.ts";
 
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -245,6 +245,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     endorsements,
     checkpoints,
     appender,
+    ...(kinds && { accept: (vault) => requireClusterKeys(database, config, vault) }),
     nowMs: Date.now,
     holder: sessions,
     onLine: (line) => log.info({ line }, "vault"),

@@ -67,10 +67,12 @@ export function watchDeadlines(
   onError: (error: unknown) => void,
 ): { stop(): Promise<void> } {
   const stopping = new AbortController();
+  /** Of circuits that are gone, about which nothing can be signed: they must not hold the others up. */
+  const passedOver: string[] = [];
   const running = (async () => {
     while (!stopping.signal.aborted) {
       try {
-        while (!stopping.signal.aborted && (await expireNext(parts, new Date())));
+        while (!stopping.signal.aborted && (await expireNext(parts, new Date(), passedOver)));
       } catch (error) {
         onError(error);
       }
@@ -86,8 +88,8 @@ export function watchDeadlines(
 }
 
 /** @returns whether there was one */
-async function expireNext(parts: PromiseParts, now: Date): Promise<boolean> {
-  return await expireOne(parts.database, now, async (row) => {
+async function expireNext(parts: PromiseParts, now: Date, passedOver: string[]): Promise<boolean> {
+  return await expireOne(parts.database, now, passedOver, async (row) => {
     const { administration } = parts.jobs;
     // It may have ended by itself, or been forgotten.
     await administration.cancel(row.id).catch(() => undefined);
@@ -103,7 +105,13 @@ async function expireNext(parts: PromiseParts, now: Date): Promise<boolean> {
     }
     const circuitId = row.circuitId!;
     const srsDigest = parts.circuits.get(circuitId)?.circuit.srsDigest;
-    if (!srsDigest) throw new ServiceError("circuit_missing", "the circuit of a promised proof is gone");
+    if (!srsDigest) {
+      passedOver.push(row.id);
+      throw new ServiceError(
+        "circuit_missing",
+        "the circuit of a promised proof is gone: put it back and start again",
+      );
+    }
     const fields = { ...missed, circuitId, srsDigest, instancesDigest: none };
     const signed = await session.signWith((vault) => vault.signProof(fields));
     await appendOwn(parts.appender, "Proof", signed);

@@ -1,5 +1,5 @@
 /** Proofs and re-executions that were promised or asked for: where each stands, and how it ended. */
-import { and, eq, inArray, sql } from "drizzle-orm";
+import { and, eq, inArray, notInArray, sql } from "drizzle-orm";
 import type { PoolClient } from "pg";
 import type { Database } from "./connect.ts";
 import { guarded, toDatabaseError } from "./error.ts";
@@ -146,11 +146,13 @@ export async function closing(
 /**
  * Takes one whose deadline has passed and about which nothing was logged, and no other replica has in hand, and keeps what
  * `log` logged about it.
+ * @param passedOver ids of those that are left alone
  * @returns whether there was one
  */
 export async function expireOne(
   database: Database,
   now: Date,
+  passedOver: readonly string[],
   log: (row: PromiseRow) => Promise<Uint8Array | undefined>,
 ): Promise<boolean> {
   return await database.orm
@@ -158,7 +160,12 @@ export async function expireOne(
       const [row] = await transaction
         .select()
         .from(promises)
-        .where(sql`outcome IS NULL AND ${promises.deadlineAt} <= ${now.toISOString()}::timestamptz`)
+        .where(
+          and(
+            sql`outcome IS NULL AND ${promises.deadlineAt} <= ${now.toISOString()}::timestamptz`,
+            notInArray(promises.id, [...passedOver]),
+          ),
+        )
         .orderBy(promises.deadlineAt)
         .limit(1)
         .for("update", { skipLocked: true });

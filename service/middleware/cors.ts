@@ -23,6 +23,8 @@ const EXPOSED = [
   "Affidavit-Receipt-Id",
   "Affidavit-Salt",
   "Affidavit-Keyset",
+  "Affidavit-Proof-Id",
+  "Affidavit-Reexecution-Id",
   "Affidavit-Requester",
   "Ehbp-Encapsulated-Key",
   "Ehbp-Response-Nonce",
