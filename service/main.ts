@@ -218,12 +218,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const models = await openModels(config, database, releaseKey);
   const engine = openEngine(config, models);
   cleanup("engine", () => engine.close());
-<<<<<<< HEAD
   const [sealed, plain] = [models.list().filter(isSealed), models.list().filter((one) => !isSealed(one))];
-  void preload(engine, plain, log);
-=======
-  if (!kinds) void preload(engine, models, log);
->>>>>>> 12d30a7 (Let a process of its own work on proofs and re-executions; specify what an answer can rest on, and how to run it)
+  if (!kinds) void preload(engine, plain, log);
 
   const feed = new CheckpointFeed();
   const witnessing = createWitnessing(config, { database, tree, log });
@@ -257,7 +253,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   });
   cleanup("vault", () => keeper.stop());
   // A broker wants evidence, for which there must be a vault.
-  if (sealed.length > 0) void preload(engine, sealed, log);
+  if (!kinds && sealed.length > 0) void preload(engine, sealed, log);
   const job = startCheckpointJob({
     checkpoints,
     vault: () => keeper.holder.current().vault,
