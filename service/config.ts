@@ -31,6 +31,10 @@ export class ConfigError extends Error {
   }
 }
 
+const wei = z
+  .string()
+  .regex(/^[1-9][0-9]{0,26}$/, "a whole number of wei")
+  .transform((text) => BigInt(text));
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
 const pemFiles = z
   .string()
@@ -217,6 +221,36 @@ const SETTINGS = {
     fallback: "500",
     meaning:
       "How long a new checkpoint waits for cosignatures before it is published. One that did not answer is asked without waiting until it answers again.",
+  }),
+  chainDeployment: setting({
+    env: "AFFIDAVIT_CHAIN_DEPLOYMENT",
+    schema: directory.optional() as z.ZodType<string | undefined, string>,
+    meaning:
+      "The file that affidavit chain deploy wrote: the log's heads are anchored there. Unset: no chain. See docs/operate/chain.md.",
+  }),
+  chainRpcUrl: setting({
+    env: "AFFIDAVIT_CHAIN_RPC_URL",
+    schema: publicUrl.optional() as z.ZodType<string | undefined, string>,
+    meaning: "JSON-RPC endpoint of the deployment's chain.",
+  }),
+  chainAnchorIntervalMs: setting({
+    env: "AFFIDAVIT_CHAIN_ANCHOR_INTERVAL_MS",
+    schema: integer(1000, 30 * 24 * HOUR_MS),
+    fallback: String(HOUR_MS),
+    meaning: "Least time between two anchors of a growing log.",
+  }),
+  chainMaxWeiPerTransaction: setting({
+    env: "AFFIDAVIT_CHAIN_MAX_WEI_PER_TRANSACTION",
+    schema: wei,
+    fallback: "5000000000000000",
+    meaning:
+      "What one transaction of the chain key may cost at most, in wei: the vault signs nothing dearer.",
+  }),
+  chainMaxWeiPerHour: setting({
+    env: "AFFIDAVIT_CHAIN_MAX_WEI_PER_HOUR",
+    schema: wei,
+    fallback: "20000000000000000",
+    meaning: "What the chain key's transactions of an hour may cost at most, in wei.",
   }),
   maxBodyBytes: setting({
     env: "AFFIDAVIT_MAX_BODY_BYTES",

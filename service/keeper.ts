@@ -3,7 +3,7 @@
  * when the vault dies. Between a death and the next session the service answers 503.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { startVault, type Vault } from "../vault/index.ts";
+import { startVault, type ChainPolicy, type Vault } from "../vault/index.ts";
 import { attestKeyset, type AttestOptions } from "./attest-keyset.ts";
 import { Session, SessionHolder, type AttestedKeyset } from "./session.ts";
 
@@ -19,6 +19,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   owner?: Uint8Array | undefined;
   /** Looks at a started vault before it attests and signs anything. @throws where it is not to be used */
   accept?: (vault: Vault) => Promise<void>;
+  /** What the chain key signs. */
+  chain?: ChainPolicy | undefined;
   nowMs: () => number;
   /** Where the session in use is found, also before the first. */
   holder?: SessionHolder;

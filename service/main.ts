@@ -14,12 +14,16 @@ import {
   type ModelSigner,
   type ReleaseKey,
 } from "../models/index.ts";
-import { utf8 } from "../codec/index.ts";
+import { toHex0x, utf8 } from "../codec/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
 import { startAssurance } from "./assurance/index.ts";
 import { assemble } from "./assemble.ts";
 import { banner } from "./banner.ts";
+import { ChainError } from "../client/chain/index.ts";
+import { startAnchoring } from "./chain/anchoring.ts";
+import { ownCheckpoints } from "./chain/own-checkpoints.ts";
+import { chainSettings, type ChainSettings } from "./chain/policy.ts";
 import { CheckpointFeed } from "./checkpoint-feed.ts";
 import { checkpointStore } from "./checkpoint-store.ts";
 import { Checkpoints, startCheckpointJob } from "./checkpoints.ts";
@@ -50,8 +54,16 @@ import type { TlsIdentity } from "./ra-tls.ts";
 import type { Services } from "./services.ts";
 import { SessionHolder } from "./session.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
-import { VaultError } from "../vault/index.ts";
+import { VaultError, type Vault } from "../vault/index.ts";
 import { requireClusterKeys, workerKinds } from "./worker-kinds.ts";
+
+interface AnchorParts {
+  config: Config;
+  services: Services;
+  tree: LogTree;
+  vault: () => Vault;
+  log: Logger;
+}
 
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -207,6 +219,27 @@ async function preload(engine: EnginePool, models: readonly LoadedModel[], log: 
   }
 }
 
+async function anchor(
+  { deployment, rpcUrl }: ChainSettings,
+  { config, services, tree, vault, log }: AnchorParts,
+  cleanup: Cleanup,
+): Promise<void> {
+  log.info({ address: toHex0x(await vault().chainAccount()) }, "chain account");
+  const anchoring = startAnchoring({
+    deployment,
+    rpcUrl,
+    intervalMs: config.chainAnchorIntervalMs,
+    source: ownCheckpoints(services, tree),
+    vault,
+    onAnchored: (anchored) => log.info(anchored, "anchored"),
+    onError: (error) => {
+      const code = error instanceof ChainError ? (error.detail ?? error.code) : undefined;
+      log.warn({ err: describeError(error), code }, "no anchor this time");
+    },
+  });
+  cleanup("anchoring", () => anchoring.stop());
+}
+
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
   const kinds = workerKinds(process.argv.slice(2), config);
   const attestation = chooseAttestation(config);
@@ -225,6 +258,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const witnessing = createWitnessing(config, { database, tree, log });
   const checkpoints = new Checkpoints(checkpointStore(database, tree, feed), witnessing);
   const identity = await openTlsIdentity(config);
+  const chain = await chainSettings(config);
   let tls: TlsListener | undefined;
   const keeper = await startKeeper(config, {
     keyDirectory: config.vaultDirectory,
@@ -234,6 +268,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     modelIds: models.list().map(({ modelId }) => modelId),
     owner:
       config.ownerKey ?? (isLoopback(config) ? await provideOwnerKey(config.configDirectory) : undefined),
+    chain: chain?.policy,
     subject: config.subject,
     logOrigin: config.logOrigin,
     tlsKeys: identity ? [{ spkiSha256: identity.spkiSha256, domain: null }] : [],
@@ -291,6 +326,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     jobs,
     assurance,
   });
+  const vault = () => keeper.holder.current().vault;
+  if (chain) await anchor(chain, { config, services, tree, vault, log }, cleanup);
   const served = await serve(config, services, { identity, cleanup });
   const { url, tlsUrl } = served;
   tls = served.tls;

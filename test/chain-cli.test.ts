@@ -8,7 +8,9 @@ import { createClient, serializeBundle, serializePrivatePart } from "../client/i
 import {
   attestedReferenceValue,
   chainSource,
+  checkpointAnchorAbi,
   deployContracts,
+  parseDeployment,
   receiptFromBundle,
   registerKeyset,
   verifyOnChain,
@@ -32,10 +34,8 @@ let folder: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "affidavit-chain-"));
-  [service, chain] = await Promise.all([
-    startService(),
-    startAnvil({ nowSeconds: Math.floor(Date.now() / 1000) }),
-  ]);
+  chain = await startAnvil({ nowSeconds: Math.floor(Date.now() / 1000) });
+  service = await startService();
 }, 90_000);
 afterAll(async () => {
   await Promise.all([service?.stop(), chain?.stop()]);
@@ -132,4 +132,37 @@ test.each([
   [chainVerify, ["/nonexistent", "--consumer", CONSUMER]],
 ])("bad flags and files are exit 2 (%#)", async (command, words) => {
   expect(await run(command, ...words)).toMatchObject({ status: 2, ok: false });
+});
+
+test("the service anchors its log by itself, within its limits", { timeout: 90_000 }, async () => {
+  const file = path("own.json");
+  const deploy = [...paid(), "--out", file, "--development", "--trust-code-of", service.url];
+  expect(await run(chainDeploy, ...deploy)).toMatchObject({ status: 0 });
+  const deployment = parseDeployment(JSON.parse(readFileSync(file, "utf8")));
+  const own = await startService({
+    environment: {
+      AFFIDAVIT_CHAIN_DEPLOYMENT: file,
+      AFFIDAVIT_CHAIN_RPC_URL: chain.url,
+      AFFIDAVIT_CHAIN_ANCHOR_INTERVAL_MS: "1000",
+    },
+  });
+  try {
+    const address = /"address":"(0x[0-9a-f]{40})"/.exec(own.output())?.[1] as `0x${string}`;
+    await chain.cheats.setBalance({ address, value: 10n ** 18n });
+    await expect.poll(() => own.output(), { timeout: 20_000 }).toContain("log_mismatch");
+    await run(chainRegister, ...paid(), "--deployment", file, "--url", own.url);
+    await expect.poll(() => own.output(), { timeout: 30_000 }).toContain('"anchored"');
+    const events = await chain.reader.getContractEvents({
+      address: deployment.checkpointAnchor,
+      abi: checkpointAnchorAbi,
+      eventName: "Anchored",
+      fromBlock: 0n,
+    });
+    expect(events.length).toBe(1);
+    const spent = 10n ** 18n - (await chain.reader.getBalance({ address }));
+    expect(spent).toBeGreaterThan(0n);
+    expect(spent).toBeLessThan(5n * 10n ** 15n);
+  } finally {
+    await own.stop();
+  }
 });

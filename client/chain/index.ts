@@ -33,7 +33,7 @@ export { DEFAULT_MASK, quoteRegisters, referenceValueId, TECHNOLOGIES } from "./
 export type { Technology } from "./reference-value.ts";
 export { attestedReferenceValue, registerKeyset, unpackKey } from "./register.ts";
 export type { AskAttestation, Registration } from "./register.ts";
-export { CONTRACT_ERRORS, errorCode } from "./reverts.ts";
+export { CONTRACT_ERRORS, errorCode, onChain } from "./reverts.ts";
 export type { ChainWriter, Sent } from "./send.ts";
 export { chainSource } from "./source.ts";
 export type { ChainSource } from "./source.ts";
