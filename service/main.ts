@@ -42,13 +42,13 @@ import {
   type EmbeddedServer,
 } from "./db/index.ts";
 import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
-import { JobError, JobQueue, vaultSeal } from "./jobs/index.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { keyReleaser } from "./key-release.ts";
 import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
+import { openJobs } from "./open-jobs.ts";
 import { provideOwnerKey } from "./owner-key.ts";
 import type { TlsIdentity } from "./ra-tls.ts";
 import type { Services } from "./services.ts";
@@ -152,23 +152,6 @@ async function openModels(
   const manifests = models.list().map(({ manifestText }) => documentOf("manifest", utf8(manifestText)));
   await putDocuments(database, manifests);
   return models;
-}
-
-/** Undefined where this Node is too old for it: the service then serves what needs no background work. */
-async function openJobs(database: Database, keeper: Keeper, log: Logger): Promise<JobQueue | undefined> {
-  try {
-    return await JobQueue.open({
-      connection: database.connection,
-      seal: vaultSeal(() => keeper.holder.current().vault),
-      onError: (error) => log.warn({ err: error }, "the job queue failed at something"),
-      onFailure: (kind, jobId, error) =>
-        log.error({ err: describeError(error), kind, jobId }, "a job failed"),
-    });
-  } catch (error) {
-    if (!(error instanceof JobError)) throw error;
-    log.warn({ code: error.code }, error.message);
-    return undefined;
-  }
 }
 
 /** @returns where callers find it, and the listener over TLS where there is one */
@@ -299,7 +282,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   cleanup("checkpoints", () => job.stop());
   cleanup("housekeeping", startHousekeeping(database, log));
 
-  const jobs = await openJobs(database, keeper, log);
+  const jobs = await openJobs(database, sessions, log);
   const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
   const assurance = await startAssurance(
     { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },

@@ -46,7 +46,7 @@ beforeAll(async () => {
       AFFIDAVIT_ZK_ABOVE_USD: "1000",
     },
   });
-}, 300_000);
+}, 900_000);
 afterAll(async () => {
   await service?.stop();
   folder?.remove();
