@@ -93,3 +93,29 @@ export class Supply {
     this.#refunded.add(allowance);
   }
 }
+
+/** What an entry uses up, so that it can be kept unique: a reference, an arrival, a refund. Undefined where it uses nothing. */
+export function usedUpBy({ account }: Pick<LedgerEntry, "account">, operand: Operand): string | undefined {
+  switch (operand.operation) {
+    case "credit":
+      return `reference:${operand.reference}`;
+    case "deposit":
+      return `reference:${toHex0x(requestOf(operand).request.subject)}`;
+    case "freeze":
+    case "unfreeze":
+      return `reference:${toHex0x(orderOf(operand.order).reference)}`;
+    case "transferIn":
+      return `transfer:${place(fromHex(operand.from), operand.sequence)}`;
+    case "refund":
+      return `refund:${place(account, operand.sequence)}`;
+    default:
+      return undefined;
+  }
+}
+
+/** What an entry adds to all that was ever issued, in atomic units. */
+export function issuedBy(operand: Operand): bigint {
+  return operand.operation === "credit" || operand.operation === "deposit"
+    ? BigInt(operand.amountAtomic)
+    : 0n;
+}

@@ -37,6 +37,7 @@ import {
 } from "./wire/operations.ts";
 import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
+import type { KeyPart, LedgerEntryRequest, ReadingRequest, SignedLedgerEntry } from "./wire/balances.ts";
 import type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
 import type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";
 import type { BrokersRelease, ReleaseEvidence } from "./wire/key-release.ts";
@@ -223,6 +224,47 @@ export class VaultClient {
    */
   exportRequestKeys(request: SealedRequest): Promise<RequestKeys> {
     return this.#call("exportRequestKeys", request);
+  }
+
+  /**
+   * Up to 1 MiB of an FHE public key: 0 the evaluation key, 1 the compact public key, 2 the reference string.
+   * @throws VaultError `balances_off`, `malformed`
+   */
+  readFheKey(index: 0 | 1 | 2, offset: bigint): Promise<KeyPart> {
+    return this.#call("readFheKey", { index, offset });
+  }
+
+  /** A fresh encryption of 0, for an account's first entry. @throws VaultError `balances_off` */
+  async encryptZero(): Promise<Uint8Array> {
+    return (await this.#call("encryptZero", {})).zero;
+  }
+
+  /**
+   * Signs the account's next entry, and opens whether a debit was covered. The vault decrypts what went in and what came out, and
+   * signs nothing that does not add up; asked again with the same words, it signs the same again.
+   * @throws VaultError `balances_off`, `ledger_head_invalid`, `ledger_sequence_taken`, `ledger_refused`,
+   *   `ledger_values_invalid`, `ledger_journal_invalid`, `statement_invalid`, `keyset_missing`, `keyset_expired`
+   */
+  async signLedgerEntry(
+    request: LedgerEntryRequest,
+  ): Promise<
+    SignedStatement &
+      Pick<SignedLedgerEntry, "head" | "mac" | "sufficient"> & { opening: SignedStatement | null }
+  > {
+    const { entry, head, mac, sufficient, opening } = await this.#call("signLedgerEntry", request);
+    const opened = opening && { type: "Opening" as const, ...opening };
+    return { type: "LedgerEntry", ...entry, head, mac, sufficient, opening: opened };
+  }
+
+  /**
+   * Opens a balance for its owner: sealed to the key that the signed request names, once a request.
+   * @returns the `Opening` and the 64-byte sealed reading
+   * @throws VaultError `balances_off`, `ledger_head_invalid`, `ledger_sequence_taken`, `ledger_refused`,
+   *   `ledger_values_invalid`, `opening_rate_limited`, `keyset_missing`, `keyset_expired`
+   */
+  async readBalance(request: ReadingRequest): Promise<SignedStatement & { reading: Uint8Array }> {
+    const { reading, opening } = await this.#call("readBalance", request);
+    return { type: "Opening", ...opening, reading };
   }
 
   /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */

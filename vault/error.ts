@@ -79,6 +79,14 @@ const REFUSALS = [
     "release_unknown",
     "no release of a key was begun with this nonce, or it was finished or timed out: begin again",
   ],
+  ["balances_off", "encrypted balances are off"],
+  ["balances_unavailable", "the addon of encrypted balances is not built, or does not load"],
+  ["ledger_head_invalid", "no vault of this cluster said so of the account"],
+  ["ledger_sequence_taken", "another entry of the account was signed at this place: it comes first"],
+  ["ledger_refused", "the ledger's rules refuse it"],
+  ["ledger_values_invalid", "the ciphertexts do not hold what the entry says"],
+  ["ledger_journal_invalid", "the vault's journal of the ledger is damaged, or cannot be written"],
+  ["opening_rate_limited", "too much of this account was opened: try again later"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

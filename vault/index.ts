@@ -17,4 +17,7 @@ export type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts
 export type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 export type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
 export { type ChainPolicy, type ContractPolicy } from "./chain-policy.ts";
+export type { BalancesPolicy } from "./host/arguments.ts";
+export { readLedgerHead } from "./ledger-head.ts";
+export type { LedgerEntryRequest, ReadingRequest, VouchedEntry } from "./wire/balances.ts";
 export type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";

@@ -7,12 +7,14 @@ import { connect, type Channel } from "../ipc/index.ts";
 import type { ChainPolicy } from "./chain-policy.ts";
 import { VaultClient } from "./client.ts";
 import { VaultError } from "./error.ts";
-import { formatArguments } from "./host/arguments.ts";
+import { formatArguments, type BalancesPolicy } from "./host/arguments.ts";
 import { MAX_FRAME_BYTES, type VaultInfo } from "./wire/operations.ts";
 
 /** Below 61,184, where systemd's dynamic users begin, and above what distributions give to accounts. */
 export const DEFAULT_VAULT_ID = 60_942;
 const START_TIMEOUT_MS = 30_000;
+/** The first start with balances makes their keys. */
+const KEYS_TIMEOUT_MS = 300_000;
 const CLOSE_TIMEOUT_MS = 2000;
 const MAX_LINE_CHARACTERS = 4096;
 
@@ -34,6 +36,8 @@ export interface VaultOptions {
   owner?: Uint8Array | undefined;
   /** What the chain key signs; nothing unless told. */
   chain?: ChainPolicy | undefined;
+  /** Encrypted balances; off unless told. */
+  balances?: BalancesPolicy | undefined;
 }
 
 export interface Vault extends Pick<VaultClient, keyof VaultClient> {
@@ -76,7 +80,8 @@ async function startAs(options: VaultOptions, ownUser: boolean): Promise<Vault> 
   const channel = connect(child.stdio[3] as Duplex, { maxFrameBytes: MAX_FRAME_BYTES });
   const client = new VaultClient(channel);
   try {
-    const info = await within(START_TIMEOUT_MS, client.describe());
+    const timeoutMs = options.balances ? KEYS_TIMEOUT_MS : START_TIMEOUT_MS;
+    const info = await within(timeoutMs, client.describe());
     return Object.assign(client, { info, pid: child.pid!, exited, close: () => end(child, channel, exited) });
   } catch (error) {
     await end(child, channel, exited);
@@ -95,6 +100,7 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
     user,
     owner: options.owner,
     chain: options.chain,
+    balances: options.balances,
   });
   // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
   const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {

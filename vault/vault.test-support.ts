@@ -44,6 +44,7 @@ export function spawnBare(keyDirectory = newKeyDirectory()): { child: ChildProce
     user: undefined,
     owner: undefined,
     chain: undefined,
+    balances: undefined,
   });
   const child = spawn(process.execPath, [main, ...host], {
     env: {},

@@ -1,6 +1,7 @@
-/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|-`, as `startVault` gives it. */
+/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|- BALANCES|-`, as `startVault` gives it. */
 import { isAbsolute } from "node:path";
 import { fromHex, toHex } from "../../codec/index.ts";
+import { BalanceError, ownerToText, parseOwner as parseOperator, type Owner } from "../../balances/client.ts";
 import { formatChainPolicy, parseChainPolicy, type ChainPolicy } from "../chain-policy.ts";
 import { VaultError } from "../error.ts";
 import type { OwnUser } from "./key-directory.ts";
@@ -17,12 +18,23 @@ export interface HostArguments {
   owner: Uint8Array | undefined;
   /** What the chain key signs; nothing where undefined. */
   chain: ChainPolicy | undefined;
+  /** Encrypted balances; off where undefined. */
+  balances: BalancesPolicy | undefined;
+}
+
+export interface BalancesPolicy {
+  /** Whose vouchers and freezes count. */
+  operator: Owner;
+  /** Where the addon lies: the user's cache folder of this program. */
+  cacheDirectory: string;
 }
 
 export function formatArguments(host: HostArguments): string[] {
-  const { keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, chain } = host;
+  const { keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, chain, balances } =
+    host;
   const as = user ? `${user.uid}:${user.gid}` : "-";
   const signed = chain ? formatChainPolicy(chain) : "-";
+  const ledger = balances ? `${ownerToText(balances.operator)}@${balances.cacheDirectory}` : "-";
   return [
     keyDirectory,
     attestation,
@@ -31,15 +43,16 @@ export function formatArguments(host: HostArguments): string[] {
     as,
     owner ? toHex(owner) : "-",
     signed,
+    ledger,
   ];
 }
 
 /** @throws VaultError `start_failed`, `chain_policy_invalid` */
 export function parseArguments(values: readonly string[]): HostArguments {
-  const [keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, chain, ...rest] =
-    values;
-  const isWhole =
-    keyDirectory && attestation && gpuAttestation && measurementRegister && user && owner && chain;
+  const [keyDirectory, attestation, gpuAttestation, measurementRegister, ...optional] = values;
+  const [user, owner, chain, balances, ...rest] = optional;
+  const hasAll = keyDirectory && attestation && gpuAttestation && measurementRegister;
+  const isWhole = hasAll && user && owner && chain && balances;
   if (!isWhole || !isAbsolute(keyDirectory) || rest.length > 0) throw new VaultError("start_failed");
   return {
     keyDirectory,
@@ -49,7 +62,20 @@ export function parseArguments(values: readonly string[]): HostArguments {
     user: user === "-" ? undefined : parseUser(user),
     owner: owner === "-" ? undefined : parseOwner(owner),
     chain: chain === "-" ? undefined : parseChainPolicy(chain),
+    balances: balances === "-" ? undefined : parseBalances(balances),
   };
+}
+
+function parseBalances(value: string): BalancesPolicy {
+  const at = value.indexOf("@");
+  const cacheDirectory = value.slice(at + 1);
+  try {
+    if (at > 0 && isAbsolute(cacheDirectory))
+      return { operator: parseOperator(value.slice(0, at)), cacheDirectory };
+  } catch (error) {
+    if (!(error instanceof BalanceError)) throw error;
+  }
+  throw new VaultError("start_failed");
 }
 
 function parseOwner(value: string): Uint8Array {

@@ -71,6 +71,7 @@ beforeEach(() => {
     logKey,
     hpkePublicKey,
     epoch: 1,
+    fhePublicKeyDigests: [],
     attester,
     gpuAttester: null,
   });
@@ -182,6 +183,7 @@ describe("Checkpoints", () => {
       logKey,
       hpkePublicKey,
       epoch: 1,
+      fhePublicKeyDigests: [],
       attester,
       gpuAttester: null,
     });

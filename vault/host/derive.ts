@@ -8,6 +8,8 @@ export interface StorageSecrets {
   recordKey(context32: Uint8Array): Uint8Array;
   /** The tag that tells a repeated request from another under the same idempotency key: 32 bytes. */
   idempotencyTag(message: Uint8Array): Uint8Array;
+  /** Under which heads of the ledger are authenticated: 32 bytes. */
+  ledgerKey: Uint8Array;
 }
 
 export function storageSecrets(storageKey32: Uint8Array): StorageSecrets {
@@ -19,5 +21,6 @@ export function storageSecrets(storageKey32: Uint8Array): StorageSecrets {
     defaultSalt: (requestId32) => hmacSha256(saltKey, requestId32),
     recordKey: (context32) => hmacSha256(recordKey, context32),
     idempotencyTag: (message) => hmacSha256(tagKey, message),
+    ledgerKey: subkey("ledger"),
   };
 }

@@ -4,12 +4,15 @@ import { lchownSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { VaultError } from "../error.ts";
 import { lockFile } from "./harden.ts";
-import { openLockFile } from "./private-file.ts";
+import { openPrivateFile } from "./private-file.ts";
 
 export const KEY_FILE = "cluster.keys";
 export const CHECKPOINT_FILE = "last.checkpoint";
+export const JOURNAL_FILE = "ledger.journal";
+export const FHE_DIGESTS_FILE = "fhe.digests";
 const LOCK_FILE = "lock";
-const FILES = [KEY_FILE, `${KEY_FILE}.new`, CHECKPOINT_FILE, `${CHECKPOINT_FILE}.new`, LOCK_FILE];
+const REPLACED = [KEY_FILE, CHECKPOINT_FILE, FHE_DIGESTS_FILE];
+const FILES = [...REPLACED, ...REPLACED.map((name) => `${name}.new`), JOURNAL_FILE, LOCK_FILE];
 
 export interface OwnUser {
   uid: number;
@@ -69,7 +72,7 @@ function giveTo(user: OwnUser, owner: number): void {
  * @throws VaultError `key_directory_in_use`
  */
 export async function lockKeyDirectory(waitMs: number): Promise<void> {
-  const handle = await openLockFile(LOCK_FILE);
+  const handle = await openPrivateFile(LOCK_FILE);
   const endMs = performance.now() + waitMs;
   while (!lockFile(handle.fd)) {
     if (performance.now() > endMs) throw new VaultError("key_directory_in_use");

@@ -28,6 +28,8 @@ interface Parts {
   /** X25519: 32 bytes. */
   hpkePublicKey: Uint8Array;
   epoch: number;
+  /** SHA-256 of the FHE public keys; none where balances are off. */
+  fhePublicKeyDigests: readonly Uint8Array[];
   attester: AttesterInfo;
   gpuAttester: AttesterInfo | null;
 }
@@ -126,7 +128,7 @@ export class Keysets {
         tlsKeys: parameters.tlsKeys.map((key) => ({ ...key, custody: "service" })),
         log: { origin: parameters.logOrigin, publicKey: logKey.publicKey },
         epoch,
-        fhePublicKeyDigests: [],
+        fhePublicKeyDigests: [...this.#parts.fhePublicKeyDigests],
         measurements: {},
         attester: { ...attester, ...(gpuAttester && { gpu: gpuAttester }) },
       });

@@ -48,8 +48,8 @@ export async function writePrivateFile(name: string, content: Uint8Array): Promi
   }
 }
 
-/** An open lock file, made where there is none. */
-export async function openLockFile(name: string): Promise<FileHandle> {
+/** Open for reading and writing, made where there is none. @throws VaultError `key_directory_unsafe` */
+export async function openPrivateFile(name: string): Promise<FileHandle> {
   const handle = await open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   await requirePrivate(handle);
   return handle;

@@ -12,6 +12,7 @@ import { storageSecrets } from "./derive.ts";
 import { ed25519FromSeed } from "./ed25519.ts";
 import { forbidCoreDumps, forbidDumping } from "./harden.ts";
 import { drawInstanceKeys } from "./instance-keys.ts";
+import { FheKeys, loadBalancesAddon } from "./fhe-keys.ts";
 import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
 import { KeyReleases } from "./key-releases.ts";
 import { Keysets } from "./keysets.ts";
@@ -41,6 +42,7 @@ export async function startSecurityModule(
   // As root, where the vault starts so: its own user then needs no right of its own to the devices.
   const { keyDirectory, user, owner } = host;
   const interfaces = await openAttestation(host, log);
+  const addon = host.balances && loadBalancesAddon(host.balances.cacheDirectory, log);
   enterKeyDirectory(keyDirectory, user);
   const dumpable = forbidDumping();
   await lockKeyDirectory(LOCK_WAIT_MS);
@@ -58,7 +60,19 @@ export async function startSecurityModule(
   const transactions = new Transactions({ chainKey: keys.chainKey, policy: host.chain, nowMs });
   const opener = new RequestOpener(keys.epoch, keys.hpkeKey);
   const hpkePublicKey = opener.publicKey;
-  const keysets = new Keysets({ signer, air, aci, logKey, hpkePublicKey, epoch: keys.epoch, ...attesters });
+  const fheKeys = addon && (await FheKeys.open(addon, keys.fheSeed));
+  const fhePublicKeyDigests = fheKeys?.digests ?? [];
+  const { epoch } = keys;
+  const keysets = new Keysets({
+    signer,
+    air,
+    aci,
+    logKey,
+    hpkePublicKey,
+    epoch,
+    fhePublicKeyDigests,
+    ...attesters,
+  });
   const quotes = new Quotes({ attester, gpuAttester, measurements, keysets, nowMs, log });
   const { recordKey } = secrets;
   // One simulated part makes the whole so.
@@ -71,6 +85,16 @@ export async function startSecurityModule(
   const circuits = lazy(async () => {
     const { Circuits } = await import("./circuits.ts");
     return new Circuits({ statements, keysets, logKey, owner, nowMs });
+  });
+  const ledger = lazy(async () => {
+    if (!fheKeys || !host.balances) throw new VaultError("balances_off");
+    const [{ Ledger }, { LedgerJournal }] = await Promise.all([
+      import("./ledger.ts"),
+      import("./ledger-journal.ts"),
+    ]);
+    const { operator } = host.balances;
+    const journal = await LedgerJournal.open();
+    return new Ledger({ statements, keys: fheKeys, journal, operator, macKey: secrets.ledgerKey, nowMs });
   });
   const info: VaultInfo = {
     receiptAddress: signer.address,
@@ -115,6 +139,13 @@ export async function startSecurityModule(
       signCircuitCommitment: async (opened) => (await circuits()).signCircuitCommitment(opened),
       chainAccount: () => ({ address: transactions.address }),
       signTransaction: (unsigned) => transactions.sign(unsigned),
+      readFheKey: async ({ index, offset }) => {
+        if (!fheKeys) throw new VaultError("balances_off");
+        return fheKeys.readPart(index, offset);
+      },
+      encryptZero: async () => (await ledger()).encryptZero(),
+      signLedgerEntry: async (request) => (await ledger()).signEntry(request),
+      readBalance: async (request) => (await ledger()).read(request),
       signProof: (fields) => signProof(statements, fields),
       signReexecution: (fields) => signReexecution(statements, fields),
     },

@@ -42,7 +42,9 @@ type UnticketedType =
   | "CircuitCommitment"
   | "Proof"
   | "Reexecution"
-  | "KeyRelease";
+  | "KeyRelease"
+  | "LedgerEntry"
+  | "Opening";
 
 export class Statements {
   readonly #parts: Parts;

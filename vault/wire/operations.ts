@@ -15,6 +15,7 @@ import {
   type Shape,
 } from "./shape.ts";
 import { LEAF_BYTES } from "../../receipts/index.ts";
+import { balanceOperations } from "./balances.ts";
 import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
 import { requestKeys, sealedRequest } from "./sealing.ts";
 import { quotedEvidence } from "./evidence.ts";
@@ -200,6 +201,8 @@ function operation<Request, Reply>(
   return { kind, request, reply };
 }
 
+const balances = balanceOperations(signedWords);
+
 export const OPERATIONS = {
   describe: operation(1, nothing, vaultInfo),
   drawTickets: operation(
@@ -313,6 +316,10 @@ export const OPERATIONS = {
     brokersRelease,
     record<ReleasedKey>({ contentKey: bytes32, statement: signedWords }),
   ),
+  readFheKey: operation(30, ...balances.readFheKey),
+  encryptZero: operation(31, ...balances.encryptZero),
+  signLedgerEntry: operation(32, ...balances.signLedgerEntry),
+  readBalance: operation(33, ...balances.readBalance),
 } as const;
 
 export type Operations = typeof OPERATIONS;

@@ -126,6 +126,44 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     reply: { receipt: new Uint8Array(64), statement: new Uint8Array(64) },
   },
   measureModel: { request: { modelId: digest }, reply: { measured: true } },
+  readFheKey: {
+    request: { index: 2, offset: 1_048_576n },
+    reply: { totalBytes: 30_000_000n, bytes: new Uint8Array(900) },
+  },
+  encryptZero: { request: {}, reply: { zero: new Uint8Array(900) } },
+  signLedgerEntry: {
+    request: {
+      head: new Uint8Array(140),
+      words: new Uint8Array(288),
+      operand: "{}",
+      previous: new Uint8Array(900),
+      balance: new Uint8Array(901),
+      proven: new Uint8Array(100),
+      amount: new Uint8Array(902),
+      sufficient: new Uint8Array(50),
+      source: { words: new Uint8Array(288), operand: "{ }", mac: digest },
+    },
+    reply: { entry: signed, head: new Uint8Array(140), mac: digest, opening: signed, sufficient: true },
+  },
+  readBalance: {
+    request: {
+      head: new Uint8Array(140),
+      balance: new Uint8Array(900),
+      request: {
+        account: digest,
+        requestSequence: 0n,
+        operation: 64,
+        amountAtomic: 0n,
+        operandDigest: digest,
+        subject: digest,
+        serverKeyDigest: digest,
+        expiresAtMs: 3n,
+      },
+      signature: new Uint8Array(65),
+      publicKey: digest,
+    },
+    reply: { reading: new Uint8Array(64), opening: signed },
+  },
   signCircuitBinding: { request: { document: "{}", manifest: "{ }" }, reply: signed },
   signCircuitCommitment: {
     request: {

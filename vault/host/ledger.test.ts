@@ -1,0 +1,351 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createReadingKey, openReading, requestDigest, type Command } from "../../balances/index.ts";
+import {
+  OPERATIONS,
+  parseOperand,
+  prepareEntry,
+  prepareOpening,
+  proofMetadata,
+} from "../../balances/index.ts";
+import type { BalanceKey, PreparedEntry } from "../../balances/index.ts";
+import { plainEvaluator, readPlain } from "../../balances/testing/ledger.ts";
+import { ed25519Owner, secp256k1Owner, signOrder, signRequest, ZERO } from "../../balances/testing/owners.ts";
+import type { Signatory } from "../../balances/testing/owners.ts";
+import { concat, sha256, utf8 } from "../../codec/index.ts";
+import { decodeStatement, encodeStatement } from "../../receipts/index.ts";
+import { VaultError, type VaultErrorCode } from "../error.ts";
+import { readLedgerHead } from "../ledger-head.ts";
+import type { LedgerEntryRequest, SignedLedgerEntry } from "../wire/balances.ts";
+import { ed25519FromSeed } from "./ed25519.ts";
+import { Keysets } from "./keysets.ts";
+import { LedgerJournal } from "./ledger-journal.ts";
+import { Ledger } from "./ledger.ts";
+import { createSigner } from "./signer.ts";
+import { Statements } from "./statements.ts";
+
+const evaluator = plainEvaluator();
+const serverKeyDigest = sha256(utf8("evaluation key"));
+const operator = ed25519Owner("operator");
+const alice = secp256k1Owner("alice");
+const bob = ed25519Owner("bob");
+const context = { operator: operator.owner, serverKeyDigest };
+const macKey = sha256(utf8("cluster"));
+let nowMs = 1_800_000_000_000;
+
+/** A ciphertext is its number and 32 bytes that no other has. */
+function plain(amount: bigint, salt = "salt"): Uint8Array {
+  const number = new Uint8Array(8);
+  new DataView(number.buffer).setBigUint64(0, amount);
+  return concat(number, sha256(utf8(salt)));
+}
+
+const key: BalanceKey = {
+  encrypt: async (amount) => plain(amount),
+  decryptAmount: async (ciphertext) => readPlain(ciphertext),
+  decryptBit: async (bit) => readPlain(bit) === 1n,
+  sameAmount: async (one, other) => readPlain(one) === readPlain(other),
+};
+
+function statements(): Statements {
+  const signer = createSigner("noble");
+  const logKey = ed25519FromSeed(new Uint8Array(32).fill(3));
+  const attester = { type: "tdx", name: "simulated", simulated: true } as const;
+  const keysets = new Keysets({
+    signer,
+    air: logKey,
+    aci: logKey,
+    logKey,
+    hpkePublicKey: new Uint8Array(32).fill(9),
+    epoch: 1,
+    fhePublicKeyDigests: [serverKeyDigest, serverKeyDigest, serverKeyDigest],
+    attester,
+    gpuAttester: null,
+  });
+  const notAfterSeconds = BigInt(nowMs / 1000) + 86_400n;
+  keysets.install({ subject: null, notAfterSeconds, logOrigin: "log.example", tlsKeys: [] }, nowMs);
+  // It signs nothing that has a ticket or another form.
+  const unused = {} as never;
+  return new Statements({ signer, keysets, tickets: unused, projections: unused, nowMs: () => nowMs });
+}
+
+async function open(signing = statements()): Promise<Ledger> {
+  const keys = {
+    digests: [serverKeyDigest, serverKeyDigest, serverKeyDigest],
+    secretKey: async () => key,
+    evaluator: async () => evaluator as never,
+  };
+  const journal = await LedgerJournal.open();
+  journals.push(journal);
+  return new Ledger({
+    statements: signing,
+    keys,
+    journal,
+    operator: operator.owner,
+    macKey,
+    nowMs: () => nowMs,
+  });
+}
+
+/** An account as a service keeps it. */
+interface Kept {
+  by: Signatory;
+  head: Uint8Array | null;
+  balance: Uint8Array;
+}
+
+function requestOf(prepared: PreparedEntry, kept: Kept, command?: Command): LedgerEntryRequest {
+  const named = (member: string) =>
+    command && member in command ? (Reflect.get(command, member) as Uint8Array) : null;
+  const { entry, operandText, outcome } = prepared;
+  return {
+    head: kept.head,
+    words: encodeStatement("LedgerEntry", entry),
+    operand: operandText,
+    previous: kept.head && kept.balance,
+    balance: outcome.balance,
+    proven: named("proven"),
+    amount: named("taken") ?? (command?.operation === "transferOut" ? outcome.taken! : null),
+    sufficient: outcome.sufficient ?? null,
+    source: null,
+  };
+}
+
+async function begin(ledger: Ledger, by: Signatory): Promise<Kept> {
+  const kept: Kept = { by, head: null, balance: plain(0n, by.owner.scheme) };
+  const prepared = prepareOpening(by.owner, kept.balance, { context, nowMs: BigInt(nowMs) });
+  kept.head = (await ledger.signEntry(requestOf(prepared, kept))).head;
+  return kept;
+}
+
+async function prepare(kept: Kept, command: Command): Promise<LedgerEntryRequest> {
+  const options = { context, evaluator, nowMs: BigInt(nowMs) };
+  const prepared = await prepareEntry(readLedgerHead(kept.head!), kept.balance, command, options);
+  return requestOf(prepared, kept, command);
+}
+
+async function apply(ledger: Ledger, kept: Kept, command: Command): Promise<SignedLedgerEntry> {
+  const request = await prepare(kept, command);
+  const signed = await ledger.signEntry(request);
+  Object.assign(kept, { head: signed.head, balance: request.balance });
+  return signed;
+}
+
+function credit(kept: Kept, amountAtomic: bigint, reference?: Uint8Array): Command {
+  const { account } = kept.by;
+  const members = { account, operation: OPERATIONS.credit, amountAtomic, serverKeyDigest };
+  const expiresAtMs = BigInt(nowMs) + 60_000n;
+  const voucher = signOrder(operator, { ...members, expiresAtMs, ...(reference && { reference }) });
+  const { reference: used } = voucher.order;
+  return {
+    operation: "credit",
+    credit: { source: "voucher", reference: used, account, amountAtomic, voucher },
+  };
+}
+
+function asked(kept: Kept, operation: number, members: object = {}) {
+  const requestSequence = readLedgerHead(kept.head!).requestSequence + 1n;
+  const expiresAtMs = BigInt(nowMs) + 60_000n;
+  return signRequest(kept.by, { operation, serverKeyDigest, requestSequence, expiresAtMs, ...members });
+}
+
+const debit = (kept: Kept, amountAtomic: bigint): Command => ({
+  operation: "debit",
+  ...asked(kept, OPERATIONS.debit, { amountAtomic }),
+});
+
+function transfer(kept: Kept, to: Signatory, amount: bigint): Command {
+  const { requestSequence } = readLedgerHead(kept.head!);
+  const bound = { account: kept.by.account, requestSequence: requestSequence + 1n, serverKeyDigest };
+  const metadata = proofMetadata({ ...bound, operation: OPERATIONS.transferOut });
+  const proven = concat(metadata, plain(amount).subarray(0, 8));
+  const members = { operandDigest: sha256(proven), subject: to.account };
+  return { operation: "transferOut", ...asked(kept, OPERATIONS.transferOut, members), proven };
+}
+
+async function refusal(work: Promise<unknown>): Promise<VaultErrorCode> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(VaultError);
+  return (error as VaultError).code;
+}
+
+let directory: string;
+const journals: LedgerJournal[] = [];
+const home = process.cwd();
+beforeEach(() => {
+  nowMs = 1_800_000_000_000;
+  directory = mkdtempSync(join(tmpdir(), "ledger-"));
+  process.chdir(directory);
+});
+afterEach(async () => {
+  for (const journal of journals.splice(0)) await journal.close();
+  process.chdir(home);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe("entries", () => {
+  it("are signed over the head, with the bit of a debit opened", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    expect((await apply(ledger, account, credit(account, 100n))).opening).toBeNull();
+    const covered = await apply(ledger, account, debit(account, 30n));
+    const uncovered = await apply(ledger, account, debit(account, 71n));
+    expect([covered.sufficient, uncovered.sufficient]).toEqual([true, false]);
+    const opening = decodeStatement("Opening", uncovered.opening!.words);
+    expect(opening).toMatchObject({ sequence: 4n, kind: 1, result: 0, subject: uncovered.entry.digest });
+    expect(readPlain(account.balance)).toBe(70n);
+  });
+
+  it("go from one account to another once, and only where they were sent", async () => {
+    const ledger = await open();
+    const [from, to] = [await begin(ledger, alice), await begin(ledger, bob)];
+    await apply(ledger, from, credit(from, 100n));
+    const sent = await prepare(from, transfer(from, bob, 60n));
+    const { head, mac } = await ledger.signEntry(sent);
+    Object.assign(from, { head, balance: sent.balance });
+    const source = { words: sent.words, operand: sent.operand, mac };
+    const command: Command = {
+      operation: "transferIn",
+      from: alice.account,
+      sequence: 3n,
+      taken: sent.amount!,
+    };
+    const arrival = await prepare(to, command);
+    expect(await refusal(ledger.signEntry(arrival))).toBe("ledger_refused");
+    const forged = { ...source, mac: ZERO };
+    expect(await refusal(ledger.signEntry({ ...arrival, source: forged }))).toBe("ledger_head_invalid");
+    const signed = await ledger.signEntry({ ...arrival, source });
+    Object.assign(to, { head: signed.head, balance: arrival.balance });
+    const again = { ...(await prepare(to, command)), source };
+    expect(await refusal(ledger.signEntry(again))).toBe("ledger_refused");
+    expect(readPlain(to.balance)).toBe(60n);
+  });
+
+  it("are signed again as they were, however late, and no other in their place", async () => {
+    const signing = statements();
+    const ledger = await open(signing);
+    const account = await begin(ledger, alice);
+    const request = await prepare(account, credit(account, 5n));
+    const other = await prepare(account, credit(account, 6n));
+    const first = await ledger.signEntry(request);
+    nowMs += 3_600_000;
+    // As a vault that was started again.
+    const again = await (await open(signing)).signEntry(request);
+    expect(again.entry.digest).toEqual(first.entry.digest);
+    expect(await refusal(ledger.signEntry(other))).toBe("statement_invalid");
+    nowMs -= 3_600_000;
+    expect(await refusal((await open(signing)).signEntry(other))).toBe("ledger_sequence_taken");
+  });
+});
+
+describe("a hostile database or worker", () => {
+  it("gets no bit of a balance as the sufficient bit", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    await apply(ledger, account, credit(account, 0b1011n));
+    // The third bit of the balance, in place of whether 1 is covered.
+    const honest = await prepare(account, debit(account, 1n));
+    const bit = plain(0n, "a bit of the balance");
+    const operand = parseOperand(honest.operand);
+    const text = honest.operand.replace(
+      Reflect.get(operand, "sufficient") as string,
+      `0x${Buffer.from(sha256(bit)).toString("hex")}`,
+    );
+    const entry = decodeStatement("LedgerEntry", honest.words);
+    const words = encodeStatement("LedgerEntry", { ...entry, operandDigest: sha256(utf8(text)) });
+    const swapped = { ...honest, words, operand: text, sufficient: bit };
+    expect(await refusal(ledger.signEntry(swapped))).toBe("ledger_values_invalid");
+    expect((await ledger.signEntry(honest)).sufficient).toBe(true);
+  });
+
+  it("gets nothing signed that makes or loses money", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    const honest = await prepare(account, credit(account, 10n));
+    const more = plain(11n, "more");
+    const entry = decodeStatement("LedgerEntry", honest.words);
+    const words = encodeStatement("LedgerEntry", { ...entry, newDigest: sha256(more) });
+    expect(await refusal(ledger.signEntry({ ...honest, words, balance: more }))).toBe(
+      "ledger_values_invalid",
+    );
+    expect(await refusal(ledger.signEntry({ ...honest, balance: more }))).toBe("ledger_values_invalid");
+    expect(await refusal(ledger.signEntry({ ...honest, previous: more }))).toBe("ledger_values_invalid");
+  });
+
+  it("cannot go back to an older head, invent one, or lend another account's", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    const other = await begin(ledger, bob);
+    await apply(ledger, account, credit(account, 10n));
+    const old = { ...account };
+    await apply(ledger, account, debit(account, 10n));
+    expect(await refusal(prepare(old, debit(old, 9n)).then((request) => ledger.signEntry(request)))).toBe(
+      "ledger_sequence_taken",
+    );
+    const head = new Uint8Array(account.head!);
+    head[40]! ^= 1;
+    const next = await prepare(account, credit(account, 1n));
+    expect(await refusal(ledger.signEntry({ ...next, head }))).toBe("ledger_head_invalid");
+    expect(await refusal(ledger.signEntry({ ...next, head: other.head }))).toBe("ledger_refused");
+    expect(await refusal(ledger.signEntry({ ...next, head: null, previous: null }))).toBe("ledger_refused");
+  });
+
+  it("cannot use a voucher twice, nor after a restart", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    const voucher = credit(account, 10n);
+    await apply(ledger, account, voucher);
+    const again = await prepare(account, voucher);
+    expect(await refusal(ledger.signEntry(again))).toBe("ledger_refused");
+    expect(await refusal((await open()).signEntry(again))).toBe("ledger_refused");
+  });
+});
+
+async function wish(kept: Kept, members: object = {}) {
+  const readingKey = await createReadingKey();
+  const { operandDigest, publicKey } = readingKey;
+  const { request, signature } = asked(kept, OPERATIONS.reading, {
+    requestSequence: 0n,
+    operandDigest,
+    ...members,
+  });
+  return { readingKey, given: { head: kept.head!, balance: kept.balance, request, signature, publicKey } };
+}
+
+describe("a reading", () => {
+  it("opens for the owner's key, once a request, and is stated", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    await apply(ledger, account, credit(account, 7n));
+    const { given, readingKey } = await wish(account);
+    const { reading, opening } = await ledger.read(given);
+    const digest = requestDigest(given.request);
+    expect(await openReading(reading, readingKey, digest)).toEqual({ amountAtomic: 7n, sequence: 2n });
+    expect(decodeStatement("Opening", opening.words)).toMatchObject({
+      kind: 2,
+      result: 0,
+      requestDigest: digest,
+    });
+    expect(await refusal(ledger.read(given))).toBe("ledger_refused");
+  });
+
+  it("is refused for another's signature, key, balance, an old head, and too often", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    const { given } = await wish({ ...account, by: bob }, { account: alice.account });
+    expect(await refusal(ledger.read(given))).toBe("ledger_refused");
+    const { given: mine } = await wish(account);
+    expect(await refusal(ledger.read({ ...mine, publicKey: ZERO }))).toBe("ledger_refused");
+    expect(await refusal(ledger.read({ ...mine, balance: plain(3n) }))).toBe("ledger_values_invalid");
+    for (let i = 0; i < 8; i++) await ledger.read((await wish(account)).given);
+    expect(await refusal(wish(account).then((made) => ledger.read(made.given)))).toBe("opening_rate_limited");
+    const { given: stale } = await wish(account);
+    await apply(ledger, account, credit(account, 7n));
+    expect(await refusal(ledger.read(stale))).toBe("ledger_sequence_taken");
+  });
+});

@@ -1,0 +1,196 @@
+/**
+ * The ledger's part in the vault: entries are signed over heads that a vault authenticated, after their values were checked;
+ * the `sufficient` bit of a debit and an owner's own balance are opened, and nothing else.
+ */
+import {
+  advance,
+  DEBITS,
+  OPERATIONS,
+  parseOperand,
+  requestDigest,
+  requestOf,
+  sealReading,
+  verifyRequest,
+  type AccountState,
+  type LedgerEntry,
+  type Operand,
+  type Owner,
+} from "../../balances/index.ts";
+import { equal, sha256, toHex } from "../../codec/index.ts";
+import { decodeStatement, ReceiptError } from "../../receipts/index.ts";
+import { VaultError } from "../error.ts";
+import { openHead, sealHead } from "../ledger-head.ts";
+import type { LedgerEntryRequest, ReadingRequest, SignedLedgerEntry } from "../wire/balances.ts";
+import type { SignedWords } from "../wire/operations.ts";
+import type { FheKeys } from "./fhe-keys.ts";
+import type { LedgerJournal } from "./ledger-journal.ts";
+import { checkSource, vouch } from "./ledger-source.ts";
+import { asVaultError, checkValues } from "./ledger-values.ts";
+import { RateLimit } from "./rate.ts";
+import type { Statements } from "./statements.ts";
+
+/** `Opening.kind`. */
+export const OPENING_KINDS = { sufficient: 1, reading: 2 } as const;
+/** How far an entry's time may lie from the vault's own, unless it was signed before. */
+const MAX_SKEW_MS = 10 * 60_000;
+/** Readings of one account: in a burst, and a second. */
+const READING_BURST = 8;
+const READINGS_PER_SECOND = 0.2;
+/** Accounts whose readings are counted, and readings that are remembered. */
+const MAX_REMEMBERED = 100_000;
+
+interface Parts {
+  statements: Statements;
+  keys: Pick<FheKeys, "digests" | "secretKey" | "evaluator">;
+  journal: LedgerJournal;
+  operator: Owner;
+  /** 32 bytes, the same in every vault of the cluster. */
+  macKey: Uint8Array;
+  nowMs: () => number;
+}
+
+export class Ledger {
+  readonly #parts: Parts;
+  readonly #limits = new Map<string, RateLimit>();
+  /** Digests of reading requests that were answered, with when they end. */
+  readonly #answered = new Map<string, bigint>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async encryptZero(): Promise<{ zero: Uint8Array }> {
+    return { zero: await (await this.#parts.keys.secretKey()).encrypt(0n) };
+  }
+
+  /**
+   * Signs the account's next entry. Asked again with the same words and operand, it signs the same again: a crash between the
+   * signature and the commit loses nothing and makes nothing twice.
+   * @throws VaultError `ledger_head_invalid`, `ledger_sequence_taken`, `ledger_refused`, `ledger_values_invalid`,
+   *   `ledger_journal_invalid`, `statement_invalid`, `keyset_missing`, `keyset_expired`
+   */
+  async signEntry(given: LedgerEntryRequest): Promise<SignedLedgerEntry> {
+    try {
+      return await this.#signEntry(given);
+    } catch (error) {
+      throw asVaultError(error);
+    }
+  }
+
+  async #signEntry(given: LedgerEntryRequest): Promise<SignedLedgerEntry> {
+    const { journal, operator, macKey, keys, nowMs } = this.#parts;
+    const entry = readEntry(given.words);
+    const operand = parseOperand(given.operand);
+    const repeated = journal.holds(entry, given.words, given.operand);
+    const skewMs = BigInt(nowMs()) - entry.issuedAtMs;
+    if (!repeated && (skewMs > MAX_SKEW_MS || -skewMs > MAX_SKEW_MS))
+      throw new VaultError("statement_invalid");
+    const state = given.head ? openHead(macKey, given.head) : undefined;
+    if (!repeated && entry.sequence <= journal.lastSequence(entry.account))
+      throw new VaultError("ledger_sequence_taken");
+    const next = advance(state, entry, operand, { operator, serverKeyDigest: keys.digests[0]! });
+    checkBalances(entry, given);
+    checkSource(macKey, entry, operand, given.source);
+    const reader = { key: await keys.secretKey(), evaluator: () => keys.evaluator() };
+    const sufficient = await checkValues(reader, operand, given);
+    if (!repeated) await journal.add(entry, given.words, given.operand);
+    const signed = this.#parts.statements.signNow("LedgerEntry", () => entry);
+    const opening =
+      sufficient === undefined ? null : this.#openBit(entry, operand, signed.digest, sufficient);
+    const mac = vouch(macKey, given.words, given.operand);
+    return { entry: signed, head: sealHead(macKey, next), mac, opening, sufficient: sufficient ?? null };
+  }
+
+  #openBit(entry: LedgerEntry, operand: Operand, subject: Uint8Array, sufficient: boolean): SignedWords {
+    if (!("request" in operand) || !DEBITS.has(operand.operation)) throw new VaultError("ledger_refused");
+    const { account, sequence, issuedAtMs } = entry;
+    return this.#parts.statements.signNow("Opening", () => ({
+      account,
+      sequence,
+      kind: OPENING_KINDS.sufficient,
+      subject,
+      requestDigest: requestDigest(requestOf(operand).request),
+      result: sufficient ? 1 : 0,
+      issuedAtMs,
+    }));
+  }
+
+  /**
+   * Opens a balance for its owner alone: sealed to the key that the owner's request names, once a request.
+   * @throws VaultError `ledger_head_invalid`, `ledger_sequence_taken` (the account has moved on), `ledger_refused`,
+   *   `ledger_values_invalid`, `opening_rate_limited`, `keyset_missing`, `keyset_expired`
+   */
+  async read(given: ReadingRequest): Promise<{ reading: Uint8Array; opening: SignedWords }> {
+    try {
+      return await this.#read(given);
+    } catch (error) {
+      throw asVaultError(error);
+    }
+  }
+
+  async #read({ head, balance, request, signature, publicKey }: ReadingRequest) {
+    const { journal, macKey, keys, nowMs, statements } = this.#parts;
+    const state = openHead(macKey, head);
+    if (state.sequence < journal.lastSequence(state.account)) throw new VaultError("ledger_sequence_taken");
+    this.#requireFresh(state, { request, signature }, BigInt(nowMs()));
+    if (!equal(sha256(publicKey), request.operandDigest)) throw new VaultError("ledger_refused");
+    if (!equal(sha256(balance), state.balanceDigest)) throw new VaultError("ledger_values_invalid");
+    const digest = requestDigest(request);
+    this.#countReading(state.account, digest, request.expiresAtMs);
+    const amountAtomic = await (await keys.secretKey()).decryptAmount(balance);
+    const { account, sequence } = state;
+    const reading = await sealReading({ amountAtomic, sequence }, publicKey, digest);
+    const opening = statements.signNow("Opening", (issuedAtMs) => ({
+      account,
+      sequence,
+      kind: OPENING_KINDS.reading,
+      subject: state.balanceDigest,
+      requestDigest: digest,
+      result: 0,
+      issuedAtMs,
+    }));
+    return { reading, opening };
+  }
+
+  #requireFresh(
+    { account, owner }: AccountState,
+    { request, signature }: Pick<ReadingRequest, "request" | "signature">,
+    nowMs: bigint,
+  ): void {
+    const serverKeyDigest = this.#parts.keys.digests[0]!;
+    verifyRequest(request, signature, { account, owner, serverKeyDigest, nowMs });
+    const isReading = request.operation === OPERATIONS.reading && request.requestSequence === 0n;
+    if (!isReading) throw new VaultError("ledger_refused");
+  }
+
+  /** @throws VaultError `opening_rate_limited`, `ledger_refused` for a request that was answered */
+  #countReading(account: Uint8Array, digest: Uint8Array, expiresAtMs: bigint): void {
+    const nowMs = BigInt(this.#parts.nowMs());
+    for (const [name, endsAtMs] of this.#answered) if (endsAtMs <= nowMs) this.#answered.delete(name);
+    if (this.#answered.has(toHex(digest))) throw new VaultError("ledger_refused");
+    if (this.#answered.size >= MAX_REMEMBERED) throw new VaultError("opening_rate_limited");
+    const name = toHex(account);
+    const limit =
+      this.#limits.get(name) ?? new RateLimit(READING_BURST, READINGS_PER_SECOND, this.#parts.nowMs);
+    if (!this.#limits.has(name) && this.#limits.size >= MAX_REMEMBERED)
+      this.#limits.delete(this.#limits.keys().next().value!);
+    this.#limits.set(name, limit);
+    if (!limit.take()) throw new VaultError("opening_rate_limited");
+    this.#answered.set(toHex(digest), expiresAtMs);
+  }
+}
+
+function readEntry(words: Uint8Array): LedgerEntry {
+  try {
+    return decodeStatement("LedgerEntry", words);
+  } catch (error) {
+    throw error instanceof ReceiptError ? new VaultError("statement_invalid") : error;
+  }
+}
+
+/** The ciphertexts before and after are those that the entry names. @throws VaultError `ledger_values_invalid` */
+function checkBalances({ previousDigest, newDigest }: LedgerEntry, given: LedgerEntryRequest): void {
+  const before = given.previous ? sha256(given.previous) : new Uint8Array(32);
+  if (!equal(before, previousDigest) || !equal(sha256(given.balance), newDigest))
+    throw new VaultError("ledger_values_invalid");
+}
