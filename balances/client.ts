@@ -17,6 +17,7 @@ export type { LedgerOrder, LedgerRequest } from "./request.ts";
 export * from "./operand.ts";
 export * from "./account.ts";
 export * from "./supply.ts";
+export { structFromJson } from "./typed-data.ts";
 export * from "./evaluate.ts";
 export type { Command } from "./command.ts";
 export * from "./credit-source.ts";

@@ -102,6 +102,9 @@ const services: Services = {
     covered: absent,
   },
   assurances: { find: absent, cancel: absent, prove: absent, bundle: absent },
+  ledger() {
+    throw new ServiceError("balances_off");
+  },
   jobs: {
     administration() {
       throw new ServiceError("jobs_unsupported", "not part of the bare service");

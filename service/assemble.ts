@@ -45,7 +45,9 @@ import { receiptBundle } from "./receipt-bundles.ts";
 import {
   DEFAULT_HTTP_LIMITS,
   type Attestation,
+  type Component,
   type Keys,
+  type Ledger,
   type Receipts,
   type Services,
 } from "./services.ts";
@@ -69,12 +71,16 @@ export interface Parts {
   /** Undefined where this Node cannot run it. */
   jobs: JobQueue | undefined;
   assurance: Assurance;
+  keysets: KeysetRecords;
+  balances: Component;
+  /** Undefined where balances are off. */
+  ledger: Ledger | undefined;
 }
 
 export function assemble(parts: Parts): Services {
   const { config, database, models, engine, sessions } = parts;
   const witnesses = config.witnesses?.length ?? 0;
-  const keysets = new KeysetRecords(database, parts.tree, config.logOrigin, witnesses);
+  const { keysets } = parts;
   return {
     version: parts.version,
     limits: {
@@ -135,6 +141,10 @@ export function assemble(parts: Parts): Services {
         return requireJobs(parts.jobs).administration;
       },
     },
+    ledger() {
+      if (!parts.ledger) throw new ServiceError("balances_off");
+      return parts.ledger;
+    },
     sealing: sessionSealing(sessions),
     health: createHealth({
       database,
@@ -145,6 +155,7 @@ export function assemble(parts: Parts): Services {
       models,
       jobs: parts.jobs,
       prover: parts.assurance.prover,
+      balances: parts.balances,
     }),
   };
 }

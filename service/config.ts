@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { EngineDevice, ExecutionProvider } from "../models/index.ts";
 import { devicesFor, engineDevices, executionProviders } from "./engine-setting.ts";
 import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
+import { BALANCES_SETTINGS } from "./balances-settings.ts";
 import {
   directory,
   HOUR_MS,
@@ -373,6 +374,7 @@ const SETTINGS = {
     meaning: "How long an answer can be replayed by its Idempotency-Key.",
   }),
   ...ASSURANCE_SETTINGS,
+  ...BALANCES_SETTINGS,
 } satisfies Record<string, Setting<unknown>>;
 
 /** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */

@@ -26,6 +26,7 @@ export function createHealth(parts: {
   models: ModelRegistry;
   jobs: JobQueue | undefined;
   prover: ProverState;
+  balances: Component;
 }): Health {
   return {
     async components() {
@@ -43,6 +44,7 @@ export function createHealth(parts: {
         engineComponent(parts.engine, parts.models),
         jobsComponent(parts.jobs),
         { name: "proofs", ...parts.prover },
+        parts.balances,
         ...(simulated(parts.sessions) ? OPTIONAL_PARTS : []),
       ];
     },

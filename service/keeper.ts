@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startVault, type ChainPolicy, type Vault } from "../vault/index.ts";
+import { startVault, type BalancesPolicy, type Vault } from "../vault/index.ts";
 import { attestKeyset, type AttestOptions } from "./attest-keyset.ts";
 import { Session, SessionHolder, type AttestedKeyset } from "./session.ts";
 
@@ -21,6 +22,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   accept?: (vault: Vault) => Promise<void>;
   /** What the chain key signs. */
   chain?: ChainPolicy | undefined;
+  /** Encrypted balances; off where undefined. */
+  balances?: BalancesPolicy | undefined;
   nowMs: () => number;
   /** Where the session in use is found, also before the first. */
   holder?: SessionHolder;

@@ -45,6 +45,8 @@ import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { keyReleaser } from "./key-release.ts";
+import { KeysetRecords } from "./keyset-records.ts";
+import { findBalances, openLedger } from "./ledger/index.ts";
 import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
@@ -243,7 +245,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const identity = await openTlsIdentity(config);
   const chain = await chainSettings(config);
   let tls: TlsListener | undefined;
+  const balances = findBalances(config, log);
   const keeper = await startKeeper(config, {
+    balances: balances.setting,
     keyDirectory: config.vaultDirectory,
     attestation,
     gpuAttestation: config.gpuAttestation,
@@ -288,6 +292,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },
     cleanup,
   );
+  const keysets = new KeysetRecords(database, tree, config.logOrigin, config.witnesses?.length ?? 0);
+  const ledger = await openLedger(balances, { config, database, appender, sessions, jobs, keysets, log });
   // Before what its workers use.
   if (jobs) cleanup("jobs", () => jobs.stop());
   if (kinds) return void process.stdout.write(`Working on ${kinds.join(", ")}\n`);
@@ -308,6 +314,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     keys,
     jobs,
     assurance,
+    keysets,
+    balances: ledger.component,
+    ledger: ledger.ledger,
   });
   const vault = () => keeper.holder.current().vault;
   if (chain) await anchor(chain, { config, services, tree, vault, log }, cleanup);

@@ -2,12 +2,14 @@
  * Every code that a caller can see, with its HTTP status and title (RFC 9457). One line a code; a code of any domain's
  * error union that has no line does not compile.
  */
+import type { BalanceErrorCode } from "../balances/index.ts";
 import type { ModelErrorCode, OipErrorCode } from "../models/client.ts";
 import type { ProofErrorCode } from "../proofs/client.ts";
 import type { ReceiptErrorCode } from "../receipts/index.ts";
 import type { VaultErrorCode } from "../vault/index.ts";
 import type { DatabaseErrorCode } from "./db/error.ts";
 import type { JobErrorCode } from "./jobs/error.ts";
+import { LEDGER_PROBLEMS } from "./problem-ledger.ts";
 import { JOB_PROBLEMS, PROOF_PROBLEMS } from "./problem-proofs.ts";
 import type { ProblemRow } from "./problem-row.ts";
 
@@ -55,6 +57,9 @@ type ServiceErrorCode =
   | "sealing_unsupported"
   | "ohttp_key_unknown"
   | "ohttp_request_invalid"
+  | "balances_off"
+  | "ledger_operation_limit"
+  | "ledger_operation_not_found"
   | "assurance_unsupported"
   | "assurance_too_low"
   | "circuit_missing"
@@ -72,6 +77,7 @@ export type ProblemCode =
   | ModelErrorCode
   | ReceiptErrorCode
   | ProofErrorCode
+  | `ledger_${BalanceErrorCode}`
   | DatabaseErrorCode
   | JobErrorCode
   | `vault_${VaultErrorCode}`;
@@ -119,6 +125,9 @@ const SERVICE = {
   idempotency_in_progress: [409, "A request with this idempotency key is running"],
   idempotency_expired: [410, "The answer for this idempotency key is no longer kept"],
   replay_unreadable: [500, "The kept answer cannot be opened"],
+  balances_off: [503, "Encrypted balances are off"],
+  ledger_operation_limit: [429, "Too many operations on balances wait"],
+  ledger_operation_not_found: [404, "There is no such operation"],
   assurance_unsupported: [422, "The model's manifest does not allow this assurance"],
   assurance_too_low: [422, "So much at risk needs a proof"],
   circuit_missing: [422, "No circuit is bound to the model"],
@@ -336,5 +345,6 @@ export const PROBLEMS = {
   ...PROOF_PROBLEMS,
   ...DATABASE,
   ...JOB_PROBLEMS,
+  ...LEDGER_PROBLEMS,
   ...VAULT,
 } as const satisfies Record<ProblemCode, ProblemRow>;

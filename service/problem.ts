@@ -1,4 +1,5 @@
 /** Errors as RFC 9457 problem details. Every error of a domain is mapped by its code; anything else is `internal`. */
+import { BalanceError } from "../balances/client.ts";
 import { ModelError, OipError } from "../models/client.ts";
 import { ProofError } from "../proofs/client.ts";
 import { ReceiptError } from "../receipts/index.ts";
@@ -47,6 +48,7 @@ export interface Problem {
 
 /** The code that a caller sees for an error. */
 export function problemCode(error: unknown): ProblemCode {
+  if (error instanceof BalanceError) return `ledger_${error.code}`;
   if (error instanceof VaultError) return `vault_${error.code}`;
   if (
     error instanceof ServiceError ||

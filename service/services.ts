@@ -9,6 +9,10 @@ import type {
   TileId,
 } from "../receipts/index.ts";
 import type { Opening, PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
+import type { AccountState, LedgerRequest, Owner } from "../balances/index.ts";
+import type { LedgerOperationRow } from "./db/ledger.ts";
+import type { FheKeyName } from "./ledger/keys.ts";
+import type { Wish as LedgerWish } from "./ledger/wish.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
 import type { Sealing } from "./sealed/sealing.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
@@ -266,6 +270,39 @@ export interface Assurances {
   bundle(account: Account, id: string): Promise<string>;
 }
 
+/** What the vault last said of an account; not what it holds. */
+export type LedgerAccountView = AccountState;
+export type LedgerOperationView = LedgerOperationRow;
+
+export interface LedgerReadingAsked {
+  request: LedgerRequest;
+  signature: Uint8Array;
+  /** X25519: 32 bytes. */
+  publicKey: Uint8Array;
+}
+
+/** Encrypted balances. An account is its tenant's; who signs for it is another matter. Each throws BalanceError where it says no. */
+export interface Ledger {
+  /** The FHE public keys by digest, as `0x` and hex, and whose vouchers count. */
+  describe(): { operator: string; serverKeyDigest: string; keys: { name: FheKeyName; sha256: string }[] };
+  key(name: FheKeyName): Promise<Uint8Array>;
+  blob(digest: Uint8Array): Promise<Uint8Array | undefined>;
+  open(account: Account, owner: Owner): Promise<LedgerAccountView>;
+  account(account: Account, id: Uint8Array): Promise<LedgerAccountView>;
+  /** @throws ServiceError `ledger_operation_limit` */
+  ask(account: Account, id: Uint8Array, wish: LedgerWish): Promise<LedgerOperationView>;
+  /** @throws ServiceError `ledger_operation_not_found` */
+  operation(account: Account, id: Uint8Array, operationId: string): Promise<LedgerOperationView>;
+  /** The balance, sealed to the owner's key; the log says that it was opened. */
+  read(
+    account: Account,
+    id: Uint8Array,
+    asked: LedgerReadingAsked,
+  ): Promise<{ reading: Uint8Array; receiptId: string }>;
+  /** JSON text of the entries after a sequence that a checkpoint covers. */
+  entries(account: Account, id: Uint8Array, after: bigint): Promise<string>;
+}
+
 export interface Jobs {
   /**
    * For the operator's own tenant: jobs are the whole installation's.
@@ -330,6 +367,8 @@ export interface Services {
   revocations: Revocations;
   assurances: Assurances;
   jobs: Jobs;
+  /** @throws ServiceError `balances_off` */
+  ledger(): Ledger;
   sealing: Sealing;
   health: Health;
 }

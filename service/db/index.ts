@@ -8,6 +8,7 @@ export * from "./tree.ts";
 export * from "./checkpoints.ts";
 export * from "./api-keys.ts";
 export * from "./documents.ts";
+export * from "./ledger.ts";
 export * from "./promises.ts";
 export * from "./receipts.ts";
 export * from "./idempotency.ts";

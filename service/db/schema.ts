@@ -6,6 +6,7 @@
 import { sql } from "drizzle-orm";
 import {
   bigint,
+  boolean,
   customType,
   index,
   pgTable,
@@ -227,3 +228,74 @@ export const promises = pgTable(
       .where(sql`state IN ('waiting', 'running')`),
   ],
 );
+
+/** Accounts of encrypted balances. What `head` says is the vault's word; the rest is for finding it. */
+export const ledgerAccounts = pgTable("ledger_accounts", {
+  account: bytea("account").primaryKey(),
+  tenantId: tenant(),
+  head: bytea("head").notNull(),
+  createdAt: moment("created_at").notNull().defaultNow(),
+});
+
+export const ledgerEntries = pgTable(
+  "ledger_entries",
+  {
+    account: bytea("account").notNull(),
+    sequence: big("sequence").notNull(),
+    tenantId: tenant(),
+    /** Of the `LedgerEntry`, and of the `Opening` of its sufficient bit. */
+    digest: bytea("digest").notNull(),
+    opening: bytea("opening"),
+    operand: text("operand").notNull(),
+    /** Shows the entry to the cluster's vaults. */
+    mac: bytea("mac").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.account, table.sequence] })],
+);
+
+/** Ciphertexts and proven lists, once each: `digest` is the SHA-256 of `bytes`. */
+export const ledgerBlobs = pgTable("ledger_blobs", {
+  digest: bytea("digest").primaryKey(),
+  tenantId: systemTenant(),
+  bytes: bytea("bytes").notNull(),
+});
+
+/** The entry that comes next on an account, computed and not yet committed: whoever takes the account next finishes it first. */
+export const ledgerPending = pgTable("ledger_pending", {
+  account: bytea("account").primaryKey(),
+  tenantId: tenant(),
+  words: bytea("words").notNull(),
+  operand: text("operand").notNull(),
+  /** The operation that asked for it. */
+  operationId: uuid("operation_id"),
+});
+
+/** References, arrivals and refunds, each good once. */
+export const ledgerUsed = pgTable("ledger_used", {
+  name: text("name").primaryKey(),
+  tenantId: systemTenant(),
+});
+
+/** One row: all that was ever credited or deposited, in atomic units. */
+export const ledgerSupply = pgTable("ledger_supply", {
+  id: smallint("id").primaryKey(),
+  tenantId: systemTenant(),
+  issued: big("issued").notNull(),
+});
+
+/** What was asked for, and how it ended. Its id is its job's. */
+export const ledgerOperations = pgTable("ledger_operations", {
+  id: uuid("id").primaryKey(),
+  tenantId: tenant(),
+  account: bytea("account").notNull(),
+  operation: text("operation").notNull(),
+  state: text("state", { enum: ["waiting", "done", "refused", "failed"] }).notNull(),
+  /** Why it was refused or failed. */
+  code: text("code"),
+  /** Of the entry that it made. */
+  sequence: big("sequence"),
+  /** Whether a debit was covered. */
+  sufficient: boolean("sufficient"),
+  createdAt: moment("created_at").notNull().defaultNow(),
+  endedAt: moment("ended_at"),
+});

@@ -30,7 +30,7 @@ export const JOB_KINDS = {
     timeoutMs: 10 * MINUTE_MS,
   },
   settle: {
-    summary: "settles a payment",
+    summary: "settles a payment, or makes an entry of encrypted balances",
     retries: 12,
     retryDelayMs: 1000,
     longestRetryDelayMs: 10 * MINUTE_MS,

@@ -11,14 +11,15 @@ const MAX_BYTES = 16 * 1024;
 const budget = new Budget(16 * 1024 * 1024, "bytes of request bodies");
 
 /**
- * A body of at most 16 KiB; an empty one reads as `{}`.
+ * A body of at most 16 KiB where nothing else is said; an empty one reads as `{}`.
  * @throws ServiceError `request_invalid`, and what `readBody` throws
  */
 export async function readJson<Schema extends z.ZodType>(
   c: AppContext,
   schema: Schema,
+  maxBytes = MAX_BYTES,
 ): Promise<z.infer<Schema>> {
-  const { bytes, release } = await readBody(c, { maxBytes: MAX_BYTES, maxInflateRatio: 100, budget });
+  const { bytes, release } = await readBody(c, { maxBytes, maxInflateRatio: 100, budget });
   release();
   const result = schema.safeParse(bytes.length === 0 ? {} : parseJson(bytes));
   refuseInvalid({ ...result, target: "body" });

@@ -110,6 +110,9 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     },
     assurances: memoryAssurances(),
     jobs: { administration: () => memoryJobs() },
+    ledger: () => {
+      throw new ServiceError("balances_off");
+    },
     sealing: memorySealing(),
     health: { components: async () => [] },
     ...options.services,

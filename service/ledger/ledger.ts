@@ -1,0 +1,179 @@
+/** Encrypted balances as the HTTP side sees them. */
+import { randomUUID } from "node:crypto";
+import {
+  accountId,
+  BalanceError,
+  entriesToJson,
+  ownerToText,
+  parseOperand,
+  verifyRequest,
+  type LoggedEntry,
+  type Owner,
+} from "../../balances/index.ts";
+import { fromUtf8, toHex, toHex0x } from "../../codec/index.ts";
+import { decodeStatement } from "../../receipts/index.ts";
+import { readLedgerHead } from "../../vault/index.ts";
+import {
+  addLedgerOperation,
+  countWaitingOperations,
+  findLedgerAccount,
+  findLedgerOperation,
+  findStatement,
+  inTransaction,
+  listEntries,
+  readBlob,
+  readDocument,
+  type LedgerEntryRow,
+  type LedgerOperationRow,
+} from "../db/index.ts";
+import type { JobQueue } from "../jobs/index.ts";
+import type { KeysetRecords } from "../keyset-records.ts";
+import { appendOwn } from "../own-statement.ts";
+import { ServiceError } from "../problem.ts";
+import type { Account, Ledger, LedgerAccountView, LedgerReadingAsked } from "../services.ts";
+import { FHE_KEY_NAMES, type FheKeyName } from "./keys.ts";
+import { encodePayload, signedRequest, type Wish } from "./wish.ts";
+import { openAccount, type WriterParts } from "./writer.ts";
+
+/** Operations of a tenant that have not ended. */
+const MAX_WAITING = 1000;
+const PAGE = 64;
+
+export interface LedgerParts extends WriterParts {
+  jobs: JobQueue;
+  keysets: KeysetRecords;
+  /** SHA-256 of each, as the keyset names them. */
+  keyDigests: readonly Uint8Array[];
+  key(name: FheKeyName): Promise<Uint8Array>;
+}
+
+export class StoredLedger implements Ledger {
+  readonly #parts: LedgerParts;
+
+  constructor(parts: LedgerParts) {
+    this.#parts = parts;
+  }
+
+  describe() {
+    const { context, keyDigests } = this.#parts;
+    const keys = FHE_KEY_NAMES.map((name, i) => ({ name, sha256: toHex0x(keyDigests[i]!) }));
+    return {
+      operator: ownerToText(context.operator),
+      serverKeyDigest: toHex0x(context.serverKeyDigest),
+      keys,
+    };
+  }
+
+  key(name: FheKeyName): Promise<Uint8Array> {
+    return this.#parts.key(name);
+  }
+
+  async open({ tenantId }: Account, owner: Owner): Promise<LedgerAccountView> {
+    const account = accountId(owner);
+    await openAccount(this.#parts, owner, account, { tenantId, operationId: null });
+    return this.#view(account, tenantId);
+  }
+
+  account({ tenantId }: Account, account: Uint8Array): Promise<LedgerAccountView> {
+    return this.#view(account, tenantId);
+  }
+
+  async #view(account: Uint8Array, tenantId: string): Promise<LedgerAccountView> {
+    return readLedgerHead(await this.#head(account, tenantId));
+  }
+
+  async #head(account: Uint8Array, tenantId: string): Promise<Uint8Array> {
+    const row = await findLedgerAccount(this.#parts.database, account);
+    // Another tenant's is none of the caller's business.
+    if (row?.tenantId !== tenantId) throw new BalanceError("account_unknown", "there is no such account");
+    return row.head;
+  }
+
+  async ask({ tenantId }: Account, account: Uint8Array, wish: Wish): Promise<LedgerOperationRow> {
+    const { database, jobs, context, nowMs } = this.#parts;
+    const { owner } = await this.#view(account, tenantId);
+    if ("request" in wish) {
+      const { request, signature } = signedRequest(wish);
+      const { serverKeyDigest } = context;
+      const name = verifyRequest(request, signature, {
+        account,
+        owner,
+        serverKeyDigest,
+        nowMs: BigInt(nowMs()),
+      });
+      if (name !== wish.operation)
+        throw new BalanceError("request_invalid", "the owner signed another operation");
+    }
+    // Several at once may pass the limit by a few: it bounds storage, nothing else.
+    if ((await countWaitingOperations(database, tenantId)) >= MAX_WAITING)
+      throw new ServiceError("ledger_operation_limit");
+    const id = randomUUID();
+    await inTransaction(database, async (client) => {
+      await addLedgerOperation(client, { id, tenantId, account, operation: wish.operation });
+      await jobs.send("settle", encodePayload({ account: toHex0x(account), wish }), { id, within: client });
+    });
+    return (await findLedgerOperation(database, id))!;
+  }
+
+  async operation({ tenantId }: Account, account: Uint8Array, id: string): Promise<LedgerOperationRow> {
+    const row = await findLedgerOperation(this.#parts.database, id);
+    if (row?.tenantId !== tenantId || toHex(row.account) !== toHex(account))
+      throw new ServiceError("ledger_operation_not_found");
+    return row;
+  }
+
+  async read({ tenantId }: Account, account: Uint8Array, asked: LedgerReadingAsked) {
+    const { database, sessions, appender } = this.#parts;
+    const head = await this.#head(account, tenantId);
+    const balance = await readBlob(database, readLedgerHead(head).balanceDigest);
+    if (!balance) throw new BalanceError("blob_missing", "the account's ciphertext is missing");
+    const { owner } = readLedgerHead(head);
+    const { serverKeyDigest } = this.#parts.context;
+    const nowMs = BigInt(this.#parts.nowMs());
+    verifyRequest(asked.request, asked.signature, { account, owner, serverKeyDigest, nowMs });
+    const signed = await sessions
+      .current()
+      .signWith((vault) => vault.readBalance({ head, balance, ...asked }));
+    // Stated in the log before anybody has it.
+    await appendOwn(appender, "Opening", signed);
+    return { reading: signed.reading, receiptId: toHex(signed.digest) };
+  }
+
+  async blob(digest: Uint8Array): Promise<Uint8Array | undefined> {
+    return readBlob(this.#parts.database, digest);
+  }
+
+  async entries({ tenantId }: Account, account: Uint8Array, after: bigint): Promise<string> {
+    await this.#head(account, tenantId);
+    const rows = await listEntries(this.#parts.database, account, { after, limit: PAGE });
+    const entries: LoggedEntry[] = [];
+    for (const row of rows) {
+      const entry = await this.#logged(row);
+      // Those after it are not covered by a checkpoint either.
+      if (!entry) break;
+      entries.push(entry);
+    }
+    return JSON.stringify(entriesToJson(entries));
+  }
+
+  async #logged(row: LedgerEntryRow): Promise<LoggedEntry | undefined> {
+    const { database, keysets } = this.#parts;
+    const stored = await findStatement(database, row.digest);
+    const log = stored && (await keysets.logProof(stored.leafIndex));
+    const keyset = stored && (await readDocument(database, stored.keysetDigest));
+    if (!stored || !log || !keyset) return undefined;
+    const entry = decodeStatement("LedgerEntry", stored.words);
+    parseOperand(row.operand);
+    const computed = entry.executionDigest.some((byte) => byte !== 0);
+    const execution = computed ? await readDocument(database, entry.executionDigest) : new Uint8Array(0);
+    if (!execution) return undefined;
+    return {
+      entry,
+      signature: stored.signature,
+      keyset: fromUtf8(keyset),
+      log,
+      operandText: row.operand,
+      executionText: fromUtf8(execution),
+    };
+  }
+}

@@ -1,0 +1,136 @@
+/** Starts the ledger: keys from the vault, the evaluator at its first use, workers on the queue. */
+import { randomUUID } from "node:crypto";
+import type { Logger } from "pino";
+import {
+  BalanceError,
+  loadAddon,
+  openEvaluator,
+  type Addon,
+  type FhePublicKeys,
+  type Owner,
+} from "../../balances/index.ts";
+import { toHex0x } from "../../codec/index.ts";
+import { parseKeyset } from "../../receipts/index.ts";
+import type { Config } from "../config.ts";
+import { addLedgerOperation, type Appender, type Database } from "../db/index.ts";
+import type { JobQueue } from "../jobs/index.ts";
+import type { KeysetRecords } from "../keyset-records.ts";
+import type { Component } from "../services.ts";
+import type { SessionHolder } from "../session.ts";
+import { FHE_KEY_NAMES, provideFheKeys } from "./keys.ts";
+import { StoredLedger, type LedgerParts } from "./ledger.ts";
+import { encodePayload } from "./wish.ts";
+import { workOnLedger } from "./work.ts";
+import { receiverOf } from "./writer.ts";
+
+/** What is known before the vault starts: whether balances can be on at all. */
+export interface BalancesSetting {
+  operator: Owner;
+  addon: Addon;
+  cacheDirectory: string;
+}
+
+export interface BalancesState {
+  setting: BalancesSetting | undefined;
+  component: Component;
+}
+
+const off = (note: string): BalancesState => ({
+  setting: undefined,
+  component: { name: "balances", status: "off", notes: [note] },
+});
+
+/** An optional part: where it is not built the service runs without it, and says so. */
+export function findBalances(
+  { balancesOperator: operator, cacheDirectory }: Pick<Config, "balancesOperator" | "cacheDirectory">,
+  log: Logger,
+): BalancesState {
+  if (!operator)
+    return off(
+      "Encrypted balances are off. Run npm run setup:balances, and set AFFIDAVIT_BALANCES_OPERATOR to the key whose vouchers count.",
+    );
+  try {
+    const addon = loadAddon(cacheDirectory);
+    const notes = ["Accounts of TFHE ciphertexts; amounts come from vouchers of the operator."];
+    return {
+      setting: { operator, addon, cacheDirectory },
+      component: { name: "balances", status: "ok", notes },
+    };
+  } catch (error) {
+    if (!(error instanceof BalanceError)) throw error;
+    log.warn({ code: error.code }, error.message);
+    return off(`Encrypted balances are off: ${error.message}.`);
+  }
+}
+
+export interface StartParts {
+  config: Pick<Config, "balancesThreads" | "balancesWorkers">;
+  balances: BalancesSetting;
+  database: Database;
+  appender: Pick<Appender, "append">;
+  sessions: SessionHolder;
+  jobs: JobQueue;
+  keysets: KeysetRecords;
+  log: Logger;
+}
+
+/** Undefined, with why, where balances are off or nothing can work on them. */
+export async function openLedger(
+  { setting, component }: BalancesState,
+  parts: Omit<StartParts, "jobs" | "balances"> & { jobs: JobQueue | undefined },
+): Promise<{ component: Component; ledger: StoredLedger | undefined }> {
+  const { jobs } = parts;
+  if (!setting) return { component, ledger: undefined };
+  if (!jobs) return { ...off("Encrypted balances need background jobs."), ledger: undefined };
+  return { component, ledger: await startLedger({ ...parts, jobs, balances: setting }) };
+}
+
+async function startLedger(start: StartParts): Promise<StoredLedger> {
+  const { config, balances, sessions, jobs, log } = start;
+  const { addon, cacheDirectory, operator } = balances;
+  const session = sessions.current();
+  const keyDigests = parseKeyset(session.keyset.text).fhePublicKeyDigests;
+  const [serverKeyDigest] = keyDigests;
+  if (!serverKeyDigest) throw new BalanceError("key_invalid", "the keyset names no FHE keys");
+  const keys = once(() => provideFheKeys(sessions.current().vault, keyDigests, cacheDirectory));
+  const evaluator = once(async () => openEvaluator(addon, await keys(), { threads: config.balancesThreads }));
+  const parts: LedgerParts = {
+    ...start,
+    context: { operator, serverKeyDigest },
+    keyDigests,
+    evaluator,
+    key: async (name) => pick(await keys())[FHE_KEY_NAMES.indexOf(name)]!,
+    nowMs: Date.now,
+    async onEntry(client, { account, sequence }, operand, tenantId) {
+      const to = receiverOf(operand);
+      if (!to || operand.operation !== "transferOut") return;
+      // In the transaction of the entry: what left is on its way.
+      const wish = {
+        operation: "transferIn",
+        from: toHex0x(account),
+        sequence: sequence.toString(),
+        taken: operand.taken,
+      } as const;
+      const id = randomUUID();
+      await addLedgerOperation(client, { id, tenantId, account: to, operation: "transferIn" });
+      await jobs.send("settle", encodePayload({ account: toHex0x(to), wish }), { id, within: client });
+    },
+  };
+  const { balancesWorkers } = config;
+  if (balancesWorkers > 0) await jobs.work("settle", balancesWorkers, (job) => workOnLedger(parts, log, job));
+  return new StoredLedger(parts);
+}
+
+const pick = ({ evaluationKey, publicKey, crs }: FhePublicKeys) => [evaluationKey, publicKey, crs];
+
+/** Made at the first use; one that failed is tried again at the next. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}
