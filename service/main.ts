@@ -223,10 +223,22 @@ async function anchor(
     },
   });
   cleanup("anchoring", () => anchoring.stop());
+/**
+ * What the process is to work on instead of serving: the argument after `--worker`.
+ * @throws ConfigError
+ */
+function readWorker(words: readonly string[], { databaseUrl }: Config): boolean {
+  if (words.length === 0) return false;
+  if (words.length !== 2 || words[0] !== "--worker" || words[1] !== "settle")
+    throw new ConfigError("setting_invalid", ["arguments"], "the only argument is --worker settle");
+  if (databaseUrl === undefined)
+    throw new ConfigError("setting_invalid", ["DATABASE_URL"], "a worker needs the service's DATABASE_URL");
+  return true;
 }
 
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
   const kinds = workerKinds(process.argv.slice(2), config);
+  const isWorker = readWorker(process.argv.slice(2), config);
   const attestation = chooseAttestation(config);
   const { database, appender, tree } = await openStore(config, log, cleanup);
   if (config.adminKeyDigest !== undefined) await adoptOperatorKey(database, config.adminKeyDigest);
@@ -287,13 +299,21 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   cleanup("housekeeping", startHousekeeping(database, log));
 
   const jobs = await openJobs(database, sessions, log);
+  const jobs = await openJobs(database, keeper, log);
+  const sessions = keeper.holder;
+  const keysets = new KeysetRecords(database, tree, config.logOrigin, config.witnesses?.length ?? 0);
+  const ledger = await openLedger(balances, { config, database, appender, sessions, jobs, keysets, log });
+  if (isWorker) {
+    if (!ledger.ledger)
+      throw new ConfigError("setting_invalid", ["AFFIDAVIT_BALANCES_OPERATOR"], ledger.component.notes[0]!);
+    if (jobs) cleanup("jobs", () => jobs.stop());
+    return void process.stdout.write("Working on balances.\n");
+  }
   const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
   const assurance = await startAssurance(
     { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },
     cleanup,
   );
-  const keysets = new KeysetRecords(database, tree, config.logOrigin, config.witnesses?.length ?? 0);
-  const ledger = await openLedger(balances, { config, database, appender, sessions, jobs, keysets, log });
   // Before what its workers use.
   if (jobs) cleanup("jobs", () => jobs.stop());
   if (kinds) return void process.stdout.write(`Working on ${kinds.join(", ")}\n`);

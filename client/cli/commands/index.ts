@@ -16,6 +16,7 @@ import { exportCommand } from "./export.ts";
 import { infer } from "./infer.ts";
 import { jobsCancel, jobsList, jobsRetry, jobsShow } from "./jobs.ts";
 import { keysCreate, keysList, keysRevoke } from "./keys.ts";
+import { ledgerAccount, ledgerKeygen } from "./ledger-account.ts";
 import { ledgerAudit } from "./ledger-audit.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { modelsSeal } from "./models-seal.ts";
@@ -42,7 +43,10 @@ export const COMMANDS: Record<string, Command> = {
   "endorsements fetch": endorsementsFetch,
   "endorsements bundle": endorsementsBundle,
   "endorsements show": endorsementsShow,
+  "ledger keygen": ledgerKeygen,
+  "ledger account": ledgerAccount,
   "ledger audit": ledgerAudit,
+  worker,
   monitor,
   "witness serve": witnessServe,
   "keys create": keysCreate,
