@@ -103,6 +103,9 @@ export class StoredLedger implements Ledger {
       });
       if (name !== wish.operation)
         throw new BalanceError("request_invalid", "the owner signed another operation");
+      // What left for nobody could never arrive; accounts are never closed.
+      if (name === "transferOut" && !(await findLedgerAccount(database, request.subject)))
+        throw new BalanceError("account_unknown", "there is no account that it could go to");
     }
     // Several at once may pass the limit by a few: it bounds storage, nothing else.
     if ((await countWaitingOperations(database, tenantId)) >= MAX_WAITING)
