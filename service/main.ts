@@ -238,7 +238,6 @@ function readWorker(words: readonly string[], { databaseUrl }: Config): boolean 
 
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
   const kinds = workerKinds(process.argv.slice(2), config);
-  const isWorker = readWorker(process.argv.slice(2), config);
   const attestation = chooseAttestation(config);
   const { database, appender, tree } = await openStore(config, log, cleanup);
   if (config.adminKeyDigest !== undefined) await adoptOperatorKey(database, config.adminKeyDigest);
@@ -300,15 +299,17 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
 
   const jobs = await openJobs(database, sessions, log);
   const jobs = await openJobs(database, keeper, log);
-  const sessions = keeper.holder;
   const keysets = new KeysetRecords(database, tree, config.logOrigin, config.witnesses?.length ?? 0);
-  const ledger = await openLedger(balances, { config, database, appender, sessions, jobs, keysets, log });
-  if (isWorker) {
-    if (!ledger.ledger)
-      throw new ConfigError("setting_invalid", ["AFFIDAVIT_BALANCES_OPERATOR"], ledger.component.notes[0]!);
-    if (jobs) cleanup("jobs", () => jobs.stop());
-    return void process.stdout.write("Working on balances.\n");
-  }
+  const ledger = await openLedger(balances, {
+    config,
+    database,
+    appender,
+    sessions,
+    jobs,
+    kinds,
+    keysets,
+    log,
+  });
   const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
   const assurance = await startAssurance(
     { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },

@@ -7,7 +7,7 @@ import { latestCheckpoint, type Database } from "./db/index.ts";
 import type { JobKind } from "./jobs/index.ts";
 
 /** Kinds for which there is work to do without answering callers. */
-const WORKER_KINDS = ["prove", "reexecute"] as const satisfies readonly JobKind[];
+const WORKER_KINDS = ["prove", "reexecute", "settle"] as const satisfies readonly JobKind[];
 type WorkerKind = (typeof WORKER_KINDS)[number];
 
 /**

@@ -13,7 +13,7 @@ import { toHex0x } from "../../codec/index.ts";
 import { parseKeyset } from "../../receipts/index.ts";
 import type { Config } from "../config.ts";
 import { addLedgerOperation, type Appender, type Database } from "../db/index.ts";
-import type { JobQueue } from "../jobs/index.ts";
+import type { JobKind, JobQueue } from "../jobs/index.ts";
 import type { KeysetRecords } from "../keyset-records.ts";
 import type { Component } from "../services.ts";
 import type { SessionHolder } from "../session.ts";
@@ -71,6 +71,8 @@ export interface StartParts {
   sessions: SessionHolder;
   jobs: JobQueue;
   keysets: KeysetRecords;
+  /** What this process works on instead of serving; undefined for a whole service. */
+  kinds: readonly JobKind[] | undefined;
   log: Logger;
 }
 
@@ -116,8 +118,10 @@ async function startLedger(start: StartParts): Promise<StoredLedger> {
       await jobs.send("settle", encodePayload({ account: toHex0x(to), wish }), { id, within: client });
     },
   };
-  const { balancesWorkers } = config;
-  if (balancesWorkers > 0) await jobs.work("settle", balancesWorkers, (job) => workOnLedger(parts, log, job));
+  const works = start.kinds?.includes("settle") ?? config.balancesWorkers > 0;
+  // A worker that was told to settle does, whatever the service leaves to it.
+  if (works)
+    await jobs.work("settle", Math.max(1, config.balancesWorkers), (job) => workOnLedger(parts, log, job));
   return new StoredLedger(parts);
 }
 

@@ -46,7 +46,6 @@ export const COMMANDS: Record<string, Command> = {
   "ledger keygen": ledgerKeygen,
   "ledger account": ledgerAccount,
   "ledger audit": ledgerAudit,
-  worker,
   monitor,
   "witness serve": witnessServe,
   "keys create": keysCreate,
