@@ -310,6 +310,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     keysets,
     log,
   });
+  if (kinds?.includes("settle") && !ledger.ledger)
+    throw new ConfigError("setting_invalid", ["AFFIDAVIT_BALANCES_OPERATOR"], ledger.component.notes.join(" "));
   const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
   const assurance = await startAssurance(
     { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },
