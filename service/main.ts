@@ -223,17 +223,6 @@ async function anchor(
     },
   });
   cleanup("anchoring", () => anchoring.stop());
-/**
- * What the process is to work on instead of serving: the argument after `--worker`.
- * @throws ConfigError
- */
-function readWorker(words: readonly string[], { databaseUrl }: Config): boolean {
-  if (words.length === 0) return false;
-  if (words.length !== 2 || words[0] !== "--worker" || words[1] !== "settle")
-    throw new ConfigError("setting_invalid", ["arguments"], "the only argument is --worker settle");
-  if (databaseUrl === undefined)
-    throw new ConfigError("setting_invalid", ["DATABASE_URL"], "a worker needs the service's DATABASE_URL");
-  return true;
 }
 
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
@@ -298,7 +287,6 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   cleanup("housekeeping", startHousekeeping(database, log));
 
   const jobs = await openJobs(database, sessions, log);
-  const jobs = await openJobs(database, keeper, log);
   const keysets = new KeysetRecords(database, tree, config.logOrigin, config.witnesses?.length ?? 0);
   const ledger = await openLedger(balances, {
     config,
@@ -311,7 +299,11 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     log,
   });
   if (kinds?.includes("settle") && !ledger.ledger)
-    throw new ConfigError("setting_invalid", ["AFFIDAVIT_BALANCES_OPERATOR"], ledger.component.notes.join(" "));
+    throw new ConfigError(
+      "setting_invalid",
+      ["AFFIDAVIT_BALANCES_OPERATOR"],
+      ledger.component.notes.join(" "),
+    );
   const openSecondEngine = () => openEngine(config, models, { hosts: 1, spareHosts: 0 });
   const assurance = await startAssurance(
     { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },
