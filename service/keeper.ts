@@ -3,8 +3,7 @@
  * when the vault dies. Between a death and the next session the service answers 503.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { startVault, type ChainPolicy, type Vault } from "../vault/index.ts";
-import { startVault, type BalancesPolicy, type Vault } from "../vault/index.ts";
+import { startVault, type BalancesPolicy, type ChainPolicy, type Vault } from "../vault/index.ts";
 import { attestKeyset, type AttestOptions } from "./attest-keyset.ts";
 import { Session, SessionHolder, type AttestedKeyset } from "./session.ts";
 
