@@ -121,7 +121,9 @@ function spellings(amount: bigint): Buffer[] {
 }
 
 function found(searched: readonly Uint8Array[], wanted: Buffer): boolean {
-  return searched.some(({ buffer, byteOffset, length }) => Buffer.from(buffer, byteOffset, length).includes(wanted));
+  return searched.some(({ buffer, byteOffset, length }) =>
+    Buffer.from(buffer, byteOffset, length).includes(wanted),
+  );
 }
 
 describe.skipIf(!ADDON)(`encrypted balances${WITHOUT}`, { timeout: 300_000 }, () => {
@@ -191,7 +193,9 @@ describe.skipIf(!ADDON)(`encrypted balances${WITHOUT}`, { timeout: 300_000 }, ()
     searched.push(...captured, Buffer.from(outputs));
     for (const spelling of spellings(PLANTED))
       expect(
-        searched.some((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(spelling)),
+        searched.some((bytes) =>
+          Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(spelling),
+        ),
         toHex(spelling),
       ).toBe(false);
     // The search finds what is there: a clear credit is public.
