@@ -163,7 +163,7 @@ function variantsOf(inputs: Tensor[]): Tensor[][] {
   const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
   return Array.from({ length: VARIANTS }, () =>
     inputs.map((tensor) => {
-      const values = new Float32Array(tensor.data.slice().buffer).map((value) => value * (0.5 + random()));
+      const values = floatsOf(tensor.data).map((value) => value * (0.5 + random()));
       return { ...tensor, data: new Uint8Array(values.buffer) };
     }),
   );
@@ -174,8 +174,13 @@ export function inputRangeOf(samples: readonly Sample[]): number {
   let largest = 0;
   for (const { inputs } of samples) {
     for (const { data } of inputs) {
-      for (const value of new Float32Array(data.slice().buffer)) largest = Math.max(largest, Math.abs(value));
+      for (const value of floatsOf(data)) largest = Math.max(largest, Math.abs(value));
     }
   }
   return 2 ** Math.ceil(Math.log2(Math.max(largest, 2 ** -10) * 4));
+}
+
+/** Copied: a tensor's bytes need not be aligned, and a Buffer's lie in a larger one, which its `slice` shares. */
+function floatsOf(data: Uint8Array): Float32Array {
+  return new Float32Array(new Uint8Array(data).buffer);
 }
