@@ -81,6 +81,13 @@ const services: Services = {
     get: (name, version) => models.get(name, version),
     readiness: () => ({ ready: true }),
   },
+  privateModels: {
+    uploads: { begin: absent, find: absent, put: absent, complete: absent, remove: absent },
+    guests: () => [],
+    allow: absent,
+    deny: absent,
+    remove: absent,
+  },
   attestation: { document: absent, keysetDigest: () => undefined, aciReport: absent, signerReport: absent },
   receipts: {
     forms: { air: absent, aci: absent, dstack: absent },

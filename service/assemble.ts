@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { fromHex, toHex, utf8 } from "../codec/index.ts";
-import type { Engine, ModelRegistry } from "../models/index.ts";
+import type { Engine } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
 import type { Assurance } from "./assurance/index.ts";
 import { assurancesOf } from "./assurances.ts";
@@ -39,6 +39,7 @@ import { createMetrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
 import { ownersForms } from "./owners-forms.ts";
 import { createPipeline, type AppendEntry } from "./pipeline.ts";
+import type { ModelCatalogue } from "./private-models/index.ts";
 import { PROBLEMS, ServiceError } from "./problem.ts";
 import { PublishedLog } from "./published-log.ts";
 import { receiptBundle } from "./receipt-bundles.ts";
@@ -46,6 +47,7 @@ import {
   DEFAULT_HTTP_LIMITS,
   type Attestation,
   type Component,
+  type PrivateModels,
   type Keys,
   type Ledger,
   type Receipts,
@@ -64,7 +66,8 @@ export interface Parts {
   appender: Appender;
   tree: LogTree;
   feed: CheckpointFeed;
-  models: ModelRegistry;
+  models: ModelCatalogue;
+  privateModels: PrivateModels;
   engine: Engine;
   sessions: SessionHolder;
   keys: ApiKeyFinder;
@@ -107,10 +110,11 @@ export function assemble(parts: Parts): Services {
       serverTiming: config.serverTiming,
     }),
     models: {
-      list: () => models.list(),
-      get: (name, version) => models.get(name, version),
+      list: (tenantId) => models.visibleTo(tenantId),
+      get: (name, version, tenantId) => models.get(name, version, tenantId),
       readiness: () => ({ ready: sessions.peek() !== undefined }),
     },
+    privateModels: parts.privateModels,
     attestation: attestationOf(sessions, keysets),
     receipts: receiptsOf(database, sessions, keysets),
     documents: {

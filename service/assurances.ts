@@ -12,7 +12,7 @@ import type { Config } from "./config.ts";
 import type { Appender, Database } from "./db/index.ts";
 import { JobError, type JobQueue } from "./jobs/index.ts";
 import type { KeysetRecords } from "./keyset-records.ts";
-import type { Engine, ModelRegistry } from "../models/index.ts";
+import type { Engine, LoadedModel } from "../models/index.ts";
 import { PROBLEMS } from "./problem.ts";
 import { RequestParser } from "./request-parser.ts";
 import type { Assurances } from "./services.ts";
@@ -22,7 +22,7 @@ interface Parts {
   config: Config;
   database: Database;
   appender: Appender;
-  models: ModelRegistry;
+  models: { list(): LoadedModel[] };
   engine: Engine;
   sessions: SessionHolder;
   jobs: JobQueue | undefined;

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
-import type { EngineDevice, ExecutionProvider } from "../models/index.ts";
+import { brokerUrlSchema, type EngineDevice, type ExecutionProvider } from "../models/index.ts";
 import { devicesFor, engineDevices, executionProviders } from "./engine-setting.ts";
 import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
 import { BALANCES_SETTINGS } from "./balances-settings.ts";
@@ -42,6 +42,11 @@ const pemFiles = z
   .min(1)
   .max(16_384)
   .transform((text) => text.split(",").map((file) => resolve(file.trim())));
+const brokerUrls = z
+  .string()
+  .max(16_384)
+  .transform((text) => text.split(",").map((url) => url.trim()))
+  .pipe(z.array(brokerUrlSchema));
 const attestation = z
   .string()
   .max(512)
@@ -123,6 +128,18 @@ const SETTINGS = {
     schema: pemFiles.optional() as z.ZodType<string[] | undefined, string>,
     meaning:
       "PEM files of public keys, separated by commas: each model of the folder must then be signed by one of them. Unset: no signature is asked for.",
+  }),
+  modelQuotaBytes: setting({
+    env: "AFFIDAVIT_MODEL_QUOTA_BYTES",
+    schema: integer(0, 16_777_216 * MIB),
+    fallback: String(8192 * MIB),
+    meaning: "Bytes of sealed weights that one tenant may upload; 0 takes no uploads.",
+  }),
+  modelBrokers: setting({
+    env: "AFFIDAVIT_MODEL_BROKERS",
+    schema: brokerUrls.optional() as z.ZodType<string[] | undefined, string>,
+    meaning:
+      "Addresses of key brokers that uploaded models may name, separated by commas: the service sends requests there. Unset: on a loopback address brokers on this machine, else none.",
   }),
   databaseUrl: setting({
     env: "DATABASE_URL",

@@ -1,5 +1,5 @@
 /** What `/readyz` says of each part, in plain words. */
-import type { Engine, LoadedStats, ModelRegistry } from "../models/index.ts";
+import type { Engine, LoadedModel, LoadedStats } from "../models/index.ts";
 import { isReachable, type Appender, type Database } from "./db/index.ts";
 import type { ProverState } from "./assurance/index.ts";
 import type { JobQueue } from "./jobs/index.ts";
@@ -17,13 +17,17 @@ export const OPTIONAL_PARTS: Component[] = [
   },
 ];
 
+interface PublicModels {
+  visibleTo(tenantId: undefined): LoadedModel[];
+}
+
 export function createHealth(parts: {
   database: Database;
   embedded: boolean;
   appender: Appender;
   sessions: SessionHolder;
   engine: Engine;
-  models: ModelRegistry;
+  models: PublicModels;
   jobs: JobQueue | undefined;
   prover: ProverState;
   balances: Component;
@@ -90,15 +94,20 @@ function named({ name, simulated: isSimulated }: { name: string; simulated: bool
   return isSimulated ? `${name} (simulated: proves nothing)` : name;
 }
 
-function engineComponent(engine: Engine, models: ModelRegistry): Component {
+/** Names of models that not everybody may use are told to nobody. */
+function engineComponent(engine: Engine, models: PublicModels): Component {
+  const shown = models.visibleTo(undefined);
+  const names = new Set(shown.map(({ manifest }) => `${manifest.name}/${manifest.version}`));
   const { hosts, queued, restarts } = engine.stats();
   const alive = hosts.filter(({ state }) => state !== "starting").length;
   return {
     name: "engine",
     status: alive > 0 ? "ok" : "degraded",
     notes: [
-      `${models.list().length} models, ${alive} of ${hosts.length} engine hosts ready, ${queued} inferences wait, ${restarts} hosts replaced.`,
-      ...hosts.flatMap(({ device, loaded }) => (device === undefined ? [] : loaded.map(placementNote))),
+      `${shown.length} models, ${alive} of ${hosts.length} engine hosts ready, ${queued} inferences wait, ${restarts} hosts replaced.`,
+      ...hosts.flatMap(({ device, loaded }) =>
+        device === undefined ? [] : loaded.filter(({ model }) => names.has(model)).map(placementNote),
+      ),
     ],
   };
 }

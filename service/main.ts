@@ -9,8 +9,6 @@ import {
   ModelError,
   ModelRegistry,
   readModelSigner,
-  type EnginePool,
-  type LoadedModel,
   type ModelSigner,
   type ReleaseKey,
 } from "../models/index.ts";
@@ -52,7 +50,9 @@ import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
 import { openJobs } from "./open-jobs.ts";
 import { provideOwnerKey } from "./owner-key.ts";
+import { isSealed, preload } from "./preload.ts";
 import type { TlsIdentity } from "./ra-tls.ts";
+import { brokersAllowed, ModelCatalogue, openPrivateModels } from "./private-models/index.ts";
 import type { Services } from "./services.ts";
 import { SessionHolder } from "./session.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
@@ -181,29 +181,6 @@ async function openTlsIdentity(config: Config): Promise<TlsIdentity | undefined>
   return await createTlsIdentity(config.publicUrl ? new URL(config.publicUrl).hostname : "localhost");
 }
 
-function isSealed({ sealed }: LoadedModel): boolean {
-  return sealed === true;
-}
-
-/** In the background: a first request need not wait for its model, and a model that does not load tells so early. */
-async function preload(engine: EnginePool, models: readonly LoadedModel[], log: Logger): Promise<void> {
-  try {
-    for (const { model, error } of await engine.preload(models)) {
-      log.warn({ err: error, model: model.manifest.name }, "a model does not load");
-    }
-    for (const { device, loaded } of engine.stats().hosts) {
-      for (const { skipped, ...placed } of loaded) {
-        const about = { device, ...placed, ...(skipped.length > 0 && { skipped }) };
-        if (skipped.length > 0)
-          log.warn(about, "a model runs on a provider that was configured as a fallback");
-        else if (device !== undefined) log.info(about, "a model is on its device");
-      }
-    }
-  } catch (error) {
-    log.debug({ err: error }, "preloading ended early");
-  }
-}
-
 async function anchor(
   { deployment, rpcUrl }: ChainSettings,
   { config, services, tree, vault, log }: AnchorParts,
@@ -233,7 +210,20 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const sessions = new SessionHolder();
   const endorsements = endorsementSource(config);
   const releaseKey = keyReleaser({ sessions, endorsements, appender });
-  const models = await openModels(config, database, releaseKey);
+  const open = await openModels(config, database, releaseKey);
+  const models = new ModelCatalogue(open);
+  const privateModels = await openPrivateModels(
+    {
+      database,
+      dataDirectory: config.dataDirectory,
+      catalogue: models,
+      releaseKey,
+      quotaBytes: config.modelQuotaBytes,
+      allowsBroker: brokersAllowed(config.modelBrokers, isLoopback(config)),
+      nowMs: Date.now,
+    },
+    log,
+  );
   const engine = openEngine(config, models);
   cleanup("engine", () => engine.close());
   const [sealed, plain] = [models.list().filter(isSealed), models.list().filter((one) => !isSealed(one))];
@@ -252,7 +242,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     attestation,
     gpuAttestation: config.gpuAttestation,
     measurementRegister: config.measurementRegister,
-    modelIds: models.list().map(({ modelId }) => modelId),
+    // Not those that tenants bring: their keys come for evidence, whatever the register holds.
+    modelIds: open.list().map(({ modelId }) => modelId),
     owner:
       config.ownerKey ?? (isLoopback(config) ? await provideOwnerKey(config.configDirectory) : undefined),
     chain: chain?.policy,
@@ -284,7 +275,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   });
   feed.onWaiting = () => job.hasten();
   cleanup("checkpoints", () => job.stop());
-  cleanup("housekeeping", startHousekeeping(database, log));
+  cleanup("housekeeping", startHousekeeping(database, log, privateModels.expire));
 
   const jobs = await openJobs(database, sessions, log);
   const keysets = new KeysetRecords(database, tree, config.logOrigin, config.witnesses?.length ?? 0);
@@ -324,6 +315,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     tree,
     feed,
     models,
+    privateModels,
     engine,
     sessions,
     keys,

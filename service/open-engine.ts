@@ -1,5 +1,5 @@
 /** The engine that the settings and the models ask for. */
-import { EnginePool, type EnginePoolOptions, type ModelRegistry } from "../models/index.ts";
+import { EnginePool, type EnginePoolOptions, type LoadedModel } from "../models/index.ts";
 import { configuredDevices, type Config } from "./config.ts";
 
 /**
@@ -8,7 +8,7 @@ import { configuredDevices, type Config } from "./config.ts";
  */
 export function openEngine(
   config: Config,
-  models: ModelRegistry,
+  models: { list(): LoadedModel[] },
   { hosts = config.engineHosts, ...over }: Pick<EnginePoolOptions, "hosts" | "spareHosts"> = {},
 ): EnginePool {
   const lists = models.list().map(({ manifest }) => manifest.executionProviders ?? config.executionProviders);

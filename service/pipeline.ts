@@ -34,7 +34,9 @@ import type { Session } from "./session.ts";
 const NONE = new Uint8Array(32);
 
 export interface PipelineParts {
-  models: { get(name: string, version?: string): LoadedModel | undefined };
+  models: {
+    get(name: string, version: string | undefined, tenantId: string): LoadedModel | undefined;
+  };
   engine: Engine;
   /** The vault and keyset in use; changes when a keyset is renewed. @throws ServiceError `session_unavailable` */
   session(): Session;
@@ -68,7 +70,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
 type RunningParts = PipelineParts & { parser: RequestParser };
 
 async function infer(parts: RunningParts, call: InferCall): Promise<InferAnswer> {
-  const model = parts.models.get(call.modelName, call.modelVersion);
+  const model = parts.models.get(call.modelName, call.modelVersion, call.account.tenantId);
   if (!model) throw new ServiceError("model_not_found", "no such model or version");
   if (call.idempotencyKey === undefined) return await run(parts, call, model);
 

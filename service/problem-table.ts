@@ -68,6 +68,13 @@ type ServiceErrorCode =
   | "promise_not_found"
   | "promise_ended"
   | "proof_not_delivered"
+  | "broker_not_allowed"
+  | "model_quota_exceeded"
+  | "upload_not_found"
+  | "upload_busy"
+  | "upload_incomplete"
+  | "upload_offset_mismatch"
+  | "upload_digest_mismatch"
   | "session_unavailable";
 
 /** The vault's codes are short words among themselves; callers see them with a prefix. */
@@ -113,6 +120,13 @@ const SERVICE = {
   revocation_limit: [409, "The log has as many revocations as it may"],
   inclusion_pending: [404, "No signed checkpoint covers this statement yet"],
   evidence_unavailable: [503, "Evidence cannot be made right now"],
+  broker_not_allowed: [403, "The operator does not let models name this key broker"],
+  model_quota_exceeded: [409, "The tenant stores as much as it may"],
+  upload_not_found: [404, "The tenant has no such upload, or its time is over"],
+  upload_busy: [409, "Another request is at work on this upload"],
+  upload_incomplete: [409, "Parts of the upload are still missing"],
+  upload_offset_mismatch: [409, "The part does not follow what came before"],
+  upload_digest_mismatch: [422, "What came has another digest than was announced; the upload starts again"],
   salt_not_kept: [404, "The caller chose this receipt's salt; the service does not know it"],
   sealed_key_unknown: [422, "The request does not open under the service's key: ask for its keys again"],
   sealed_body_invalid: [400, "The sealed body is cut off, out of order or changed"],

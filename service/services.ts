@@ -126,12 +126,50 @@ export interface ModelView {
   modelId: Uint8Array;
 }
 
+/** To whom a model is shown: a tenant, or somebody without an account. */
+type Tenant = string | undefined;
+
 export interface Models {
-  list(): ModelView[];
+  list(tenantId: Tenant): ModelView[];
   /** The newest version where none is named. */
-  get(name: string, version?: string): ModelView | undefined;
+  get(name: string, version: string | undefined, tenantId: Tenant): ModelView | undefined;
   /** Whether an inference would find its weights and an engine now; `reason` in plain words where not. */
   readiness(model: ModelView): { ready: boolean; reason?: string };
+}
+
+export interface NewUpload {
+  /** JSON text. */
+  manifest: string;
+  brokerUrl: string;
+  /** Of the sealed file. */
+  bytes: number;
+  /** Of the sealed file: 32 bytes. */
+  sha256: Uint8Array;
+}
+
+export interface UploadView {
+  id: string;
+  /** 32 bytes. */
+  modelId: Uint8Array;
+  bytes: number;
+  receivedBytes: number;
+  expiresAt: Date;
+}
+
+/** Models that tenants upload. All throw ServiceError or ModelError where the tenant has no such upload or model. */
+export interface PrivateModels {
+  uploads: {
+    begin(tenantId: string, wanted: NewUpload): Promise<UploadView>;
+    find(tenantId: string, id: string): Promise<UploadView>;
+    put(tenantId: string, id: string, offset: number, part: Uint8Array): Promise<UploadView>;
+    complete(tenantId: string, id: string): Promise<ModelView>;
+    remove(tenantId: string, id: string): Promise<void>;
+  };
+  /** Tenants that the model's own tenant let in. */
+  guests(modelId: Uint8Array, tenantId: string): string[];
+  allow(modelId: Uint8Array, tenantId: string, guest: string): Promise<void>;
+  deny(modelId: Uint8Array, tenantId: string, guest: string): Promise<void>;
+  remove(modelId: Uint8Array, tenantId: string): Promise<void>;
 }
 
 export interface Attestation {
@@ -360,6 +398,7 @@ export interface Services {
   keys: Keys;
   pipeline: Pipeline;
   models: Models;
+  privateModels: PrivateModels;
   attestation: Attestation;
   receipts: Receipts;
   documents: Documents;

@@ -1,13 +1,17 @@
 /** Models whose weights are sealed: a whole running service, an owner's broker, the simulated TEE. */
+import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AppraisalPolicyInput } from "../attestation/index.ts";
 import {
   Broker,
   createBrokerState,
+  openBrokerKeys,
   readReleasePolicy,
   revokeModel,
   startBroker,
@@ -16,7 +20,7 @@ import {
   type RunningBroker,
 } from "../client/broker/index.ts";
 import { createClient } from "../client/index.ts";
-import { sha256, toHex } from "../codec/index.ts";
+import { sha256, toHex, toHex0x } from "../codec/index.ts";
 import { sealWeights, type LoadedModel } from "../models/index.ts";
 import { layerModel } from "../models/testing/models.ts";
 import { LEAF_TYPES, type Tensor } from "../receipts/index.ts";
@@ -32,6 +36,8 @@ const HARDWARE: AppraisalPolicyInput = { formatVersion: 1 };
 const secret = layerModel({ name: "secret" });
 const strict = layerModel({ name: "strict" });
 const lonely = layerModel({ name: "lonely" });
+const uploaded = layerModel({ name: "uploaded" });
+const CLI = fileURLToPath(new URL("../client/cli/main.ts", import.meta.url));
 const data = new Uint8Array(Float32Array.of(1, 2).buffer);
 const inputs: Tensor[] = [{ name: "x", datatype: "FP32", shape: [1, 2], data }];
 
@@ -81,6 +87,14 @@ async function put(model: LoadedModel, brokerKey: Uint8Array, url: string): Prom
     expected: manifest.weights,
   });
   await rm(source);
+}
+
+async function command(...words: string[]): Promise<Record<string, unknown>> {
+  const { url, apiKey } = service;
+  const environment = { ...process.env, AFFIDAVIT_URL: url, AFFIDAVIT_API_KEY: apiKey };
+  const run = promisify(execFile);
+  const { stdout } = await run(process.execPath, [CLI, "models", ...words, "--json"], { env: environment });
+  return JSON.parse(stdout) as Record<string, unknown>;
 }
 
 function ask(name: string) {
@@ -148,6 +162,30 @@ describe("a model whose weights are sealed", () => {
     expect(decisions.find(({ code }) => code === "simulated_refused")).toMatchObject({
       modelId: toHex(strict.modelId),
     });
+  });
+
+  it("comes by an upload too, is its tenant's alone, and goes again", async () => {
+    const [state, folder] = [join(owner, "state"), join(owner, "uploaded")];
+    const { publicKey } = await openBrokerKeys(state);
+    await writeReleasePolicy(state, uploaded.modelId, SIMULATED);
+    await mkdir(folder);
+    const [plain, manifest, sealed] = ["model.onnx", "manifest.json", "model.sealed"].map((name) =>
+      join(folder, name),
+    ) as [string, string, string];
+    await writeFile(plain, await uploaded.weights());
+    await writeFile(manifest, uploaded.manifestText);
+    const {
+      modelId,
+      manifest: { weights: expected },
+    } = uploaded;
+    await sealWeights(plain, sealed, { brokerKey: publicKey, modelId, expected });
+    const made = await command("upload", sealed, "--manifest", manifest, "--broker", broker.url);
+    expect(made).toMatchObject({ ok: true, name: "uploaded", modelId: toHex0x(modelId) });
+    expect((await ask("uploaded")()).verification.verdict).toBe("accepted");
+    expect((await fetch(`${service.url}/v2/models/uploaded`)).status).toBe(404);
+    expect(await command("access", toHex(modelId))).toMatchObject({ ok: true, tenants: [] });
+    expect(await command("remove", toHex(modelId))).toMatchObject({ ok: true });
+    expect(await refusal(ask("uploaded"))).toMatch(/ model_not_found$/);
   });
 
   it("does not load again once its owner revoked it", async () => {

@@ -99,6 +99,12 @@ export function sealedByteLength({ description, byteLength }: SealedHead): numbe
   return byteLength + description.weights.bytes + segmentCount(description.weights.bytes) * TAG_BYTES;
 }
 
+/** Bounds of the length of a sealed file, whatever its head says. */
+export function sealedLengths(weightsBytes: number): { least: number; most: number } {
+  const body = weightsBytes + segmentCount(weightsBytes) * TAG_BYTES;
+  return { least: body + MAGIC.length + 4 + WRAPPED_KEY_BYTES, most: body + MAX_HEAD_BYTES };
+}
+
 export function malformed(message: string, cause?: unknown): ModelError {
   return new ModelError("sealed_weights_malformed", message, { cause });
 }

@@ -9,6 +9,7 @@ export * from "./checkpoints.ts";
 export * from "./api-keys.ts";
 export * from "./documents.ts";
 export * from "./ledger.ts";
+export * from "./private-models.ts";
 export * from "./promises.ts";
 export * from "./receipts.ts";
 export * from "./idempotency.ts";

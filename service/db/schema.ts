@@ -299,3 +299,39 @@ export const ledgerOperations = pgTable("ledger_operations", {
   createdAt: moment("created_at").notNull().defaultNow(),
   endedAt: moment("ended_at"),
 });
+/** Models that tenants uploaded: the files are in the data directory, by model id. */
+export const uploadedModels = pgTable(
+  "uploaded_models",
+  {
+    modelId: bytea("model_id").primaryKey(),
+    tenantId: tenant(),
+    /** Of the sealed file. */
+    bytes: big("bytes").notNull(),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [index("uploaded_models_tenant").on(table.tenantId)],
+);
+
+/** Uploads under way; how much came is the length of the file. */
+export const modelUploads = pgTable(
+  "model_uploads",
+  {
+    id: uuid("id").primaryKey(),
+    tenantId: tenant(),
+    modelId: bytea("model_id").notNull(),
+    manifest: text("manifest").notNull(),
+    broker: text("broker").notNull(),
+    bytes: big("bytes").notNull(),
+    /** Of the whole sealed file. */
+    sha256: bytea("sha256").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (table) => [index("model_uploads_tenant").on(table.tenantId)],
+);
+
+/** Tenants that a model's owner lets in. */
+export const modelAccess = pgTable(
+  "model_access",
+  { modelId: bytea("model_id").notNull(), tenantId: tenant() },
+  (table) => [primaryKey({ columns: [table.modelId, table.tenantId] })],
+);

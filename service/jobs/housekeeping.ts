@@ -5,20 +5,26 @@ import { expireReservations, removeExpiredLinks, type Database } from "../db/ind
 const INTERVAL_MS = 3_600_000;
 
 /** @returns how to stop it */
-export function startHousekeeping(database: Database, log: Logger): () => Promise<void> {
-  let running = sweep(database, log);
-  const timer = setInterval(() => (running = sweep(database, log)), INTERVAL_MS);
+export function startHousekeeping(
+  database: Database,
+  log: Logger,
+  expireUploads: () => Promise<number>,
+): () => Promise<void> {
+  const start = () => sweep(database, log, expireUploads);
+  let running = start();
+  const timer = setInterval(() => (running = start()), INTERVAL_MS);
   return async () => {
     clearInterval(timer);
     await running;
   };
 }
 
-async function sweep(database: Database, log: Logger): Promise<void> {
+async function sweep(database: Database, log: Logger, expireUploads: () => Promise<number>): Promise<void> {
   try {
     const answers = await expireReservations(database);
     const links = await removeExpiredLinks(database, new Date());
-    log.info({ answers, links }, "expired records erased");
+    const uploads = await expireUploads();
+    log.info({ answers, links, uploads }, "expired records erased");
   } catch (error) {
     log.warn({ err: error }, "expired records could not be erased");
   }

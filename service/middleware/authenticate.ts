@@ -17,6 +17,11 @@ export interface Authenticator {
   requires(permission: Permission): MiddlewareHandler<AppEnv>;
   /** @throws ServiceError `unauthenticated`, `api_key_invalid`, `scope_missing` */
   account(c: AppContext, permission: Permission): Promise<Account>;
+  /**
+   * Whose key came, where one came: for what shows more to those who have one.
+   * @throws ServiceError `api_key_invalid`
+   */
+  tenant(c: AppContext): Promise<string | undefined>;
 }
 
 export function createAuthenticator(services: Services): Authenticator {
@@ -39,6 +44,7 @@ export function createAuthenticator(services: Services): Authenticator {
   }
   return {
     account,
+    tenant: async (c) => (readKey(c) === undefined ? undefined : (await account(c, "any")).tenantId),
     requires: (permission) => async (c, next) => {
       await account(c, permission);
       await next();

@@ -1,6 +1,8 @@
+import { findModel } from "./model-lookup.ts";
 import { createRoute, z } from "@hono/zod-openapi";
 import { fromHex } from "../../codec/index.ts";
 import { withDeadline } from "../middleware/deadline.ts";
+import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
 import { refuseInvalid } from "../middleware/failure.ts";
 import { ServiceError } from "../problem.ts";
@@ -48,14 +50,14 @@ const route = createRoute({
   },
 });
 
-export function dstackReport(app: App, services: Services): void {
+export function dstackReport(app: App, services: Services, authenticator: Authenticator): void {
   app.openAPIRegistry.registerPath(route);
   app.get(route.getRoutingPath(), (c) =>
     withForeignErrors(c, async () => {
       const result = query.safeParse(c.req.query());
       refuseInvalid({ ...result, target: "query" });
       const { model, nonce: given, signing_algo, signing_address } = result.data!;
-      if (model !== undefined && !services.models.get(model)) throw new ServiceError("model_not_found");
+      if (model !== undefined) findModel(services.models, { name: model }, await authenticator.tenant(c));
       const nonce = given === undefined ? services.randomBytes(32) : fromHex(given, 32);
       const report = await withDeadline(c, services.limits.requestTimeoutMs, () =>
         services.attestation.signerReport(signing_algo, nonce),

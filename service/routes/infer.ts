@@ -214,8 +214,8 @@ export function infer(app: App, services: Services, authenticator: Authenticator
   }
 }
 
-/** Labels come from the manifest that was found, so that a caller cannot make new ones. */
+/** Labels come from a manifest that everybody may see: a caller cannot make new ones, and no private name is told. */
 function counter({ models, metrics }: Services, c: AppContext): (outcome: string) => void {
-  const manifest = models.get(c.req.param("name")!, c.req.param("version"))?.manifest;
+  const manifest = models.get(c.req.param("name")!, c.req.param("version"), undefined)?.manifest;
   return (outcome) => metrics.inference(manifest?.name ?? "unknown", manifest?.version ?? "unknown", outcome);
 }

@@ -2,6 +2,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Datatype } from "../../receipts/index.ts";
 import type { TensorSpec } from "../../models/client.ts";
+import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
 import type { Services } from "../services.ts";
 import { findModel } from "./model-lookup.ts";
@@ -47,15 +48,16 @@ const versionRoute = createRoute({
   responses,
 });
 
-export function modelConfig(app: App, { models }: Services): void {
-  app.openapi(route, (c) => c.json(describe(c.req.valid("param").name), 200));
-  app.openapi(versionRoute, (c) => {
-    const { name, version } = c.req.valid("param");
-    return c.json(describe(name, version), 200);
-  });
+export function modelConfig(app: App, { models }: Services, authenticator: Authenticator): void {
+  for (const each of [route, versionRoute]) {
+    app.openapi(each, async (c) =>
+      c.json(describe(c.req.valid("param"), await authenticator.tenant(c)), 200),
+    );
+  }
 
-  function describe(name: string, version?: string) {
-    const { manifest } = findModel(models, name, version);
+  function describe(named: { name: string; version?: string }, tenantId: string | undefined) {
+    const { name } = named;
+    const { manifest } = findModel(models, named, tenantId);
     return {
       name,
       platform: "onnxruntime_onnx",

@@ -1,6 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { toHex0x } from "../../codec/index.ts";
 import type { TensorSpec } from "../../models/client.ts";
+import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
 import type { Services } from "../services.ts";
 import { findModel } from "./model-lookup.ts";
@@ -44,16 +45,17 @@ const versionRoute = createRoute({
   responses,
 });
 
-export function modelMetadata(app: App, { models }: Services): void {
-  app.openapi(route, (c) => c.json(describe(c.req.valid("param").name), 200));
-  app.openapi(versionRoute, (c) => {
-    const { name, version } = c.req.valid("param");
-    return c.json(describe(name, version), 200);
-  });
+export function modelMetadata(app: App, { models }: Services, authenticator: Authenticator): void {
+  for (const each of [route, versionRoute]) {
+    app.openapi(each, async (c) =>
+      c.json(describe(c.req.valid("param"), await authenticator.tenant(c)), 200),
+    );
+  }
 
-  function describe(name: string, version?: string) {
-    const { manifest, modelId } = findModel(models, name, version);
-    const versions = models.list().filter((model) => model.manifest.name === name);
+  function describe(named: { name: string; version?: string }, tenantId: string | undefined) {
+    const { manifest, modelId } = findModel(models, named, tenantId);
+    const { name } = manifest;
+    const versions = models.list(tenantId).filter((model) => model.manifest.name === name);
     return {
       name,
       versions: versions.map((model) => model.manifest.version),

@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ModelError } from "../../models/client.ts";
+import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
 import type { Services } from "../services.ts";
 import { findModel } from "./model-lookup.ts";
@@ -31,15 +32,14 @@ const versionRoute = createRoute({
   responses,
 });
 
-export function modelReady(app: App, { models }: Services): void {
-  app.openapi(route, (c) => c.json(check(c.req.valid("param").name), 200));
-  app.openapi(versionRoute, (c) => {
-    const { name, version } = c.req.valid("param");
-    return c.json(check(name, version), 200);
-  });
+export function modelReady(app: App, { models }: Services, authenticator: Authenticator): void {
+  for (const each of [route, versionRoute]) {
+    app.openapi(each, async (c) => c.json(check(c.req.valid("param"), await authenticator.tenant(c)), 200));
+  }
 
-  function check(name: string, version?: string) {
-    const { ready, reason } = models.readiness(findModel(models, name, version));
+  function check(named: { name: string; version?: string }, tenantId: string | undefined) {
+    const { name } = named;
+    const { ready, reason } = models.readiness(findModel(models, named, tenantId));
     if (!ready) throw new ModelError("model_unavailable", reason ?? "the model cannot run right now");
     return { name, ready: true as const };
   }

@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { toHex0x } from "../../codec/index.ts";
+import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
 import type { Services } from "../services.ts";
 import { problems } from "./schemas.ts";
@@ -9,6 +10,7 @@ const route = createRoute({
   path: "/v1/models",
   tags: ["Models"],
   summary: "All models with their manifests",
+  description: "With an API key also those that its tenant uploaded or was let in to.",
   responses: {
     200: {
       description: "SHA-256 of `manifest` is `modelId`, which statements name",
@@ -33,9 +35,9 @@ const route = createRoute({
   },
 });
 
-export function models(app: App, services: Services): void {
-  app.openapi(route, (c) => {
-    const list = services.models.list().map((model) => ({
+export function models(app: App, services: Services, authenticator: Authenticator): void {
+  app.openapi(route, async (c) => {
+    const list = services.models.list(await authenticator.tenant(c)).map((model) => ({
       name: model.manifest.name,
       version: model.manifest.version,
       title: model.manifest.title,

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
 import { readJson } from "../middleware/json-body.ts";
 import type { Services } from "../services.ts";
@@ -32,11 +33,11 @@ const route = createRoute({
   },
 });
 
-export function repositoryIndex(app: App, { models }: Services): void {
+export function repositoryIndex(app: App, { models }: Services, authenticator: Authenticator): void {
   app.openAPIRegistry.registerPath(route);
   app.post(route.getRoutingPath(), async (c) => {
     const { ready: readyOnly } = await readJson(c, bodySchema);
-    const entries = models.list().map((model) => {
+    const entries = models.list(await authenticator.tenant(c)).map((model) => {
       const { ready, reason } = models.readiness(model);
       const { name, version } = model.manifest;
       return { name, version, state: ready ? "READY" : "UNAVAILABLE", reason: reason ?? "" };

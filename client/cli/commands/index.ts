@@ -20,6 +20,7 @@ import { ledgerAccount, ledgerKeygen } from "./ledger-account.ts";
 import { ledgerAudit } from "./ledger-audit.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { modelsSeal } from "./models-seal.ts";
+import { modelsAccess, modelsRemove, modelsUpload } from "./models-upload.ts";
 import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
 import { prove } from "./prove.ts";
@@ -61,6 +62,7 @@ export const COMMANDS: Record<string, Command> = {
   "chain anchor": chainAnchor,
   "chain verify": chainVerify,
   "models list": modelsList,
+  "models access": modelsAccess,
   "models add": modelsAdd,
   "models keygen": modelsKeygen,
   "models seal": modelsSeal,
@@ -68,7 +70,9 @@ export const COMMANDS: Record<string, Command> = {
   "broker allow": brokerAllow,
   "broker revoke": brokerRevoke,
   "broker serve": brokerServe,
+  "models remove": modelsRemove,
   "models sign": modelsSign,
+  "models upload": modelsUpload,
   "models verify": modelsVerify,
   "circuit build": circuitBuild,
   "circuit bind": circuitBind,

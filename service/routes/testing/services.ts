@@ -83,6 +83,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
       },
     },
     models: memoryModels(),
+    privateModels: noPrivateModels(),
     attestation: {
       document: async (nonce) => ({ evidence: { nonce: nonce && toHex(nonce) } }),
       keysetDigest: () => sha256(utf8("keyset")),
@@ -167,11 +168,20 @@ function memoryModels(): Services["models"] {
   const list = [view("1.0.0"), view("2.0.0")];
   return {
     list: () => list,
-    get: (name, version = "2.0.0") =>
+    get: (name, version = "2.0.0", _tenantId) =>
       list.find(({ manifest }) => manifest.name === name && manifest.version === version),
     readiness: ({ manifest }) =>
       manifest.version === "2.0.0" ? { ready: true } : { ready: false, reason: "its weights are missing" },
   };
+}
+
+function missing(): never {
+  throw new ServiceError("upload_not_found");
+}
+
+function noPrivateModels(): Services["privateModels"] {
+  const uploads = { begin: missing, find: missing, put: missing, complete: missing, remove: missing };
+  return { uploads, guests: missing, allow: missing, deny: missing, remove: missing };
 }
 
 function memoryReceipts(): Services["receipts"] {
