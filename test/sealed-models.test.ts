@@ -186,7 +186,7 @@ describe("a model whose weights are sealed", () => {
     expect(await command("access", toHex(modelId))).toMatchObject({ ok: true, tenants: [] });
     expect(await command("remove", toHex(modelId))).toMatchObject({ ok: true });
     expect(await refusal(ask("uploaded"))).toMatch(/ model_not_found$/);
-  });
+  }, 120_000);
 
   it("does not load again once its owner revoked it", async () => {
     await revokeModel(join(owner, "state"), secret.modelId);
