@@ -47,7 +47,7 @@ export function verifyTlsCertificate(der: Uint8Array, options: VerifyKeysetOptio
     return { ...rejected(failure, verification.steps), simulated: verification.simulated };
   }
   const detail = `the keyset names the certificate's key, held by the ${named.custody}`;
-  const source = verification.simulated ? "simulated" : "hardware_proven";
+  const { source } = verification.claims.find(({ claim }) => claim === "TEE")!;
   return {
     ...verification,
     steps: [...verification.steps, { step: "tls key", status: "pass", detail }],

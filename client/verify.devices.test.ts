@@ -1,6 +1,13 @@
 /** Receipts whose keyset has GPU evidence beside the TEE's, and models measured before it. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { sha256, utf8 } from "../codec/index.ts";
+import {
+  rootCertificate,
+  testCollateral,
+  testPki,
+  testQuote,
+  type Loose,
+} from "../attestation/testing/dcap.ts";
+import { sha256, toBase64, utf8 } from "../codec/index.ts";
 import { parseBundle, serializeBundle, type EvidenceParts } from "../receipts/index.ts";
 import { createIssuer, NOW, type Issuer, type IssuerOptions } from "../test/receipt-fixture.ts";
 import { memberCases } from "../test/tamper-cases.ts";
@@ -110,5 +117,39 @@ it("a model that is not in the register is not called measured", async () => {
   const result = verifyReceipt(bundle, { now: NOW, policy: { allowSimulated: true } });
   expect(result.claims.find(({ claim }) => claim === "model measured")).toMatchObject({
     status: "unchecked",
+  });
+});
+
+describe("evidence under a root of the policy's own", () => {
+  const dated = (document: Loose): void => {
+    document.issueDate = "2026-02-20T00:00:00Z";
+    document.nextUpdate = "2026-03-20T00:00:00Z";
+  };
+  const crlDates = { thisUpdate: new Date("2026-02-20"), nextUpdate: new Date("2026-03-20") };
+  const endorsements = testCollateral("tdx4", { tcbInfo: dated, qeIdentity: dated, crlDates });
+  const machine = {
+    quote: (reportData: Uint8Array) => testQuote("tdx4", { reportData }),
+    endorsements: { ...endorsements },
+  };
+  const certificate = toBase64(rootCertificate(testPki()));
+  const roots = (...also: "simulated"[]) => [{ certificate }, ...also];
+  const appraisal = (...also: "simulated"[]) =>
+    ({ formatVersion: 1, roots: roots(...also), codeIdentity: "reported" }) as const;
+
+  it("is accepted, and is the operator's word: nothing of it reads as a maker's hardware", async () => {
+    const { claims, ...result } = verify(await createIssuer({ machine }), {
+      policy: { appraisal: appraisal() },
+    });
+    expect(result).toMatchObject({ verdict: "accepted", simulated: false });
+    expect(claims.find(({ claim }) => claim === "TEE")).toMatchObject({ source: "operator_asserted" });
+    expect(JSON.stringify(claims)).not.toMatch(/hardware_proven|simulated/);
+  });
+
+  it("does not lift a simulated GPU beside it", async () => {
+    const mixed = await createIssuer({ machine, devices: { parts: without("measuredModels") } });
+    const policy = { allowSimulated: true, appraisal: appraisal("simulated") };
+    const { claims, ...result } = verify(mixed, { policy });
+    expect(result).toMatchObject({ verdict: "accepted", simulated: true });
+    expect(claims.find(({ claim }) => claim === "TEE")).toMatchObject({ source: "simulated" });
   });
 });

@@ -85,6 +85,8 @@ export interface IssuerOptions {
   proofOrigin?: string;
   /** A simulated GPU's evidence beside the quote, and the fixture's model measured before it. */
   devices?: DeviceOptions;
+  /** A TDX machine under a root that is neither a maker's nor the simulated one. */
+  machine?: { quote(reportData: Uint8Array): Uint8Array; endorsements: { [member: string]: Json } };
 }
 
 export interface DeviceOptions {
@@ -213,7 +215,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   };
   const quote = async (nonce: Uint8Array, of = digest) => ({
     type: attester.type,
-    quote: await attester.quote(reportData(of, nonce)),
+    quote: await (options.machine ?? attester).quote(reportData(of, nonce)),
     ...(await partsOver(nonce)),
     nonce,
   });
@@ -231,7 +233,8 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     ...(await quote(over.nonce ?? nonce, over.keysetDigest)),
     nonce,
   };
-  const collateral = (await attester.endorsements(NOW)) as { [member: string]: Json };
+  const collateral =
+    options.machine?.endorsements ?? ((await attester.endorsements(NOW)) as { [member: string]: Json });
   const endorsements = gpu ? { cpu: collateral, gpu: simulatedGpuEndorsements() } : collateral;
   const statement: KeysetStatement = {
     keysetDigest: digest,

@@ -9,7 +9,7 @@ import {
 import { equal } from "../../codec/index.ts";
 import { gpuNonce, replayMeasuredModels, reportData, type NoncedEvidence } from "../../receipts/index.ts";
 import { StepFailure } from "../verification.ts";
-import type { KeysetContext } from "./context.ts";
+import { appraisedSource, type KeysetContext } from "./context.ts";
 
 export interface KeysetAppraisal {
   readonly cpu: Appraisal;
@@ -24,13 +24,20 @@ export function appraiseFor(context: KeysetContext, given: NoncedEvidence, now: 
     : appraiseCpu(context, given, now);
   const { cpu, gpus } = parts;
   for (const part of gpus ? [cpu, gpus] : [cpu]) {
-    // Also where it is refused, and where one part or fresh evidence alone is simulated: then the whole is.
-    if (!context.appraisal || part.simulated) context.appraisal = part;
+    // Also where it is refused, and where one part or fresh evidence alone is simulated or under an own root: then the
+    // whole is.
+    if (!context.appraisal || isWeaker(part, context.appraisal)) context.appraisal = part;
   }
   const rejected = [cpu, gpus].find((part) => part?.verdict === "rejected");
   if (rejected) throw new StepFailure({ appraisal: rejected.code }, rejected.message);
   checkMeasuredModels(given);
   return parts;
+}
+
+const SOURCES = ["simulated", "operator_asserted", "hardware_proven"];
+
+function isWeaker(part: Appraisal, known: Appraisal): boolean {
+  return SOURCES.indexOf(appraisedSource(part)) < SOURCES.indexOf(appraisedSource(known));
 }
 
 /** Whether there are GPUs, as the attested keyset says: evidence cannot be left out or added on its way. */

@@ -64,9 +64,15 @@ export interface Step<C extends KeysetContext = Context> {
   run(context: C): string | { skipped: string };
 }
 
-/** The source of whatever the attested code said. */
-export function attestedSource(context: KeysetContext): Claim["source"] {
-  return context.appraisal?.simulated === false ? "hardware_proven" : "simulated";
+/** The source of whatever the attested code said: a hardware maker's root, or less. */
+export function attestedSource({ appraisal }: KeysetContext): Claim["source"] {
+  return appraisal ? appraisedSource(appraisal) : "simulated";
+}
+
+/** Under a root that is the policy's own, evidence is no more than the word of whoever holds that root's key. */
+export function appraisedSource({ simulated, claims }: Appraisal): Claim["source"] {
+  if (simulated) return "simulated";
+  return claims["source"] === "hardware_proven" ? "hardware_proven" : "operator_asserted";
 }
 
 /** Bytes for people: the first and last few. */
