@@ -5,6 +5,7 @@ import { measurementBlock } from "../attest/spdm-write.ts";
 import { appraise, parsePolicy, type AppraisalPolicyInput } from "../index.ts";
 import { REQUEST_FIELDS, RESPONSE_FIELDS } from "../parse/nvidia-spdm.ts";
 import { testCertificates } from "../testing/appraise.ts";
+import { testCertificate, testKey, TEST_KEY_USAGE } from "../testing/certificates.ts";
 import {
   diceTcbInfo,
   compositeDeviceId,
@@ -259,6 +260,24 @@ describe("the SDK's list", () => {
     expect(run(list(one, one), { endorsements: null }).code).toBe("evidence_duplicate");
     const again = listEntry(testReport({ nonce: new Uint8Array(32) }), device, new Uint8Array(32));
     expect(run(list(one, again), { endorsements: null }).code).toBe("evidence_duplicate");
+  });
+
+  test("one device twice is refused, also under leaves for two firmwares", () => {
+    const leaf = testKey("GH100 A01 GSP FMC LF", "p384");
+    const der = testCertificate({
+      subject: leaf,
+      issuer: device.brom,
+      serial: 79,
+      keyUsage: TEST_KEY_USAGE.signer,
+      extensions: [compositeDeviceId(leaf.spki)],
+    });
+    const renewed = { ...device, leaf, certificates: [der, ...device.certificates.slice(1)] };
+    const again = listEntry(testReport({ device: renewed }), renewed);
+    expect(run(list(again), { endorsements: null }).code).toBe("ok");
+    expect(run(list(one, again), { endorsements: null })).toMatchObject({
+      code: "evidence_duplicate",
+      claims: {},
+    });
   });
 
   test.each([

@@ -2,7 +2,7 @@
  * Appraisal of NVIDIA GPUs and NVSwitches: whether genuine reports are good enough for a policy. What it can show is that
  * the devices are genuine, and fresh where the verifier chose the nonce; never to which machine they are attached.
  */
-import { equal } from "../../codec/index.ts";
+import { equal, toHex } from "../../codec/index.ts";
 import { NVIDIA_DEVICE_ROOT, NVIDIA_RIM_ROOT, SIMULATED_NVIDIA_ROOT } from "../endorsements/nvidia-roots.ts";
 import type { TrustRoot } from "../endorsements/trust-root.ts";
 import { AttestationError } from "../error.ts";
@@ -226,6 +226,19 @@ function appraiseDevice(
   return verified;
 }
 
+/** Other firmware gets its device another leaf; the key above it is the device's own and stays. */
+function checkDistinct(devices: readonly VerifiedNvidiaDevice[], checks: Checks): void {
+  if (devices.length === 1) return;
+  checks.run("distinct_devices", "no two reports are of one device, be it with other firmware", () => {
+    const identities = devices
+      .filter(({ path }) => path.length > 2)
+      .map(({ path }) => toHex(path[1]!.publicKey.spki));
+    if (new Set(identities).size < identities.length) {
+      throw new AttestationError("evidence_duplicate", "two entries of the list are of one device");
+    }
+  });
+}
+
 function sharedNonce(devices: readonly VerifiedNvidiaDevice[]): Uint8Array {
   const nonce = devices[0]!.report.requestNonce;
   return devices.every(({ report }) => equal(report.requestNonce, nonce)) ? nonce : new Uint8Array(0);
@@ -287,6 +300,7 @@ export function appraiseNvidia(evidence: Evidence, endorsements: unknown, contex
       },
     ),
   );
+  checkDistinct(verified, checks);
   const isMeasured = rims.length > 0;
   findings.reportData = sharedNonce(verified);
   findings.claims = claimsOf(verified, evidence, context, isMeasured);

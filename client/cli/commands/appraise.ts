@@ -41,8 +41,8 @@ stand in a certificate; dstack and azure-vtpm take the guest's JSON, nvidia-gpu 
   --collateral FILE   tdx, sgx: QuoteCollateralV3 as JSON; sev-snp: {"certificates": […], "crls": […]}
   --cert FILE         certificates (PEM or DER, several to a file, any order); may be given again
                       sev-snp: VCEK or VLEK, and its authorities; tdx, sgx: the PCK chain of a quote without one, leaf first
-  --crl FILE          sev-snp: CRLs to check against; may be given again
                       nvidia-gpu, nvidia-switch: the chain of a raw report, leaf first; dstack, azure-vtpm: as sev-snp
+  --crl FILE          sev-snp: CRLs to check against; may be given again
   --rim FILE          nvidia-gpu, nvidia-switch: a reference manifest; may be given again, without one measurements are
                       unchecked
   --ocsp FILE         nvidia-gpu, nvidia-switch: an OCSP response (DER or PEM); may be given again
