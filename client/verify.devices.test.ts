@@ -120,11 +120,12 @@ it("a model that is not in the register is not called measured", async () => {
   });
 });
 
+function dated(document: Loose): void {
+  document.issueDate = "2026-02-20T00:00:00Z";
+  document.nextUpdate = "2026-03-20T00:00:00Z";
+}
+
 describe("evidence under a root of the policy's own", () => {
-  const dated = (document: Loose): void => {
-    document.issueDate = "2026-02-20T00:00:00Z";
-    document.nextUpdate = "2026-03-20T00:00:00Z";
-  };
   const crlDates = { thisUpdate: new Date("2026-02-20"), nextUpdate: new Date("2026-03-20") };
   const endorsements = testCollateral("tdx4", { tcbInfo: dated, qeIdentity: dated, crlDates });
   const machine = {
