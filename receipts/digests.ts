@@ -183,11 +183,46 @@ export function settlementDigest(
   return new SaltedDigests(salt32).settlementDigest(method, amountAtomic, reference);
 }
 
+/** A request of a contract, as its coordinator numbers it. */
+export interface ChainRequest {
+  chainId: bigint;
+  /** 20 bytes. */
+  coordinator: Uint8Array;
+  /** The contract that asks, and that the answer is for: 20 bytes. */
+  requester: Uint8Array;
+  /** Of this requester's requests, from 0. */
+  nonce: bigint;
+}
+
+/**
+ * keccak256(abi.encode(uint256 chainId, address coordinator, address requester, uint64 nonce, bytes32 modelId,
+ * bytes32 inputCommitment, bytes32 circuitInput, bytes32 policyDigest)), 32 bytes.
+ * @throws ReceiptError `digest_input_invalid`
+ */
+export function chainRequestId(
+  { chainId, coordinator, requester, nonce }: ChainRequest,
+  asked: Record<"modelId" | "inputCommitment" | "circuitInput" | "policyDigest", Uint8Array>,
+): Uint8Array {
+  const { modelId, inputCommitment, circuitInput, policyDigest } = asked;
+  for (const word of [modelId, inputCommitment, circuitInput, policyDigest]) exactly(word, 32, "a digest");
+  const numbers = concat(
+    uintWord(chainId),
+    addressWord(coordinator),
+    addressWord(requester),
+    uintWord(nonce),
+  );
+  return keccak256(concat(numbers, modelId, inputCommitment, circuitInput, policyDigest));
+}
+
+function addressWord(address20: Uint8Array): Uint8Array {
+  exactly(address20, 20, "an address");
+  return concat(new Uint8Array(12), address20);
+}
+
 /**
  * keccak256(abi.encode(uint256 chainId, address consumer)): which contract may act on a statement.
  * @throws ReceiptError `digest_input_invalid`
  */
 export function audienceDigest(chainId: bigint, address20: Uint8Array): Uint8Array {
-  exactly(address20, 20, "an address");
-  return keccak256(concat(uintWord(chainId), new Uint8Array(12), address20));
+  return keccak256(concat(uintWord(chainId), addressWord(address20)));
 }

@@ -346,6 +346,7 @@ const VAULT = {
   vault_start_failed: [503, "The vault did not start"],
   vault_chain_policy_invalid: [500, "The vault's chain policy is not of its form"],
   vault_chain_off: [503, "No chain is configured"],
+  vault_chain_answered: [409, "Another answer to this request was signed"],
   vault_chain_call_refused: [500, "The vault does not sign for that call"],
   vault_chain_limit_reached: [503, "The chain key's limit is reached"],
   vault_measurement_failed: [503, "The TEE's measurement register failed"],

@@ -1,8 +1,10 @@
 import { bytesToHex, recoverTransactionAddress, type TransactionSerializedEIP1559 } from "viem";
+import { encodeAbiParameters, keccak256, parseAbiParameters } from "viem";
 import { expect, it } from "vitest";
 import { fromHex } from "../codec/index.ts";
+import { audienceDigest, decodeStatement, recoverSigner } from "../receipts/index.ts";
 import type { UnsignedTransaction } from "./wire/chain.ts";
-import { newKeyDirectory, start } from "./vault.test-support.ts";
+import { inference, install, newKeyDirectory, start } from "./vault.test-support.ts";
 
 const call: UnsignedTransaction = {
   chainId: 31337n,
@@ -33,4 +35,62 @@ it("signs the transactions that it was started for, by a key that outlives it", 
   const second = await start(keyDirectory);
   expect(bytesToHex(await second.chainAccount())).toBe(address);
   await expect(second.signTransaction(call)).rejects.toMatchObject({ code: "chain_off" });
+});
+
+const request = {
+  chainId: 31337n,
+  coordinator: new Uint8Array(20).fill(0xab),
+  requester: new Uint8Array(20).fill(0xcd),
+  nonce: 7n,
+};
+const none = new Uint8Array(32);
+const { requestId: _, audience: _a, requestDigest: _q, responseDigest: _p, ...answer } = inference(none);
+
+it("signs a contract's answer under the id that the coordinator computes, for its requester", async () => {
+  const vault = await start(undefined, [], { chain });
+  await install(vault);
+  const { words, digest, signature } = await vault.signChainAnswer(request, answer);
+  const statement = decodeStatement("InferenceStatement", words);
+  const types = "uint256, address, address, uint64, bytes32, bytes32, bytes32, bytes32";
+  const { modelId, inputCommitment, circuitInput, policyDigest } = answer;
+  const asked = [modelId, inputCommitment, circuitInput, policyDigest].map((word) => bytesToHex(word));
+  const addresses = [bytesToHex(request.coordinator), bytesToHex(request.requester)];
+  const encoded = encodeAbiParameters(
+    parseAbiParameters(types) as never,
+    [31337n, ...addresses, 7n, ...asked] as never,
+  );
+  expect(bytesToHex(statement.requestId)).toBe(keccak256(encoded));
+  expect(statement).toMatchObject({
+    ...answer,
+    audience: audienceDigest(31337n, request.requester),
+    requestDigest: none,
+    responseDigest: none,
+  });
+  expect(recoverSigner(digest, signature)).toEqual(vault.info.receiptAddress);
+});
+
+it("signs one answer a request, for the configured coordinator alone", async () => {
+  const vault = await start(undefined, [], { chain });
+  await install(vault);
+  await vault.signChainAnswer(request, answer);
+  await vault.signChainAnswer(request, answer);
+  const refused = async (asked: typeof request, fields: typeof answer) =>
+    await vault.signChainAnswer(asked, fields).then(
+      () => "signed",
+      (error: { code: string }) => error.code,
+    );
+  const other = { ...answer, outputDigest: new Uint8Array(32).fill(0x77) };
+  expect(await refused(request, other)).toBe("chain_answered");
+  expect(await refused({ ...request, nonce: 8n }, other)).toBe("signed");
+  const elsewhere = new Uint8Array(20).fill(0xcd);
+  expect(await refused({ ...request, coordinator: elsewhere }, answer)).toBe("chain_call_refused");
+  expect(await refused({ ...request, chainId: 1n }, answer)).toBe("chain_call_refused");
+  expect(await refused(request, { ...answer, settlement: new Uint8Array(32).fill(1) })).toBe(
+    "statement_invalid",
+  );
+  const slipped = { ...answer, requestDigest: new Uint8Array(32).fill(1) };
+  expect(await refused({ ...request, nonce: 9n }, slipped)).toBe("signed");
+  const off = await start();
+  await install(off);
+  await expect(off.signChainAnswer(request, answer)).rejects.toMatchObject({ code: "chain_off" });
 });

@@ -39,6 +39,7 @@ import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from 
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 import type { KeyPart, LedgerEntryRequest, ReadingRequest, SignedLedgerEntry } from "./wire/balances.ts";
 import type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
+import type { ChainRequest } from "../receipts/index.ts";
 import type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";
 import type { BrokersRelease, ReleaseEvidence } from "./wire/key-release.ts";
 import { decode, encode } from "./wire/shape.ts";
@@ -60,6 +61,7 @@ export interface VaultEvidence extends EvidenceParts {
   certificates: readonly Uint8Array[];
 }
 
+type BodyDigest = "requestDigest" | "responseDigest";
 type FilledByVault = "keysetDigest" | "issuedAtMs" | "sequence";
 
 interface Waiting {
@@ -170,6 +172,22 @@ export class VaultClient {
    */
   signTransaction(unsigned: UnsignedTransaction): Promise<SignedTransaction> {
     return this.#call("signTransaction", unsigned);
+  }
+
+  /**
+   * Signs the answer to a contract's request, under the id that the request has there and for its requester. One answer a
+   * request: signing the same output again is no other answer.
+   * @param fields without body digests: on a chain there are no bodies
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `chain_off`, `chain_call_refused` (another
+   *   chain or coordinator than the vault was told of), `chain_answered`
+   */
+  async signChainAnswer(
+    request: ChainRequest,
+    fields: Omit<InferenceStatement, FilledByVault | "requestId" | "audience" | BodyDigest>,
+  ): Promise<SignedStatement> {
+    const none = { requestId: ZERO, audience: ZERO, requestDigest: ZERO, responseDigest: ZERO };
+    const words = wordsOf("InferenceStatement", { ...fields, ...none });
+    return { type: "InferenceStatement", ...(await this.#call("signChainAnswer", { ...request, words })) };
   }
 
   /**

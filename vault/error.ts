@@ -87,6 +87,7 @@ const REFUSALS = [
   ["ledger_values_invalid", "the ciphertexts do not hold what the entry says"],
   ["ledger_journal_invalid", "the vault's journal of the ledger is damaged, or cannot be written"],
   ["opening_rate_limited", "too much of this account was opened: try again later"],
+  ["chain_answered", "another answer to this request of a contract was signed: deliver that one"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -6,6 +6,7 @@ import type { AttesterInfo } from "../wire/evidence.ts";
 import type { VaultInfo } from "../wire/operations.ts";
 import { MAX_DRAW } from "../wire/operations.ts";
 import type { HostArguments } from "./arguments.ts";
+import { ChainAnswers } from "./chain-answers.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { loadCluster, saveCheckpoint } from "./cluster.ts";
 import { storageSecrets } from "./derive.ts";
@@ -57,6 +58,7 @@ export async function startSecurityModule(
   const logKey = ed25519FromSeed(keys.logSeed);
   const secrets = storageSecrets(keys.storageKey);
   const tickets = new Tickets(nowMs);
+  const answers = new ChainAnswers();
   const transactions = new Transactions({ chainKey: keys.chainKey, policy: host.chain, nowMs });
   const opener = new RequestOpener(keys.epoch, keys.hpkeKey);
   const hpkePublicKey = opener.publicKey;
@@ -78,7 +80,7 @@ export async function startSecurityModule(
   // One simulated part makes the whole so.
   const simulated = attester.simulated || gpuAttester?.simulated === true;
   const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated });
-  const statements = new Statements({ signer, tickets, keysets, projections, nowMs });
+  const statements = new Statements({ signer, tickets, answers, keysets, projections, nowMs });
   const releases = new KeyReleases({ quotes, keysets, statements, nowMs });
   const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
   // With what it reads documents by, loaded where the first one comes: most vaults never see one.
@@ -146,6 +148,10 @@ export async function startSecurityModule(
       encryptZero: async () => (await ledger()).encryptZero(),
       signLedgerEntry: async (request) => (await ledger()).signEntry(request),
       readBalance: async (request) => (await ledger()).read(request),
+      signChainAnswer: (answer) => {
+        transactions.requireContract(answer.chainId, answer.coordinator);
+        return statements.signChainAnswer(answer);
+      },
       signProof: (fields) => signProof(statements, fields),
       signReexecution: (fields) => signReexecution(statements, fields),
     },

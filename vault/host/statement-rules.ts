@@ -20,16 +20,32 @@ const MAY_BE_ZERO: Record<TicketedType, ReadonlySet<string>> = {
   Aborted: new Set(["circuitInput", "audience", "settlement", "executionDigest"]),
 };
 
+/** What the vault computes itself, and what a request of a contract has not. */
+const NOT_ON_CHAIN = new Set(["requestId", "audience", "requestDigest", "responseDigest", "settlement"]);
+
+/** @throws VaultError `statement_invalid` */
+export function checkChainAnswer(fields: StatementOf<"InferenceStatement">): void {
+  check("InferenceStatement", fields, (name) => NOT_ON_CHAIN.has(name) || FILLED_BY_VAULT.has(name));
+}
+
 /**
  * A ticket is never a request from a chain, whose id is a hash, so request and response digests are required whatever
  * the audience.
  * @throws VaultError `statement_invalid`
  */
 export function checkTicketed(type: TicketedType, fields: StatementOf<TicketedType>): void {
+  check(type, fields, (name) => FILLED_BY_VAULT.has(name));
+}
+
+function check(
+  type: TicketedType,
+  fields: StatementOf<TicketedType>,
+  mustBeZero: (name: string) => boolean,
+): void {
   for (const { name, type: fieldType } of STATEMENT_FIELDS[type]) {
     const value: unknown = Reflect.get(fields, name);
     const zero = value instanceof Uint8Array ? value.every((byte) => byte === 0) : Number(value) === 0;
-    if (FILLED_BY_VAULT.has(name)) {
+    if (mustBeZero(name)) {
       if (!zero) throw new VaultError("statement_invalid");
     } else if (fieldType === "bytes32" && zero && !MAY_BE_ZERO[type].has(name)) {
       throw new VaultError("statement_invalid");

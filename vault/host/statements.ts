@@ -1,5 +1,7 @@
 /** Signs typed statements with the receipt key, under the installed keyset alone. */
 import {
+  audienceDigest,
+  chainRequestId,
   decodeStatement,
   encodeStatement,
   LEAF_TYPES,
@@ -17,15 +19,18 @@ import type {
   SignedWords,
   UnsignedStatement,
 } from "../wire/operations.ts";
+import type { ChainAnswer } from "../wire/chain.ts";
+import type { ChainAnswers } from "./chain-answers.ts";
 import type { Keysets } from "./keysets.ts";
 import type { ProjectionSigner } from "./projections.ts";
 import type { Signer } from "./signer.ts";
-import { checkTicketed, type TicketedType } from "./statement-rules.ts";
+import { checkChainAnswer, checkTicketed, type TicketedType } from "./statement-rules.ts";
 import type { Tickets } from "./tickets.ts";
 
 interface Parts {
   signer: Signer;
   tickets: Tickets;
+  answers: ChainAnswers;
   keysets: Keysets;
   projections: ProjectionSigner;
   nowMs: () => number;
@@ -79,6 +84,23 @@ export class Statements {
         ? this.#parts.projections.seal(signed, filled, projection, keyset)
         : null;
     return { ...signed, sealedProjections };
+  }
+
+  /**
+   * Signs an answer to a contract's request. That the coordinator is one to answer to, its caller has checked.
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `chain_answered`
+   */
+  signChainAnswer({ words, ...request }: ChainAnswer): SignedWords {
+    const fields = decode("InferenceStatement", words);
+    checkChainAnswer(fields);
+    const nowMs = this.#parts.nowMs();
+    const keyset = this.#parts.keysets.current(nowMs);
+    const requestId = chainRequestId(request, fields);
+    this.#parts.answers.record(requestId, fields.outputDigest);
+    const sequence = ++this.#lastSequence;
+    const audience = audienceDigest(request.chainId, request.requester);
+    const filled = { requestId, audience, keysetDigest: keyset.digest, issuedAtMs: BigInt(nowMs), sequence };
+    return this.#sign("InferenceStatement", { ...fields, ...filled }, sequence, keyset.digest);
   }
 
   /**

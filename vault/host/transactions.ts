@@ -60,6 +60,14 @@ export class Transactions {
     return { raw: hexToBytes(raw), hash: hexToBytes(keccak256(raw)) };
   }
 
+  /** That it may be called at all. @throws VaultError `chain_off`, `chain_call_refused` */
+  requireContract(chainId: bigint, address: Uint8Array): void {
+    const { policy } = this.#parts;
+    if (!policy) throw new VaultError("chain_off");
+    const known = policy.contracts.some((contract) => contract.address === toHex0x(address));
+    if (!known || chainId !== BigInt(policy.chainId)) throw new VaultError("chain_call_refused");
+  }
+
   /** Before anything is awaited, so that calls at one time cannot each spend the same rest. */
   #reserve(policy: ChainPolicy, contract: ContractPolicy, spending: Spent): void {
     const { atMs, address, wei } = spending;

@@ -1,4 +1,5 @@
 /** The layouts of what the vault does for chains. */
+import type { ChainRequest } from "../../receipts/index.ts";
 import { block, bytes, record, u64, type Shape } from "./shape.ts";
 
 /** An EIP-1559 transaction without an access list. */
@@ -41,6 +42,20 @@ export const unsignedTransaction: Shape<UnsignedTransaction> = record<UnsignedTr
 export const signedTransaction: Shape<SignedTransaction> = record<SignedTransaction>({
   raw: block(MAX_CALL_BYTES + 1024),
   hash: bytes(32),
+});
+
+/** An answer to a contract's request: an `InferenceStatement` whose `requestId` and `audience` the vault computes. */
+export interface ChainAnswer extends ChainRequest {
+  /** The statement's words, with zeros for what the vault fills in. */
+  words: Uint8Array;
+}
+
+export const chainAnswer: Shape<ChainAnswer> = record<ChainAnswer>({
+  chainId: u64,
+  coordinator: bytes(20),
+  requester: bytes(20),
+  nonce: u64,
+  words: block(1024),
 });
 
 export const chainAccount: Shape<{ address: Uint8Array }> = record<{ address: Uint8Array }>({

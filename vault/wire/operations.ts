@@ -20,7 +20,7 @@ import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./as
 import { requestKeys, sealedRequest } from "./sealing.ts";
 import { quotedEvidence } from "./evidence.ts";
 import { vaultInfo } from "./info.ts";
-import { chainAccount, signedTransaction, unsignedTransaction } from "./chain.ts";
+import { chainAccount, chainAnswer, signedTransaction, unsignedTransaction } from "./chain.ts";
 import {
   MAX_SEALED_BYTES,
   openedProjections,
@@ -309,6 +309,7 @@ export const OPERATIONS = {
   signReexecution: operation(23, reexecutionFields, signedWords),
   chainAccount: operation(45, nothing, chainAccount),
   signTransaction: operation(46, unsignedTransaction, signedTransaction),
+  signChainAnswer: operation(47, chainAnswer, signedWords),
   exportRequestKeys: operation(55, sealedRequest, requestKeys),
   beginKeyRelease: operation(60, releaseTerms, releaseEvidence),
   finishKeyRelease: operation(

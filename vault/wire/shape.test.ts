@@ -208,6 +208,16 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     },
     reply: { raw: new Uint8Array(150).fill(2), hash: digest },
   },
+  signChainAnswer: {
+    request: {
+      chainId: 31337n,
+      coordinator: new Uint8Array(20).fill(6),
+      requester: new Uint8Array(20).fill(7),
+      nonce: 0n,
+      words: new Uint8Array(544),
+    },
+    reply: signed,
+  },
   exportRequestKeys: {
     request: {
       protocol: "ohttp",
