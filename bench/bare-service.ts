@@ -117,6 +117,7 @@ const services: Services = {
       throw new ServiceError("jobs_unsupported", "not part of the bare service");
     },
   },
+  chain: undefined,
   sealing: { keys: () => [], exportKeys: absent },
   health: { components: async () => [] },
 };

@@ -13,6 +13,7 @@ import { aciReceipt } from "./routes/aci-receipt.ts";
 import { apiKeys } from "./routes/api-keys.ts";
 import { attestation } from "./routes/attestation.ts";
 import { balanceKeys } from "./routes/balance-keys.ts";
+import { chainRequests } from "./routes/chain-requests.ts";
 import { chainCheckpoint } from "./routes/chain-checkpoint.ts";
 import { docs } from "./routes/docs.ts";
 import { document } from "./routes/document.ts";
@@ -122,5 +123,6 @@ function registerRoutes(app: App, services: Services): void {
   balanceKeys(app, services, authenticator);
   logCheckpoint(app, services);
   chainCheckpoint(app, services);
+  chainRequests(app, services);
   logTile(app, services);
 }

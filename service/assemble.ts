@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { fromHex, toHex, utf8 } from "../codec/index.ts";
 import type { Engine } from "../models/index.ts";
+import { fromHex, toHex, toHex0x, utf8 } from "../codec/index.ts";
+import type { Engine, ModelRegistry } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
 import type { Assurance } from "./assurance/index.ts";
 import { assurancesOf } from "./assurances.ts";
@@ -48,6 +50,7 @@ import {
   type Attestation,
   type Component,
   type PrivateModels,
+  type ChainView,
   type Keys,
   type Ledger,
   type Receipts,
@@ -78,6 +81,7 @@ export interface Parts {
   balances: Component;
   /** Undefined where balances are off. */
   ledger: Ledger | undefined;
+  chain: ChainView | undefined;
 }
 
 export function assemble(parts: Parts): Services {
@@ -148,6 +152,13 @@ export function assemble(parts: Parts): Services {
     ledger() {
       if (!parts.ledger) throw new ServiceError("balances_off");
       return parts.ledger;
+    },
+    chain: parts.chain && {
+      ...parts.chain,
+      policies: {
+        tee: toHex0x(parts.assurance.planning.tee.digest),
+        reexecution: toHex0x(parts.assurance.planning.reexecution.digest),
+      },
     },
     sealing: sessionSealing(sessions),
     health: createHealth({

@@ -7,6 +7,7 @@ import { brokerUrlSchema, type EngineDevice, type ExecutionProvider } from "../m
 import { devicesFor, engineDevices, executionProviders } from "./engine-setting.ts";
 import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
 import { BALANCES_SETTINGS } from "./balances-settings.ts";
+import { CHAIN_SETTINGS } from "./chain-settings.ts";
 import {
   directory,
   HOUR_MS,
@@ -392,6 +393,7 @@ const SETTINGS = {
   }),
   ...ASSURANCE_SETTINGS,
   ...BALANCES_SETTINGS,
+  ...CHAIN_SETTINGS,
 } satisfies Record<string, Setting<unknown>>;
 
 /** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */

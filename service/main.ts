@@ -12,16 +12,15 @@ import {
   type ModelSigner,
   type ReleaseKey,
 } from "../models/index.ts";
-import { toHex0x, utf8 } from "../codec/index.ts";
+import { utf8 } from "../codec/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
 import { startAssurance } from "./assurance/index.ts";
 import { assemble } from "./assemble.ts";
 import { banner } from "./banner.ts";
-import { ChainError } from "../client/chain/index.ts";
-import { startAnchoring } from "./chain/anchoring.ts";
-import { ownCheckpoints } from "./chain/own-checkpoints.ts";
-import { chainSettings, type ChainSettings } from "./chain/policy.ts";
+import { answerContracts } from "./chain/answering.ts";
+import { anchorOwnLog } from "./chain/own-log.ts";
+import { chainSettings } from "./chain/policy.ts";
 import { CheckpointFeed } from "./checkpoint-feed.ts";
 import { checkpointStore } from "./checkpoint-store.ts";
 import { Checkpoints, startCheckpointJob } from "./checkpoints.ts";
@@ -56,16 +55,8 @@ import { brokersAllowed, ModelCatalogue, openPrivateModels } from "./private-mod
 import type { Services } from "./services.ts";
 import { SessionHolder } from "./session.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
-import { VaultError, type Vault } from "../vault/index.ts";
+import { VaultError } from "../vault/index.ts";
 import { requireClusterKeys, workerKinds } from "./worker-kinds.ts";
-
-interface AnchorParts {
-  config: Config;
-  services: Services;
-  tree: LogTree;
-  vault: () => Vault;
-  log: Logger;
-}
 
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -181,27 +172,6 @@ async function openTlsIdentity(config: Config): Promise<TlsIdentity | undefined>
   return await createTlsIdentity(config.publicUrl ? new URL(config.publicUrl).hostname : "localhost");
 }
 
-async function anchor(
-  { deployment, rpcUrl }: ChainSettings,
-  { config, services, tree, vault, log }: AnchorParts,
-  cleanup: Cleanup,
-): Promise<void> {
-  log.info({ address: toHex0x(await vault().chainAccount()) }, "chain account");
-  const anchoring = startAnchoring({
-    deployment,
-    rpcUrl,
-    intervalMs: config.chainAnchorIntervalMs,
-    source: ownCheckpoints(services, tree),
-    vault,
-    onAnchored: (anchored) => log.info(anchored, "anchored"),
-    onError: (error) => {
-      const code = error instanceof ChainError ? (error.detail ?? error.code) : undefined;
-      log.warn({ err: describeError(error), code }, "no anchor this time");
-    },
-  });
-  cleanup("anchoring", () => anchoring.stop());
-}
-
 async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<void> {
   const kinds = workerKinds(process.argv.slice(2), config);
   const attestation = chooseAttestation(config);
@@ -304,6 +274,10 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   if (jobs) cleanup("jobs", () => jobs.stop());
   if (kinds) return void process.stdout.write(`Working on ${kinds.join(", ")}\n`);
 
+  const { assured } = assurance;
+  const answering = { config, database, appender, models, engine, sessions, assured, log };
+  const contracts = chain && (await answerContracts(answering, chain, cleanup));
+
   const keys = new ApiKeyFinder(database);
   const services = assemble({
     config,
@@ -324,9 +298,10 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     keysets,
     balances: ledger.component,
     ledger: ledger.ledger,
+    chain: contracts,
   });
   const vault = () => keeper.holder.current().vault;
-  if (chain) await anchor(chain, { config, services, tree, vault, log }, cleanup);
+  if (chain) await anchorOwnLog(chain, { config, services, tree, vault, log }, cleanup);
   const served = await serve(config, services, { identity, cleanup });
   const { url, tlsUrl } = served;
   tls = served.tls;

@@ -40,6 +40,7 @@ type ServiceErrorCode =
   | "receipt_form_unavailable"
   | "link_expired"
   | "document_not_found"
+  | "chain_not_answered"
   | "checkpoint_not_found"
   | "tile_not_found"
   | "inclusion_pending"
@@ -115,6 +116,7 @@ const SERVICE = {
   receipt_form_unavailable: [404, "The receipt has no such form"],
   link_expired: [410, "The link has expired"],
   document_not_found: [404, "No document has this digest"],
+  chain_not_answered: [404, "No chain's requests are answered here"],
   checkpoint_not_found: [404, "The log has no checkpoint yet"],
   tile_not_found: [404, "No signed checkpoint covers this part of the log"],
   revocation_limit: [409, "The log has as many revocations as it may"],

@@ -386,6 +386,24 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   keyCacheMs: 2_000,
 };
 
+/** What a contract must know to ask this service. */
+export interface ChainView {
+  chainId: number;
+  coordinator: string;
+  receiptVerifier: string;
+  /** Whom requests name as their operator, and who needs ether for the gas of deliveries. */
+  operator: string;
+  confirmations: number;
+  maxCallbackGas: number;
+  /** Least payments, in the token's smallest unit. */
+  prices: { token: string; amount: string }[];
+}
+
+/** With the policies of docs/spec/receipt.md by which requests may be answered: digests in hex. */
+export interface AnsweredContracts extends ChainView {
+  policies: { tee: string; reexecution: string };
+}
+
 export interface Services {
   /** Of the program, as in package.json. */
   version: string;
@@ -408,6 +426,8 @@ export interface Services {
   jobs: Jobs;
   /** @throws ServiceError `balances_off` */
   ledger(): Ledger;
+  /** Undefined where no chain is configured. */
+  chain: AnsweredContracts | undefined;
   sealing: Sealing;
   health: Health;
 }

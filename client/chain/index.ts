@@ -35,5 +35,7 @@ export { attestedReferenceValue, registerKeyset, unpackKey } from "./register.ts
 export type { AskAttestation, Registration } from "./register.ts";
 export { CONTRACT_ERRORS, errorCode, onChain } from "./reverts.ts";
 export type { ChainWriter, Sent } from "./send.ts";
+export { deliveredAnswer, listRequests, requestInference, requestStatus } from "./request.ts";
+export type { Ask, ListedRequest, OnChainAnswer, RequestStatus } from "./request.ts";
 export { chainSource } from "./source.ts";
 export type { ChainSource } from "./source.ts";

@@ -34,7 +34,14 @@ type Writable = "nonpayable" | "payable";
 /** @throws ChainError `contract_reverted` with the contract's error as `detail`, `funds_insufficient`, `chain_unreachable` */
 export async function send<const A extends Abi, N extends ContractFunctionName<A, Writable>>(
   { reader, wallet }: ChainWriter,
-  call: { address: Address; abi: A; functionName: N; args: ContractFunctionArgs<A, Writable, N> },
+  call: {
+    address: Address;
+    abi: A;
+    functionName: N;
+    args: ContractFunctionArgs<A, Writable, N>;
+    /** Wei. */
+    value?: bigint;
+  },
 ): Promise<Sent> {
   return await onChain(async () => {
     const { request } = await reader.simulateContract({

@@ -9,5 +9,5 @@ export {
   type PromiseView,
 } from "./promise-views.ts";
 export type { Wish } from "./plan.ts";
-export { proofBundle } from "./proof-bundle.ts";
+export { openKeptProof, proofBundle } from "./proof-bundle.ts";
 export { startAssurance, type Assurance, type ProverState } from "./start.ts";

@@ -9,7 +9,7 @@ import { receiptBundle } from "../receipt-bundles.ts";
 import { openRecord } from "../sealed-record.ts";
 import type { SessionHolder } from "../session.ts";
 import { proofContext } from "./prove.ts";
-import { decodeProof } from "./stored-proof.ts";
+import { decodeProof, type KeptProof } from "./stored-proof.ts";
 
 export interface ProofBundleParts {
   database: Database;
@@ -21,14 +21,12 @@ export interface ProofBundleParts {
 /** @throws ServiceError `proof_not_delivered`; DatabaseError `log_corrupt` */
 export async function proofBundle(parts: ProofBundleParts, row: PromiseRow): Promise<string> {
   const { database, sessions, keysets } = parts;
-  if (row.state !== "delivered" || !row.sealedProof || !row.outcome)
-    throw new ServiceError("proof_not_delivered");
-  const context = proofContext(row.id);
-  const kept = openRecord(await sessions.current().vault.recordKey(context), context, row.sealedProof);
+  if (!row.outcome) throw new ServiceError("proof_not_delivered");
+  const kept = await openKeptProof(sessions, row);
   const text = await receiptBundle(database, keysets, toHex(row.subject));
   const stored = parts.circuits.get(row.circuitId!);
   const proof = await findStatement(database, row.outcome);
-  if (!kept || !text || !proof) throw new DatabaseError("log_corrupt", "a part of the proof is missing");
+  if (!text || !proof) throw new DatabaseError("log_corrupt", "a part of the proof is missing");
   if (!stored) throw new ServiceError("circuit_missing", "the proof's circuit is not here any more");
   const receipt = parseBundle(text);
   const commitment = row.commitment ? await findStatement(database, row.commitment) : undefined;
@@ -42,11 +40,20 @@ export async function proofBundle(parts: ProofBundleParts, row: PromiseRow): Pro
     settings: stored.settings,
     verifyingKey: stored.verifyingKey,
     srs: stored.srs,
-    ...decodeProof(kept),
+    ...kept,
     circuitCommitment: commitment ? encodeReceiptHeader(commitment) : null,
     proofStatement: showsProof ? encodeReceiptHeader(proof) : null,
     keyset: isReceipts ? null : await keysets.get(keysetDigest),
   });
+}
+
+/** @throws ServiceError `proof_not_delivered`; DatabaseError `log_corrupt` */
+export async function openKeptProof(sessions: SessionHolder, row: PromiseRow): Promise<KeptProof> {
+  if (row.state !== "delivered" || !row.sealedProof) throw new ServiceError("proof_not_delivered");
+  const context = proofContext(row.id);
+  const kept = openRecord(await sessions.current().vault.recordKey(context), context, row.sealedProof);
+  if (!kept) throw new DatabaseError("log_corrupt", "a part of the proof is missing");
+  return decodeProof(kept);
 }
 
 /** The binding that the receipt's policy names, where it names one; the owner may have signed another one since. */

@@ -1,9 +1,10 @@
 /** Which contracts the service uses, and what it may spend on them. */
 import { readFile } from "node:fs/promises";
-import { toFunctionSelector } from "viem";
+import { getAbiItem, toFunctionSelector, type Abi, type AbiFunction, type Address } from "viem";
 import {
   checkpointAnchorAbi,
   ChainError,
+  inferenceCoordinatorAbi,
   parseDeployment,
   type Deployment,
 } from "../../client/chain/index.ts";
@@ -14,6 +15,8 @@ export interface ChainSettings {
   deployment: Deployment;
   rpcUrl: string;
   policy: ChainPolicy;
+  /** Whose requests are answered; undefined where the operator set no prices. */
+  answered: { coordinator: Address; prices: ReadonlyMap<string, bigint> } | undefined;
 }
 
 /** @returns undefined where no chain is configured. @throws ConfigError `setting_invalid` */
@@ -26,22 +29,31 @@ export async function chainSettings(config: Config): Promise<ChainSettings | und
       "one is set and the other is not",
     );
   const deployment = await readDeployment(chainDeployment);
-  return { deployment, rpcUrl: chainRpcUrl, policy: policyFor(deployment, config) };
+  const { inferenceCoordinator: coordinator } = deployment;
+  const { chainPrices: prices } = config;
+  if (prices && !coordinator)
+    throw invalid(["AFFIDAVIT_CHAIN_PRICES"], "the deployment names no coordinator whose requests could pay");
+  const policy = policyFor(deployment, config);
+  const answered = prices && coordinator && { coordinator, prices };
+  return { deployment, rpcUrl: chainRpcUrl, policy, answered };
 }
 
-/** What the vault signs: anchors, and nothing else. */
-function policyFor({ chainId, checkpointAnchor }: Deployment, config: Config): ChainPolicy {
-  const anchor = checkpointAnchorAbi.find((entry) => entry.type === "function" && entry.name === "anchor")!;
+/** What the vault signs: anchors, deliveries where requests are answered, and nothing else. */
+function policyFor(
+  { chainId, checkpointAnchor, inferenceCoordinator }: Deployment,
+  config: Config,
+): ChainPolicy {
   const maxWeiPerHour = config.chainMaxWeiPerHour;
+  const allowed = (address: Address, abi: Abi, name: string) => ({
+    address: address.toLowerCase(),
+    selectors: [toFunctionSelector(getAbiItem({ abi, name }) as AbiFunction)],
+    maxWeiPerHour,
+  });
+  const anchor = allowed(checkpointAnchor, checkpointAnchorAbi, "anchor");
+  const answers = config.chainPrices && inferenceCoordinator;
   return {
     chainId,
-    contracts: [
-      {
-        address: checkpointAnchor.toLowerCase(),
-        selectors: [toFunctionSelector(anchor as never)],
-        maxWeiPerHour,
-      },
-    ],
+    contracts: answers ? [anchor, allowed(answers, inferenceCoordinatorAbi, "deliver")] : [anchor],
     maxWeiPerTransaction: config.chainMaxWeiPerTransaction,
     maxWeiPerHour,
   };

@@ -11,6 +11,7 @@ export * from "./documents.ts";
 export * from "./ledger.ts";
 export * from "./private-models.ts";
 export * from "./promises.ts";
+export * from "./chain.ts";
 export * from "./receipts.ts";
 export * from "./idempotency.ts";
 export { DEFAULT_TENANT, SYSTEM_TENANT } from "./schema.ts";

@@ -40,6 +40,20 @@ export async function findStatement(
   return row && view(row);
 }
 
+/** The one statement that answers this request; 32 bytes. */
+export async function findAnswer(
+  database: Database,
+  requestId: Uint8Array,
+): Promise<StoredStatement | undefined> {
+  const [row] = await guarded(
+    database.orm
+      .select()
+      .from(statements)
+      .where(and(eq(statements.requestId, requestId), sql`${statements.requestId} IS NOT NULL`)),
+  );
+  return row && view(row);
+}
+
 /** The account's statements, newest first, from below leaf `before`; at most 1000. */
 export async function listReceipts(
   database: Database,

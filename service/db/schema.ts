@@ -9,6 +9,7 @@ import {
   boolean,
   customType,
   index,
+  integer,
   pgTable,
   primaryKey,
   smallint,
@@ -178,6 +179,66 @@ export const linkTokens = pgTable(
     expiresAt: moment("expires_at").notNull(),
   },
   (table) => [index("link_tokens_expiry").on(table.expiresAt)],
+);
+
+/** How far the watcher of a coordinator has read its chain. */
+export const chainCursors = pgTable(
+  "chain_cursors",
+  {
+    chainId: big("chain_id").notNull(),
+    coordinator: bytea("coordinator").notNull(),
+    tenantId: systemTenant(),
+    /** The last block that was read whole, and its hash: another hash later is a reorganisation deeper than was waited for. */
+    block: big("block").notNull(),
+    blockHash: bytea("block_hash").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.coordinator] })],
+);
+
+/** Requests of contracts. The answer itself is a row of `statements` under the same id, which is why there is one at most. */
+export const chainRequests = pgTable(
+  "chain_requests",
+  {
+    requestId: bytea("request_id").primaryKey(),
+    tenantId: systemTenant(),
+    chainId: big("chain_id").notNull(),
+    coordinator: bytea("coordinator").notNull(),
+    block: big("block").notNull(),
+    /** The event's arguments, as JSON: all of it is public. */
+    event: text("event").notNull(),
+    state: text("state", { enum: ["open", "delivered", "refunded", "declined"] }).notNull(),
+    /** Why it was declined, or why the last try failed. */
+    code: text("code"),
+    attempts: integer("attempts").notNull().default(0),
+    nextTryAt: moment("next_try_at").notNull(),
+    deadlineAt: moment("deadline_at").notNull(),
+    createdAt: moment("created_at").notNull().defaultNow(),
+    endedAt: moment("ended_at"),
+  },
+  (table) => [
+    index("chain_requests_open")
+      .on(table.chainId, table.coordinator, table.nextTryAt)
+      .where(sql`state = 'open'`),
+  ],
+);
+
+/** Signed transactions of the chain key, kept before they are sent until their nonce is used for good. */
+export const chainTransactions = pgTable(
+  "chain_transactions",
+  {
+    chainId: big("chain_id").notNull(),
+    /** One transaction a nonce, whichever replica signed it. */
+    nonce: big("nonce").notNull(),
+    tenantId: systemTenant(),
+    requestId: bytea("request_id").notNull(),
+    raw: bytea("raw").notNull(),
+    gasLimit: big("gas_limit").notNull(),
+    /** Wei. */
+    maxFeePerGas: big("max_fee_per_gas").notNull(),
+    maxPriorityFeePerGas: big("max_priority_fee_per_gas").notNull(),
+    sentAt: moment("sent_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.nonce] })],
 );
 
 /** Proofs and re-executions that were promised or asked for. Its id is its job's. */

@@ -5,7 +5,9 @@ import { benchModel } from "./bench-model.ts";
 import { chainAnchor } from "./chain-anchor.ts";
 import { chainDeploy } from "./chain-deploy.ts";
 import { chainRegister } from "./chain-register.ts";
+import { chainRequest } from "./chain-request.ts";
 import { chainVerify } from "./chain-verify.ts";
+import { chainWatch } from "./chain-watch.ts";
 import { circuitBind, circuitCheck, circuitList, circuitShow } from "./circuit.ts";
 import { circuitBuild } from "./circuit-build.ts";
 import { brokerAllow, brokerInit, brokerRevoke, brokerServe } from "./broker.ts";
@@ -61,6 +63,8 @@ export const COMMANDS: Record<string, Command> = {
   "chain register": chainRegister,
   "chain anchor": chainAnchor,
   "chain verify": chainVerify,
+  "chain request": chainRequest,
+  "chain watch": chainWatch,
   "models list": modelsList,
   "models access": modelsAccess,
   "models add": modelsAdd,

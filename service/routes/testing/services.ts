@@ -114,6 +114,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     ledger: () => {
       throw new ServiceError("balances_off");
     },
+    chain: undefined,
     sealing: memorySealing(),
     health: { components: async () => [] },
     ...options.services,

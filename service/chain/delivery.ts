@@ -1,0 +1,63 @@
+/** An answer in the form that the coordinator takes, once all that it promised is delivered. */
+import { bytesToHex, encodeAbiParameters, parseAbiParameters, type Hex } from "viem";
+import { contractReceipt, type ContractReceipt, type Delivery } from "../../client/chain/index.ts";
+import { decodeStatement, PROMISED_PROOF } from "../../receipts/index.ts";
+import { openKeptProof } from "../assurance/index.ts";
+import {
+  DatabaseError,
+  findStatement,
+  promisesAbout,
+  type Database,
+  type PromiseRow,
+  type StoredStatement,
+} from "../db/index.ts";
+import type { SessionHolder } from "../session.ts";
+import { Declined, NotYet } from "./declined.ts";
+
+/** What `ZkInferenceVerifier` reads of `zkProof`: instances as numbers, in the circuit's order. */
+const ZK_PROOF = parseAbiParameters("bytes32 circuitId, bytes proof, uint256[] instances");
+const NO_PROOF: Hex = "0x";
+
+interface Parts {
+  database: Database;
+  sessions: SessionHolder;
+}
+
+/** @throws Declined where a promise was not kept; NotYet `promise_pending` */
+export async function deliveryOf(
+  parts: Parts,
+  answer: StoredStatement,
+): Promise<{ receipt: ContractReceipt; zkProof: Hex }> {
+  const statement = decodeStatement("InferenceStatement", answer.words);
+  const shown = answer.sealedExtra;
+  if (!shown || shown.length < 32) throw new DatabaseError("log_corrupt", "an answer lacks its output");
+  const signed = { statement, signature: answer.signature };
+  const output = { outputSalt: shown.subarray(0, 32), encodedOutput: shown.subarray(32) };
+  if (statement.promised === 0) return { receipt: contractReceipt(signed, output), zkProof: NO_PROOF };
+
+  const row = await keptPromise(parts.database, answer.digest);
+  const outcome = row.outcome && (await findStatement(parts.database, row.outcome));
+  if (!outcome) throw new DatabaseError("log_corrupt", "a kept promise lacks its statement");
+  if (statement.promised !== PROMISED_PROOF) {
+    const reexecution = delivered("Reexecution", outcome);
+    return { receipt: contractReceipt(signed, output, { reexecution }), zkProof: NO_PROOF };
+  }
+  const { proof, instances } = await openKeptProof(parts.sessions, row);
+  const numbers = instances.map((bytes) => BigInt(bytesToHex(bytes.toReversed())));
+  const zkProof = encodeAbiParameters(ZK_PROOF, [bytesToHex(row.circuitId!), bytesToHex(proof), numbers]);
+  return { receipt: contractReceipt(signed, output, { proof: delivered("Proof", outcome) }), zkProof };
+}
+
+async function keptPromise(database: Database, subject: Uint8Array): Promise<PromiseRow> {
+  const rows = await promisesAbout(database, subject);
+  const kept = rows.find(({ state }) => state === "delivered");
+  if (kept) return kept;
+  if (rows.some(({ state }) => state === "waiting" || state === "running"))
+    throw new NotYet("promise_pending");
+  throw new Declined(`promise_${rows.at(-1)?.state ?? "missing"}`);
+}
+
+function delivered<T extends "Proof" | "Reexecution">(type: T, outcome: StoredStatement): Delivery<T> {
+  const { words, keysetDigest, signature } = outcome;
+  return { statement: decodeStatement(type, words), keysetDigest, signature };
+}
