@@ -21,6 +21,7 @@ import { chainWatch } from "../client/cli/commands/chain-watch.ts";
 import { jsonLine, runCommand } from "../client/cli/testing/run-command.ts";
 import { canonicalTensors } from "../receipts/index.ts";
 import { startAnvil, type Chain } from "./anvil.ts";
+import { buildContracts } from "./contracts-build.ts";
 import { temporaryDirectory } from "./folder.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
@@ -76,7 +77,7 @@ const ends = (requestId: Hex, wanted: RequestStatus) =>
   expect.poll(() => status(requestId), { timeout: 60_000, interval: 200 }).toBe(wanted);
 
 async function consumer(mood: keyof typeof MOODS): Promise<Address> {
-  const { address } = await chain.deploy("Consumer", [coordinator]);
+  const { address } = await chain.deploy("Consumers:Consumer", [coordinator]);
   const args = [MOODS[mood]] as const;
   await send(chain.writer, { address, abi: CONSUMER, functionName: "setMood", args });
   return address;
@@ -120,6 +121,7 @@ function keepMining(): void {
 }
 
 beforeAll(async () => {
+  await buildContracts();
   chain = await startAnvil({ nowSeconds: Math.floor(Date.now() / 1000) });
   const before = await serve(false);
   const deployed = await deployContracts(chain.writer, {

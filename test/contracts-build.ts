@@ -52,8 +52,12 @@ export interface Artifact {
   readonly bytecode: Hex;
 }
 
-/** A compiled contract; `buildContracts` comes first. */
+/**
+ * A compiled contract; `buildContracts` comes first.
+ * @param name with its file's where that is another: `Consumers:Consumer`
+ */
 export function artifactOf(name: string): Artifact {
-  const { abi, bytecode } = JSON.parse(readFileSync(`${CONTRACTS}/out/${name}.sol/${name}.json`, "utf8"));
+  const [file, contract = file] = name.split(":");
+  const { abi, bytecode } = JSON.parse(readFileSync(`${CONTRACTS}/out/${file}.sol/${contract}.json`, "utf8"));
   return { abi, bytecode: bytecode.object };
 }

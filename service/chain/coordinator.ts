@@ -109,12 +109,12 @@ export class Coordinator {
     return onChain(() => this.reader.estimateFeesPerGas());
   }
 
-  /** How many transactions of the account the chain holds after that block; without one, after the newest. */
-  async transactions(account: Address, blockNumber?: bigint): Promise<bigint> {
+  /** How many transactions of the account the chain holds after that block, or its node knows of altogether. */
+  async transactions(account: Address, at: bigint | "latest" | "pending"): Promise<bigint> {
     const count = await onChain(() =>
       this.reader.getTransactionCount({
         address: account,
-        ...(blockNumber === undefined ? { blockTag: "latest" } : { blockNumber }),
+        ...(typeof at === "bigint" ? { blockNumber: at } : { blockTag: at }),
       }),
     );
     return BigInt(count);

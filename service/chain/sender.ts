@@ -49,7 +49,7 @@ export class Sender {
   async tend(confirmed: bigint): Promise<void> {
     const { database, coordinator, account, nowMs } = this.#parts;
     await forgetTransactions(database, this.#chainId, await coordinator.transactions(account, confirmed));
-    const used = await coordinator.transactions(account);
+    const used = await coordinator.transactions(account, "latest");
     for (const kept of await listTransactions(database, this.#chainId)) {
       if (kept.nonce < used) continue;
       const isStuck = kept.nonce === used && nowMs() - kept.sentAt.getTime() > REPLACE_AFTER_MS;
@@ -60,7 +60,7 @@ export class Sender {
   /** Whether a transaction for this request may yet be mined. */
   async isUnderWay(requestId: Uint8Array): Promise<boolean> {
     const { database, coordinator, account } = this.#parts;
-    const used = await coordinator.transactions(account);
+    const used = await coordinator.transactions(account, "latest");
     const kept = await listTransactions(database, this.#chainId);
     return kept.some((one) => one.nonce >= used && equal(one.requestId, requestId));
   }
@@ -74,7 +74,8 @@ export class Sender {
     const estimate = await coordinator.estimate(account, receipt, zkProof);
     const gasLimit = (estimate * GAS_MARGIN_PERCENT) / 100n;
     const fees = this.#affordable(gasLimit, await coordinator.fees());
-    const used = await coordinator.transactions(account);
+    // Anchors are sent from the same account.
+    const used = await coordinator.transactions(account, "pending");
     const highest = await highestNonce(database, this.#chainId);
     const nonce = highest === undefined || highest < used ? used : highest + 1n;
     const args = [receipt, zkProof] as const;
