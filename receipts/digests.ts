@@ -203,15 +203,15 @@ export function chainRequestId(
   { chainId, coordinator, requester, nonce }: ChainRequest,
   asked: Record<"modelId" | "inputCommitment" | "circuitInput" | "policyDigest", Uint8Array>,
 ): Uint8Array {
-  const { modelId, inputCommitment, circuitInput, policyDigest } = asked;
-  for (const word of [modelId, inputCommitment, circuitInput, policyDigest]) exactly(word, 32, "a digest");
+  const words = [asked.modelId, asked.inputCommitment, asked.circuitInput, asked.policyDigest];
+  for (const word of words) exactly(word, 32, "a digest");
   const numbers = concat(
     uintWord(chainId),
     addressWord(coordinator),
     addressWord(requester),
     uintWord(nonce),
   );
-  return keccak256(concat(numbers, modelId, inputCommitment, circuitInput, policyDigest));
+  return keccak256(concat(numbers, ...words));
 }
 
 function addressWord(address20: Uint8Array): Uint8Array {

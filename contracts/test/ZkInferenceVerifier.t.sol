@@ -17,11 +17,11 @@ contract StandInHalo2 {
         (accepted, answerLength, answer) = (accepted_, answerLength_, answer_);
     }
 
-    function verifyProof(bytes calldata proof, uint256[] calldata instances) external {
+    function verifyProof(bytes calldata proof, uint256[] calldata instances) external view {
         reply(keccak256(abi.encode(proof, instances)));
     }
 
-    function verifyProof(address key, bytes calldata proof, uint256[] calldata instances) external {
+    function verifyProof(address key, bytes calldata proof, uint256[] calldata instances) external view {
         reply(keccak256(abi.encode(key, proof, instances)));
     }
 
@@ -86,7 +86,8 @@ contract ZkInferenceVerifierTest is Fixture {
     }
 
     function test_onlyTheWordOneIsAYes() public {
-        uint256[2][5] memory answers = [[uint256(0), 1], [uint256(31), 1], [uint256(64), 1], [uint256(32), 0], [uint256(32), 2]];
+        uint256[2][5] memory answers =
+            [[uint256(0), 1], [uint256(31), 1], [uint256(64), 1], [uint256(32), 0], [uint256(32), 2]];
         for (uint256 i = 0; i < answers.length; ++i) {
             register(standIn(answers[i][0], answers[i][1]));
             vm.warp(block.timestamp + DELAY);
@@ -106,7 +107,9 @@ contract ZkInferenceVerifierTest is Fixture {
         InferenceStatement memory other = statement();
         other.modelId = keccak256("another model");
         vm.expectRevert(
-            abi.encodeWithSelector(ZkInferenceVerifier.ModelMismatch.selector, keccak256("model"), other.modelId)
+            abi.encodeWithSelector(
+                ZkInferenceVerifier.ModelMismatch.selector, keccak256("model"), other.modelId
+            )
         );
         zk.requireProved(other, output, proofOf(instances));
         other = statement();
@@ -119,7 +122,9 @@ contract ZkInferenceVerifierTest is Fixture {
 
         bytes memory longer = abi.encode(CIRCUIT, bytes.concat(halo2Proof, bytes32(0)), instances);
         vm.expectRevert(
-            abi.encodeWithSelector(ZkInferenceVerifier.ProofLengthMismatch.selector, PROOF_LENGTH, PROOF_LENGTH + 32)
+            abi.encodeWithSelector(
+                ZkInferenceVerifier.ProofLengthMismatch.selector, PROOF_LENGTH, PROOF_LENGTH + 32
+            )
         );
         zk.requireProved(statement(), output, longer);
         uint256[] memory changed = new uint256[](2);
@@ -193,7 +198,8 @@ contract ZkInferenceVerifierTest is Fixture {
 
     /// @dev Beside the same comparison in whole numbers, of values that do not overflow there.
     function testFuzz_theBoundIsExact(int64 value, int64 proved, uint64 bound) public pure {
-        uint256 instance = proved < 0 ? FixedPoint.MODULUS - uint256(-int256(proved)) : uint256(int256(proved));
+        uint256 instance =
+            proved < 0 ? FixedPoint.MODULUS - uint256(-int256(proved)) : uint256(int256(proved));
         int256 apart = int256(value) * 256 - int256(proved) * 1e6;
         uint256 distance = uint256(apart < 0 ? -apart : apart);
         bool expected = distance * 2 * 1e9 <= uint256(bound) * 2 * 256e6 + 256e9;
@@ -219,7 +225,16 @@ contract ZkInferenceVerifierTest is Fixture {
 
     function bindingOf() private pure returns (CircuitBinding memory) {
         return CircuitBinding(
-            keccak256("model"), CIRCUIT, keccak256("vk"), SRS, 8, 8, 20_000_000, 2048, keccak256("document"), 1
+            keccak256("model"),
+            CIRCUIT,
+            keccak256("vk"),
+            SRS,
+            8,
+            8,
+            20_000_000,
+            2048,
+            keccak256("document"),
+            1
         );
     }
 
@@ -231,7 +246,10 @@ contract ZkInferenceVerifierTest is Fixture {
         return ZkInferenceVerifier.Verification(6, PROOF_LENGTH, 2, 0, halo2, address(0));
     }
 
-    function standIn(uint256 length, uint256 answer) private returns (ZkInferenceVerifier.Verification memory) {
+    function standIn(uint256 length, uint256 answer)
+        private
+        returns (ZkInferenceVerifier.Verification memory)
+    {
         return verificationOf(keccak256(abi.encode(halo2Proof, instances)), length, answer);
     }
 

@@ -1,5 +1,5 @@
 /** A contract's request, as the coordinator's `Requested` event says it. */
-import { decodeEventLog, encodeEventTopics, hexToBytes, type Address, type Hex } from "viem";
+import { decodeEventLog, hexToBytes, type Address, type Hex } from "viem";
 import { inferenceCoordinatorAbi } from "../../client/chain/index.ts";
 
 /** What is kept of the event: it is decoded where it is used. */
@@ -28,8 +28,6 @@ export interface Requested {
   /** Canonical tensors; empty where the input is only committed to. */
   publicInput: Uint8Array;
 }
-
-export const REQUESTED_TOPIC = encodeEventTopics({ abi: inferenceCoordinatorAbi, eventName: "Requested" })[0];
 
 export function keepEvent({ topics, data }: { topics: readonly Hex[]; data: Hex }): string {
   return JSON.stringify({ topics, data });

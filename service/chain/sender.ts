@@ -101,10 +101,6 @@ export class Sender {
     const asked = await coordinator.fees();
     const { data } = parseTransaction(bytesToHex(kept.raw));
     if (data === undefined) return kept.raw;
-    const raised = (before: bigint, now: bigint) => {
-      const least = (before * RAISE_PERCENT) / 100n + 1n;
-      return now > least ? now : least;
-    };
     const fees = {
       maxFeePerGas: raised(kept.maxFeePerGas, asked.maxFeePerGas),
       maxPriorityFeePerGas: raised(kept.maxPriorityFeePerGas, asked.maxPriorityFeePerGas),
@@ -125,4 +121,9 @@ export class Sender {
     const { raw } = await vault.signTransaction({ ...call, chainId: this.#chainId, to, value: 0n });
     return raw;
   }
+}
+
+function raised(before: bigint, now: bigint): bigint {
+  const least = (before * RAISE_PERCENT) / 100n + 1n;
+  return now > least ? now : least;
 }
