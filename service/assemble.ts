@@ -1,10 +1,8 @@
 /** Puts the parts together into what the HTTP side is handed. */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import { fromHex, toHex, utf8 } from "../codec/index.ts";
-import type { Engine } from "../models/index.ts";
 import { fromHex, toHex, toHex0x, utf8 } from "../codec/index.ts";
-import type { Engine, ModelRegistry } from "../models/index.ts";
+import type { Engine } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
 import type { Assurance } from "./assurance/index.ts";
 import { assurancesOf } from "./assurances.ts";

@@ -68,7 +68,14 @@ function statements(): Statements {
   keysets.install({ subject: null, notAfterSeconds, logOrigin: "log.example", tlsKeys: [] }, nowMs);
   // It signs nothing that has a ticket or another form.
   const unused = {} as never;
-  return new Statements({ signer, keysets, tickets: unused, projections: unused, nowMs: () => nowMs });
+  return new Statements({
+    signer,
+    keysets,
+    tickets: unused,
+    answers: unused,
+    projections: unused,
+    nowMs: () => nowMs,
+  });
 }
 
 async function open(signing = statements()): Promise<Ledger> {
