@@ -1,15 +1,20 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { connect } from "../ipc/index.ts";
+import { seededRandom } from "../test/service-load.ts";
 import { VaultClient } from "./client.ts";
-import { draw, inference, install, spawnBare, start } from "./vault.test-support.ts";
+import { drawRequest } from "./draw-request.test-support.ts";
+import { parseClusterKeys } from "./host/cluster-keys.ts";
+import { draw, inference, install, newKeyDirectory, spawnBare, start } from "./vault.test-support.ts";
 import { MAX_FRAME_BYTES, OPERATIONS, REFUSED_KIND, type OperationName } from "./wire/operations.ts";
 import { encode, type Shape } from "./wire/shape.ts";
 
-function bare() {
-  const { child, stream } = spawnBare();
+function bare(keyDirectory?: string) {
+  const { child, stream } = spawnBare(keyDirectory);
   const channel = connect(stream, { maxFrameBytes: MAX_FRAME_BYTES });
   return { child, stream, channel, client: new VaultClient(channel) };
 }
@@ -78,6 +83,34 @@ describe("a live vault", () => {
       }),
       { numRuns: 500 },
     );
+    expect(await client.drawTickets(1)).toHaveLength(1);
+  });
+
+  it("refuses or carries out well-formed requests of every operation, and tells no key", async () => {
+    const directory = newKeyDirectory();
+    const { channel, client } = bare(directory);
+    await client.describe();
+    await install(client);
+    const operation = fc.constantFrom(...Object.values(OPERATIONS));
+    const { keys } = parseClusterKeys(readFileSync(join(directory, "cluster.keys")));
+    const { epoch: _, ...secrets } = keys;
+    const carriedOut = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(operation, fc.noBias(fc.integer()), async ({ kind, request }, seed) => {
+        const payload = drawRequest(request as Shape<unknown>, seededRandom(seed));
+        const reply = await channel.request(kind, payload);
+        expect([REFUSED_KIND, kind]).toContain(reply.kind);
+        if (reply.kind === REFUSED_KIND) expect(reply.payload.length).toBe(1);
+        else carriedOut.add(kind);
+        for (const secret of Object.values(secrets))
+          expect(reply.payload.includes(Buffer.from(secret))).toBe(false);
+      }),
+      { numRuns: 600 },
+    );
+    // Not all is refused: what takes any digest is carried out.
+    for (const name of ["recordKey", "drawTickets", "measureModel"] as const) {
+      expect(carriedOut).toContain(OPERATIONS[name].kind);
+    }
     expect(await client.drawTickets(1)).toHaveLength(1);
   });
 
