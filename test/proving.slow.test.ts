@@ -1,4 +1,4 @@
-/** Proofs by the command, as a person asks for them: of the small circuit, and of the larger one of the digits. */
+/** Proofs by the command, as a person asks for them: of the small circuit, of an attention block, and of the digits' larger one. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,11 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hasProver, proverCache, WITHOUT_PROVER } from "../proofs/testing/prover.ts";
 import { parseProofBundle } from "../proofs/index.ts";
 import { temporaryDirectory } from "./folder.ts";
-import { command, zooCircuit } from "./prover-fixture.ts";
+import { circuitOf, command, writeAttention, zooCircuit } from "./prover-fixture.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
 const example = (model: string) =>
-  fileURLToPath(new URL(`../models/zoo/${model}/example.json`, import.meta.url));
+  model === "attention"
+    ? join(folder.path, "models", model, "example.json")
+    : fileURLToPath(new URL(`../models/zoo/${model}/example.json`, import.meta.url));
 const TRUST = ["--allow-simulated", "--allow-development-srs"];
 
 let service: RunningService;
@@ -25,8 +27,13 @@ beforeAll(async () => {
   mkdirSync(join(folder.path, "config"), { mode: 0o700 });
   const key = join(folder.path, "config", "owner.key");
   writeFileSync(key, `${"2a".repeat(32)}\n`, { mode: 0o600 });
-  for (const model of ["breast-cancer", "digits"]) {
-    const id = await zooCircuit(model, circuits);
+  const attention = writeAttention(join(folder.path, "models"));
+  const ids = [
+    await zooCircuit("breast-cancer", circuits),
+    await zooCircuit("digits", circuits),
+    await circuitOf(attention, circuits, ["--bound", "0.1"]),
+  ];
+  for (const id of ids) {
     const bind = ["circuit", "bind", id, "--key", key, "--data-dir", folder.path];
     await command(bind, { AFFIDAVIT_CIRCUITS_DIR: "" });
   }
@@ -35,6 +42,7 @@ beforeAll(async () => {
     environment: {
       AFFIDAVIT_CACHE_DIR: proverCache,
       AFFIDAVIT_CIRCUITS_DIR: circuits,
+      AFFIDAVIT_MODELS_DIR: join(folder.path, "models"),
       AFFIDAVIT_PROVERS: "1",
     },
   });
@@ -46,7 +54,7 @@ afterAll(async () => {
 });
 
 describe.skipIf(!hasProver)(`the command${WITHOUT_PROVER}`, () => {
-  it.each(["breast-cancer", "digits"])(
+  it.each(["breast-cancer", "attention", "digits"])(
     "infers with %s, waits for the proof, saves and verifies it",
     async (model) => {
       const file = join(folder.path, `${model}.json`);
