@@ -5,6 +5,13 @@ import {EnclaveRegistry} from "../src/EnclaveRegistry.sol";
 import {LISTED_FLAG} from "../src/interfaces/IEnclaveRegistry.sol";
 import {IQuoteVerifier, TcbStatus, Technology, VerifiedQuote} from "../src/interfaces/IQuoteVerifier.sol";
 import {AutomataQuoteVerifier, IAutomataDcapAttestation} from "../src/quote/AutomataQuoteVerifier.sol";
+import {
+    TdAttributesReserved,
+    TdMigratable,
+    TdProfilingEnabled,
+    TdServtdExtEnabled,
+    TdSeptVeDisableClear
+} from "../src/quote/DcapErrors.sol";
 import {ReferenceValue} from "../src/registry/ReferenceValue.sol";
 import {Setting} from "../src/registry/TimelockedSettings.sol";
 import {Fixture} from "./support/Fixture.sol";
@@ -86,6 +93,24 @@ contract AutomataQuoteVerifierTest is Fixture {
         bytes memory refused =
             abi.encodeWithSelector(AutomataQuoteVerifier.QuoteRefused.selector, bytes("TCB out of date"));
         vm.expectRevert(refused);
+        adapter.verifyQuote(quote, "head");
+    }
+
+    function test_attributes() public {
+        refuseAttributes(0x10, TdProfilingEnabled.selector);
+        refuseAttributes(0x020000, TdServtdExtEnabled.selector);
+        refuseAttributes(0x20000000, TdMigratable.selector);
+        refuseAttributes(0x0100000000, TdAttributesReserved.selector);
+        // SEPT_VE_DISABLE is set already.
+        refuseAttributes(0x10000000, TdSeptVeDisableClear.selector);
+    }
+
+    function refuseAttributes(uint64 turned, bytes4 selector) private {
+        bytes memory quote = quoteOf(registers, "head");
+        for (uint256 i = 0; i < 8; ++i) {
+            quote[48 + 120 + i] ^= bytes1(uint8(turned >> (8 * i)));
+        }
+        vm.expectRevert(selector);
         adapter.verifyQuote(quote, "head");
     }
 

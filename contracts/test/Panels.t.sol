@@ -60,6 +60,21 @@ contract PanelsTest is CoordinatorFixture {
         coordinator.forfeit(requestId, operators[0]);
     }
 
+    function test_anEarlyConclusionLeavesTheOthersTheirBonds() public {
+        for (uint256 i = 0; i < 3; ++i) {
+            commitTo(i, answer(i, OUTPUT));
+        }
+        vm.warp(block.timestamp + 11 minutes);
+        reveal(0, answer(0, OUTPUT));
+        reveal(2, answer(2, OUTPUT));
+        coordinator.conclude(answer(2, OUTPUT), operators[2], voices(0, OUTPUT));
+        reveal(1, answer(1, OUTPUT));
+        assertEq(coordinator.stakes(operators[1]), 1 ether, "in time, so the bond is free");
+        vm.warp(block.timestamp + 20 minutes);
+        vm.expectRevert(abi.encodeWithSelector(Panels.NothingToForfeit.selector, operators[1]));
+        coordinator.forfeit(requestId, operators[1]);
+    }
+
     function test_disagreementPaysNobody() public {
         commitTo(0, answer(0, OUTPUT));
         commitTo(1, answer(1, "another"));

@@ -123,10 +123,11 @@ abstract contract Panels is RequestBook {
         return keccak256(abi.encode(requestId, operator, statementDigest, salt));
     }
 
-    /// @notice Shows the answer that was committed to, and frees the bond.
+    /// @notice Shows the answer that was committed to, and frees the bond: until the reveals end, whether k others have concluded
+    /// already or not.
     function reveal(Receipt calldata receipt, bytes calldata zkProof, bytes32 salt) external {
         bytes32 requestId = receipt.statement.requestId;
-        Request memory request = openRequest(requestId);
+        Request memory request = requests[requestId];
         PanelTerms storage panel = panels[requestId];
         if (block.timestamp <= panel.commitUntilSeconds || block.timestamp > panel.revealUntilSeconds) {
             revert RevealClosed();

@@ -18,7 +18,8 @@ interface IAutomataDcapAttestation {
 
 /// @title Quotes verified by Automata's contracts
 /// @notice For chains on which Automata keeps Intel's collateral. The output names no `nextUpdate`: what enters through this
-/// verifier is renewed after `validitySeconds` at the latest. Quotes of format 4 with the body of TDX 1.0.
+/// verifier is renewed after `validitySeconds` at the latest. Quotes of format 4 with the body of TDX 1.0, whose attributes are
+/// held to the same rules as those of `TdxQuoteVerifier`.
 contract AutomataQuoteVerifier is IQuoteVerifier {
     /// @notice Automata's contract refused the quote.
     error QuoteRefused(bytes reason);
@@ -61,7 +62,7 @@ contract AutomataQuoteVerifier is IQuoteVerifier {
     {
         if (output.length < BODY + TdReport.BYTES || bytes4(output[:4]) != OUTPUT_START) revert OutputInvalid();
         bytes calldata body = output[BODY:BODY + TdReport.BYTES];
-        if (TdReport.isDebug(body)) revert DebugEnclave();
+        TdReport.checkAttributes(body);
         if (!TdReport.reportDataIs(body, reportDataHead)) revert ReportDataMismatch();
         return VerifiedQuote({
             technology: Technology.Tdx,

@@ -49,15 +49,16 @@ library Crl {
     }
 
     function readRevoked(Der.Reader memory list) private pure returns (bytes memory serials) {
-        // An entry has more bytes than its serial number takes here; the last store goes 12 bytes beyond it.
+        // An entry has 20 bytes or more, as its serial number takes here; the last store goes 12 bytes beyond it.
         serials = new bytes(list.end - list.position + 12);
         uint256 count;
         for (; !list.done(); count++) {
             Der.Reader memory entry = list.enter(Der.SEQUENCE);
             uint256 serial = entry.unsigned(SERIAL_BYTES);
-            // The time of revocation matters to nobody here.
+            // When it was revoked matters to nobody here, but no time is shorter than a UTCTime of 13 characters.
             if (!entry.isNext(Der.UTC_TIME) && !entry.isNext(Der.GENERALIZED_TIME)) revert CrlMalformed();
-            entry.any();
+            (uint256 content, uint256 end) = entry.any();
+            if (end - content < 13) revert CrlMalformed();
             if (!entry.done()) skipEntryExtensions(entry);
             if (count == MAX_REVOKED) revert CrlTooLarge(count + 1);
             assembly ("memory-safe") {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IQuoteVerifier} from "../interfaces/IQuoteVerifier.sol";
+import "./DcapErrors.sol";
+import {TdxQuote} from "./TdxQuote.sol";
+
 /// @title The body of a TDX quote
 /// @notice TD report of quote format 4, 584 bytes, little-endian (Intel TDX DCAP quoting library API, appendix A.3.2). Reading
 /// it trusts nothing.
@@ -12,8 +16,15 @@ library TdReport {
     uint256 private constant ATTRIBUTES = 120;
     uint256 private constant REGISTERS = 136;
     uint256 private constant REPORT_DATA = 520;
-    /// @dev Bit 0 of the TD attributes' first byte: the host can look into the guest.
-    bytes1 private constant DEBUG = 0x01;
+    /// @dev The host can look into the guest.
+    uint256 private constant DEBUG = 1 << 0;
+    /// @dev TD attributes (TDX module ABI, TD_ATTRIBUTES) that weaken nothing: ICSSD, those that TDX 1.5 added, LASS,
+    /// SEPT_VE_DISABLE, PKS, KL, TPA, PERFMON: bits 16, 18 to 22, 27, 28, 30, 31, 62, 63.
+    uint256 private constant ACCEPTED_ATTRIBUTES = 0xc0000000d87d0000;
+    uint256 private constant PROFILING = 7 << 4;
+    uint256 private constant SERVTD_EXT = 1 << 17;
+    uint256 private constant SEPT_VE_DISABLE = 1 << 28;
+    uint256 private constant MIGRATABLE = 1 << 29;
 
     /// @return attributes TD attributes ‖ XFAM, 8 bytes each, as they stand
     function attributes(bytes calldata body) internal pure returns (bytes16) {
@@ -22,7 +33,20 @@ library TdReport {
     }
 
     function isDebug(bytes calldata body) internal pure returns (bool) {
-        return attributes(body)[0] & DEBUG != 0;
+        return uint8(attributes(body)[0]) & DEBUG != 0;
+    }
+
+    /// @notice Refuses TDs that somebody else can look into, measure, move or confuse, and attributes of no known meaning.
+    function checkAttributes(bytes calldata body) internal pure {
+        if (body.length != BYTES) revert TdReportInvalid();
+        uint256 low = TdxQuote.uint32At(body, ATTRIBUTES);
+        uint256 bits = low | (TdxQuote.uint32At(body, ATTRIBUTES + 4) << 32);
+        if (bits & DEBUG != 0) revert IQuoteVerifier.DebugEnclave();
+        if (bits & PROFILING != 0) revert TdProfilingEnabled();
+        if (bits & SERVTD_EXT != 0) revert TdServtdExtEnabled();
+        if (bits & MIGRATABLE != 0) revert TdMigratable();
+        if (bits & ~ACCEPTED_ATTRIBUTES != 0) revert TdAttributesReserved();
+        if (bits & SEPT_VE_DISABLE == 0) revert TdSeptVeDisableClear();
     }
 
     /// @return MRTD, MRCONFIGID, MROWNER, MROWNERCONFIG, RTMR0 to RTMR3: 8 x 48 bytes

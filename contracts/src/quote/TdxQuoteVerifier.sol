@@ -27,15 +27,6 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
     bytes32 private immutable PCK_NAME;
     Technology private immutable TECHNOLOGY;
 
-    /// @dev TD attributes (TDX module ABI, TD_ATTRIBUTES) that weaken nothing: ICSSD, those that TDX 1.5 added, LASS,
-    /// SEPT_VE_DISABLE, PKS, KL, TPA, PERFMON: bits 16, 18 to 22, 27, 28, 30, 31, 62, 63.
-    uint256 private constant ACCEPTED_ATTRIBUTES = 0xc0000000d87d0000;
-    uint256 private constant DEBUG = 1 << 0;
-    uint256 private constant PROFILING = 7 << 4;
-    uint256 private constant SERVTD_EXT = 1 << 17;
-    uint256 private constant SEPT_VE_DISABLE = 1 << 28;
-    uint256 private constant MIGRATABLE = 1 << 29;
-
     constructor(IDcapCollateral collateral) {
         COLLATERAL = collateral;
         ROOT_ID = collateral.ROOT_ID();
@@ -81,7 +72,7 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
         result.tcbStatus =
             TcbEvaluation.merge(checkTcb(quote, platform, collateral.tcbInfo), result.tcbStatus);
         if (result.tcbStatus == TcbStatus.Revoked) revert TcbRevoked();
-        checkAttributes(quote);
+        TdReport.checkAttributes(bodyOf(quote));
         result.technology = TECHNOLOGY;
         result.registers = TdReport.registers(bodyOf(quote));
         result.attributes = TdReport.attributes(bodyOf(quote));
@@ -190,16 +181,5 @@ contract TdxQuoteVerifier is P256Verification, IQuoteVerifier {
             TcbEvaluation.merge(
                 status, TcbEvaluation.moduleStatus(info, minor, major, mrSigner, seamAttributes)
             );
-    }
-
-    function checkAttributes(bytes calldata quote) private pure {
-        uint256 low = TdxQuote.uint32At(quote, TdxQuote.TD_ATTRIBUTES);
-        uint256 attributes = low | (TdxQuote.uint32At(quote, TdxQuote.TD_ATTRIBUTES + 4) << 32);
-        if (attributes & DEBUG != 0) revert DebugEnclave();
-        if (attributes & PROFILING != 0) revert TdProfilingEnabled();
-        if (attributes & SERVTD_EXT != 0) revert TdServtdExtEnabled();
-        if (attributes & MIGRATABLE != 0) revert TdMigratable();
-        if (attributes & ~ACCEPTED_ATTRIBUTES != 0) revert TdAttributesReserved();
-        if (attributes & SEPT_VE_DISABLE == 0) revert TdSeptVeDisableClear();
     }
 }

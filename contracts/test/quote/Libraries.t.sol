@@ -8,7 +8,7 @@ import {TcbStatus} from "../../src/interfaces/IQuoteVerifier.sol";
 import {Base64Decoder} from "../../src/quote/Base64Decoder.sol";
 import {Calendar} from "../../src/quote/Calendar.sol";
 import {Crl} from "../../src/quote/Crl.sol";
-import {TcbLevelNotFound} from "../../src/quote/DcapErrors.sol";
+import {CrlMalformed, TcbLevelNotFound} from "../../src/quote/DcapErrors.sol";
 import {Der} from "../../src/quote/Der.sol";
 import {PlatformLevel, TcbInfo} from "../../src/quote/IntelDocuments.sol";
 import {P256Verification} from "../../src/quote/P256Verification.sol";
@@ -136,6 +136,18 @@ contract QuoteLibrariesTest is Test, P256Verification {
         this.parseCertificate(data);
         vm.expectRevert();
         this.parseCrl(data);
+    }
+
+    function test_crl_entriesHaveATime() public {
+        bytes memory time = hex"170d3236303130313030303030305a";
+        bytes memory algorithm = hex"300a06082a8648ce3d040302";
+        bytes memory entry = hex"30050201051700";
+        bytes memory revoked = bytes.concat(hex"301c", entry, entry, entry, entry);
+        bytes memory tbs = bytes.concat(hex"304d020101", algorithm, hex"3000", time, time, revoked);
+        bytes memory signature = hex"0309003006020101020101";
+        bytes memory der = bytes.concat(hex"3066", tbs, algorithm, signature);
+        vm.expectRevert(CrlMalformed.selector);
+        this.parseCrl(der);
     }
 
     function testFuzz_derInteger_isReadBack(uint256 value) public pure {

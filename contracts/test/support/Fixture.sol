@@ -81,10 +81,17 @@ abstract contract Fixture is Test {
         return EnclaveRegistry.Registration(text, quoteOf(registers, head), quoteVerifier, blockNumber, MASK);
     }
 
-    /// @dev A TDX quote of format 4 as far as the development verifier reads it.
+    /// @dev A TDX quote of format 4 as far as the development verifier reads it, with SEPT_VE_DISABLE alone.
     function quoteOf(bytes memory registers_, bytes32 head) internal pure returns (bytes memory) {
         return abi.encodePacked(
-            hex"0400020081000000", new bytes(40), new bytes(136), registers_, head, bytes32(0), "auth data"
+            hex"0400020081000000",
+            new bytes(40 + 123),
+            hex"10",
+            new bytes(12),
+            registers_,
+            head,
+            bytes32(0),
+            "auth data"
         );
     }
 
