@@ -42,6 +42,7 @@ const ZK = 4;
 export interface AnswerParts {
   database: Database;
   appender: Pick<Appender, "append">;
+  /** Models that anybody may use. */
   models: { list(): LoadedModel[] };
   engine: Engine;
   sessions: SessionHolder;
