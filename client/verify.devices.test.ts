@@ -7,8 +7,9 @@ import {
   testQuote,
   type Loose,
 } from "../attestation/testing/dcap.ts";
-import { sha256, toBase64, utf8 } from "../codec/index.ts";
-import { parseBundle, serializeBundle, type EvidenceParts } from "../receipts/index.ts";
+import { listEntry, testDevice, testReport, type TestDevice } from "../attestation/testing/nvidia.ts";
+import { fromHex, fromUtf8, sha256, toBase64, utf8 } from "../codec/index.ts";
+import { gpuNonce, parseBundle, serializeBundle, type EvidenceParts } from "../receipts/index.ts";
 import { createIssuer, NOW, type Issuer, type IssuerOptions } from "../test/receipt-fixture.ts";
 import { memberCases } from "../test/tamper-cases.ts";
 import { verdictOf } from "../test/verdict.ts";
@@ -125,6 +126,11 @@ function dated(document: Loose): void {
   document.nextUpdate = "2026-03-20T00:00:00Z";
 }
 
+function listOf(nonce: Uint8Array, ...devices: TestDevice[]): Uint8Array {
+  const entries = devices.map((device) => listEntry(testReport({ device, nonce }), device, nonce));
+  return utf8(JSON.stringify(entries));
+}
+
 describe("evidence under a root of the policy's own", () => {
   const crlDates = { thisUpdate: new Date("2026-02-20"), nextUpdate: new Date("2026-03-20") };
   const endorsements = testCollateral("tdx4", { tcbInfo: dated, qeIdentity: dated, crlDates });
@@ -144,6 +150,36 @@ describe("evidence under a root of the policy's own", () => {
     expect(result).toMatchObject({ verdict: "accepted", simulated: false });
     expect(claims.find(({ claim }) => claim === "TEE")).toMatchObject({ source: "operator_asserted" });
     expect(JSON.stringify(claims)).not.toMatch(/hardware_proven|simulated/);
+  });
+
+  it("wants each of the keyset's GPUs, and no other, in fresh evidence", async () => {
+    const [first, second, third] = [81, 82, 83].map((serial) => testDevice({ serial }));
+    const parts = ({ gpu }: Omit<EvidenceParts, "quote">) => {
+      const [{ nonce }] = JSON.parse(fromUtf8(gpu!.quote)) as [{ nonce: string }];
+      return { gpu: { type: "nvidia-gpu", quote: listOf(fromHex(nonce), first!, second!) } };
+    };
+    const from = await createIssuer({ machine, devices: { parts } });
+    const own32 = gpuNonce(from.digest, own);
+    const policy = {
+      appraisal: {
+        ...appraisal(),
+        roots: [{ certificate }, { certificate: toBase64(first!.certificates.at(-1)!) }],
+      },
+    };
+    const evidence = await from.quote(own);
+    const freshOf = (...devices: TestDevice[]) =>
+      verify(from, {
+        policy,
+        fresh: {
+          evidence: { ...evidence, gpu: { type: "nvidia-gpu", quote: listOf(own32, ...devices) } },
+          nonce: own,
+        },
+      }).code;
+    expect(freshOf(first!, second!)).toBe("ok");
+    expect(freshOf(second!, first!)).toBe("ok");
+    expect(freshOf(first!)).toBe("gpu_evidence_mismatch");
+    expect(freshOf(first!, third!)).toBe("gpu_evidence_mismatch");
+    expect(freshOf(first!, second!, third!)).toBe("gpu_evidence_mismatch");
   });
 
   it("does not lift a simulated GPU beside it", async () => {

@@ -85,7 +85,7 @@ export interface IssuerOptions {
   proofOrigin?: string;
   /** A simulated GPU's evidence beside the quote, and the fixture's model measured before it. */
   devices?: DeviceOptions;
-  /** A TDX machine under a root that is neither a maker's nor the simulated one. */
+  /** A TDX machine under a root that is neither a maker's nor the simulated one; GPUs then have no endorsements. */
   machine?: { quote(reportData: Uint8Array): Uint8Array; endorsements: { [member: string]: Json } };
 }
 
@@ -235,7 +235,8 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   };
   const collateral =
     options.machine?.endorsements ?? ((await attester.endorsements(NOW)) as { [member: string]: Json });
-  const endorsements = gpu ? { cpu: collateral, gpu: simulatedGpuEndorsements() } : collateral;
+  const gpuEndorsements = options.machine ? null : simulatedGpuEndorsements();
+  const endorsements = gpu ? { cpu: collateral, gpu: gpuEndorsements } : collateral;
   const statement: KeysetStatement = {
     keysetDigest: digest,
     evidenceDigest: evidenceDigest(evidence),

@@ -91,6 +91,12 @@ function checkMeasuredModels({ type, quote, measuredModels }: NoncedEvidence): v
   }
 }
 
+/** Whose GPUs they are: sorted identities. */
+export function gpuIdsOf(gpus: Appraisal | undefined): readonly string[] {
+  const devices = Object.values((gpus?.claims["submods"] ?? {}) as Record<string, { ueid: string }>);
+  return devices.map(({ ueid }) => ueid).sort();
+}
+
 /** What is claimed of GPUs whose evidence holds: never that they are attached to this very machine. */
 export function gpuClaimValue({ claims, simulated }: Appraisal): string {
   if (simulated) return "SIMULATED";

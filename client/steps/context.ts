@@ -44,6 +44,8 @@ export interface KeysetContext {
   /** Filled by earlier steps. */
   keyset?: KeysetDocument;
   appraisal?: Appraisal;
+  /** The GPUs whose evidence was stated with the keyset, by their identities; empty where it claims none. */
+  gpuIds?: readonly string[];
 }
 
 export interface Context extends KeysetContext {

@@ -17,7 +17,7 @@ import {
   type LogProof,
 } from "../../receipts/index.ts";
 import { StepFailure, type VerificationCode } from "../verification.ts";
-import { appraiseFor, gpuClaimValue } from "./appraisal.ts";
+import { appraiseFor, gpuClaimValue, gpuIdsOf } from "./appraisal.ts";
 import { attestedSource, short, type KeysetContext, type Step } from "./context.ts";
 
 /** Turns a refusal of the receipts' functions into this step's code. */
@@ -129,6 +129,7 @@ export const evidence: Step<KeysetContext> = {
   name: "evidence",
   run(context) {
     const { cpu, gpus } = appraiseFor(context, context.record.evidence, new Date(context.atMs));
+    context.gpuIds = gpuIdsOf(gpus);
     const source = attestedSource(context);
     const { tcbStatus, codeIdentity, simulated } = cpu;
     context.claims.push(
@@ -177,6 +178,10 @@ export const freshness: Step<KeysetContext> = {
       throw new StepFailure("fresh_nonce_mismatch", "the evidence is over another nonce");
     }
     const { gpus } = appraiseFor(context, fresh.evidence, context.now);
+    // No statement is about fresh evidence: on its way a GPU could be left out of it, or be another's.
+    if (gpuIdsOf(gpus).join() !== context.gpuIds!.join()) {
+      throw new StepFailure("gpu_evidence_mismatch", "the fresh evidence is of other GPUs than the keyset's");
+    }
     claims.push({
       claim: "fresh",
       value: gpus ? "over the verifier's nonce; GPU evidence fresh and genuine" : "over the verifier's nonce",
