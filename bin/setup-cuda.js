@@ -29,7 +29,13 @@ ${Object.keys(LIBRARIES).join(" and ")} (272 MB) beside onnxruntime-node. Needs 
 python3 with pip; CUDA 13, cuDNN 9 and the NVIDIA driver are yours to install. --remove takes the libraries away.
 `;
 
-class SetupError extends Error {}
+class SetupError extends Error {
+  exitCode = 1;
+}
+
+class FlagError extends SetupError {
+  exitCode = 2;
+}
 
 async function sha256(file) {
   const hash = createHash("sha256");
@@ -97,6 +103,8 @@ async function isDone(into) {
 }
 
 async function main({ wheel, remove }) {
+  if (remove && wheel !== undefined) throw new FlagError("--remove takes no --wheel");
+  if (wheel !== undefined && !existsSync(wheel)) throw new FlagError(`there is no file ${wheel}`);
   const into = engineFolder();
   if (remove) {
     for (const name of Object.keys(LIBRARIES)) await rm(join(into, name), { force: true });
@@ -119,5 +127,5 @@ try {
   process.stdout.write(values.help ? HELP : `${await main(values)}\n`);
 } catch (error) {
   process.stderr.write(`setup:cuda: ${error.message}\n`);
-  process.exitCode = error instanceof SetupError ? 1 : error.code?.startsWith("ERR_PARSE_ARGS") ? 2 : 3;
+  process.exitCode = error.exitCode ?? (error.code?.startsWith("ERR_PARSE_ARGS") ? 2 : 3);
 }

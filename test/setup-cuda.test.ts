@@ -27,5 +27,12 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")(
       expect(setUp("--help")).toMatchObject({ status: 0, stdout: expect.stringContaining("--remove") });
       expect(setUp("--bogus").status).toBe(2);
     });
+
+    it("names a wheel that is not there, and does not remove where a wheel is given", () => {
+      const wheel = join(folder, "missing.whl");
+      const missing = { status: 2, stderr: expect.stringContaining("no file") };
+      expect(setUp("--wheel", wheel)).toMatchObject(missing);
+      expect(setUp("--remove", "--wheel", wheel)).toMatchObject({ status: 2, stdout: "" });
+    });
   },
 );

@@ -55,6 +55,11 @@ const rims = ["driver", "vbios"].flatMap((kind, i) => {
   return ["--rim", file(`${kind}.xml`, testRim({ version, measurements: measured(i) }, signer))];
 });
 
+test("a GPU has a nonce, and no report data that a flag could name", async () => {
+  const result = await appraise(...gpu, "--report-data", "00".repeat(64));
+  expect(result).toMatchObject({ status: 2, code: "usage", message: expect.stringContaining("--nonce") });
+});
+
 test("a GPU, with its nonce, manifests and OCSP responses, or without", async () => {
   expect(await appraise(...gpu)).toMatchObject({
     status: 0,

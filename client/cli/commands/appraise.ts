@@ -112,6 +112,7 @@ function typeFrom(text: string | undefined): EvidenceType {
 
 function reportDataFrom(text: string | undefined, type: EvidenceType): Uint8Array | undefined {
   if (text === undefined) return undefined;
+  if (type.startsWith("nvidia-")) throw new UsageError("--report-data: NVIDIA evidence carries a --nonce");
   try {
     const bytes = fromHex(text);
     const isOfLength =
