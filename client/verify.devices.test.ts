@@ -67,7 +67,7 @@ describe("a keyset with CPU and GPU evidence in one receipt", () => {
     const fresh = { evidence: await issuer.quote(own), nonce: own };
     const { claims } = verify(issuer, { fresh });
     expect(claims.find(({ claim }) => claim === "fresh")).toMatchObject({
-      value: "over the verifier's nonce; GPU evidence fresh and genuine",
+      value: "over the verifier's nonce; GPU evidence SIMULATED",
       source: "simulated",
     });
     const options = { now: NOW, policy: { allowSimulated: true } };

@@ -81,13 +81,14 @@ export function appraiseComposite(
     policy,
     expectedNonce: expectedGpuNonce,
   });
+  const simulated = cpu.simulated || gpus.simulated;
   const rejected = [cpu, gpus].find(({ verdict }) => verdict === "rejected");
   return {
     verdict: rejected === undefined ? "accepted" : "rejected",
     code: rejected?.code ?? "ok",
     message: rejected?.message ?? "",
-    simulated: cpu.simulated || gpus.simulated,
-    statement: rejected === undefined ? STATEMENT : "",
+    simulated,
+    statement: rejected ? "" : simulated ? "SIMULATED evidence: it proves nothing" : STATEMENT,
     submods: { cpu0: submodule(cpu, cpu.claims), ...gpuSubmodules(gpus) },
     parts: { cpu, gpus },
   };

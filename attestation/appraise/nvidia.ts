@@ -260,7 +260,7 @@ function claimsOf(
     source: context.findings.simulated ? "simulated" : source,
     root: root.name,
     rootFingerprint: root.fingerprint,
-    statement: `${what} evidence ${isFresh ? "fresh and genuine" : "genuine"}`,
+    statement: `${what} evidence ${context.findings.simulated ? "SIMULATED" : isFresh ? "fresh and genuine" : "genuine"}`,
     measurements: isMeasured ? "matched" : "unchecked",
     submods: Object.fromEntries(
       devices.map((device, i) => [`${isGpu ? "gpu" : "switch"}${i}`, deviceClaims(device)]),

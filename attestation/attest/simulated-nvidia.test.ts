@@ -29,6 +29,7 @@ describe("a simulated GPU", () => {
       codeIdentity: "matched",
       claims: { source: "simulated", measurements: "matched", submods: { gpu0: { driverVersion: "0.0.1" } } },
     });
+    expect(result.claims["statement"]).toBe("GPU evidence SIMULATED");
     expect(result.transcript.every(({ source }) => source === "simulated")).toBe(true);
     expect(result.transcript.filter(({ status }) => status !== "pass").map(({ step }) => step)).toEqual([
       "rim0.revocation",

@@ -184,7 +184,7 @@ export const freshness: Step<KeysetContext> = {
     }
     claims.push({
       claim: "fresh",
-      value: gpus ? "over the verifier's nonce; GPU evidence fresh and genuine" : "over the verifier's nonce",
+      value: `over the verifier's nonce${gpus ? `; GPU evidence ${gpus.simulated ? "SIMULATED" : "fresh and genuine"}` : ""}`,
       status: "verified",
       source: attestedSource(context),
     });
