@@ -44,26 +44,35 @@ export async function openSegments(
 ): Promise<Uint8Array> {
   const { bytes, sha256 } = head.description.weights;
   const weights = new Uint8Array(bytes);
-  const segment = new Uint8Array(SEGMENT_BYTES + TAG_BYTES);
+  const buffers = [0, 1].map(() => new Uint8Array(SEGMENT_BYTES + TAG_BYTES));
   const hash = createHash("sha256");
   const count = segmentCount(bytes);
+  const read = async (index: number): Promise<Uint8Array> => {
+    const length = Math.min(SEGMENT_BYTES, bytes - index * SEGMENT_BYTES);
+    const sealed = buffers[index % 2]!.subarray(0, length + TAG_BYTES);
+    const position = head.byteLength + index * (SEGMENT_BYTES + TAG_BYTES);
+    if ((await readAt(sealed, position)) !== sealed.length) throw malformed("the file is cut off");
+    return sealed;
+  };
+  let next = read(0);
   try {
     for (let index = 0; index < count; index++) {
+      const sealed = await next;
+      // One is read while the one before it is opened.
+      if (index + 1 < count) next = read(index + 1);
       const start = index * SEGMENT_BYTES;
-      const length = Math.min(SEGMENT_BYTES, bytes - start);
-      const sealed = segment.subarray(0, length + TAG_BYTES);
-      const position = head.byteLength + index * (SEGMENT_BYTES + TAG_BYTES);
-      if ((await readAt(sealed, position)) !== sealed.length) throw malformed("the file is cut off");
-      const opened = weights.subarray(start, start + length);
+      const opened = weights.subarray(start, start + sealed.length - TAG_BYTES);
       openSegment(contentKey, head.digest, { index, last: index === count - 1, sealed }, opened);
       hash.update(opened);
     }
     const end = head.byteLength + bytes + count * TAG_BYTES;
-    if ((await readAt(segment.subarray(0, 1), end)) !== 0) throw malformed("the file is longer than it says");
+    if ((await readAt(buffers[0]!.subarray(0, 1), end)) !== 0)
+      throw malformed("the file is longer than it says");
     if (!hash.digest().equals(fromHex(sha256)))
       throw unreadable("the weights are not those that the head names");
     return weights;
   } catch (error) {
+    await next.catch(() => undefined);
     weights.fill(0);
     throw error;
   }

@@ -179,3 +179,19 @@ export function longTensor(name: string, values: readonly bigint[], shape = [val
 export function readFloats({ data }: Tensor): number[] {
   return [...new Float32Array(data.slice().buffer)];
 }
+
+/** `y = x · w`, x `[1, width]`: 4 · width² bytes of weights, of noise that nothing compresses. */
+export function wideModel(width: number, changes?: Changes): LoadedModel {
+  const noise = new Float32Array(width * width);
+  for (let i = 0, state = 1; i < noise.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    noise[i] = state / 2 ** 32 - 0.5;
+  }
+  const content: Graph = {
+    nodes: [{ op: "MatMul", inputs: ["x", "w"], outputs: ["y"] }],
+    inputs: [{ name: "x", datatype: "FP32", shape: [1, width] }],
+    outputs: [{ name: "y", datatype: "FP32", shape: [1, width] }],
+    initialisers: [tensor("w", "FP32", [width, width], new Uint8Array(noise.buffer))],
+  };
+  return build("wide", content, changes);
+}
