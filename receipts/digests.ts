@@ -214,6 +214,16 @@ export function chainRequestId(
   return keccak256(concat(numbers, ...words));
 }
 
+/**
+ * keccak256(abi.encode(bytes32 requestId, address operator)), 32 bytes: `settlement` of the answer to a contract's request, which
+ * pays that operator alone. The id already names chain, coordinator and requester.
+ * @throws ReceiptError `digest_input_invalid`
+ */
+export function chainSettlement(requestId32: Uint8Array, operator20: Uint8Array): Uint8Array {
+  exactly(requestId32, 32, "a request id");
+  return keccak256(concat(requestId32, addressWord(operator20)));
+}
+
 function addressWord(address20: Uint8Array): Uint8Array {
   exactly(address20, 20, "an address");
   return concat(new Uint8Array(12), address20);

@@ -44,7 +44,14 @@ const request = {
   nonce: 7n,
 };
 const none = new Uint8Array(32);
-const { requestId: _, audience: _a, requestDigest: _q, responseDigest: _p, ...answer } = inference(none);
+const {
+  requestId: _,
+  audience: _a,
+  settlement: _s,
+  requestDigest: _q,
+  responseDigest: _p,
+  ...answer
+} = inference(none);
 
 it("signs a contract's answer under the id that the coordinator computes, for its requester", async () => {
   const vault = await start(undefined, [], { chain });
@@ -69,6 +76,27 @@ it("signs a contract's answer under the id that the coordinator computes, for it
   expect(recoverSigner(digest, signature)).toEqual(vault.info.receiptAddress);
 });
 
+it("signs it as the answer of its own account", async () => {
+  const vault = await start(undefined, [], { chain });
+  await install(vault);
+  const account = bytesToHex(await vault.chainAccount());
+  const other = await start(undefined, [], { chain });
+  await install(other);
+  const settlementBy = async (signer: typeof vault) => {
+    const statement = decodeStatement(
+      "InferenceStatement",
+      (await signer.signChainAnswer(request, answer)).words,
+    );
+    return [bytesToHex(statement.requestId), bytesToHex(statement.settlement)] as const;
+  };
+  const [requestId, settlement] = await settlementBy(vault);
+  const named = encodeAbiParameters(parseAbiParameters("bytes32, address"), [requestId, account]);
+  expect(settlement).toBe(keccak256(named));
+  const [sameId, another] = await settlementBy(other);
+  expect(sameId).toBe(requestId);
+  expect(another).not.toBe(settlement);
+});
+
 it("signs one answer a request, for the configured coordinator alone", async () => {
   const vault = await start(undefined, [], { chain });
   await install(vault);
@@ -85,9 +113,6 @@ it("signs one answer a request, for the configured coordinator alone", async () 
   const elsewhere = new Uint8Array(20).fill(0xcd);
   expect(await refused({ ...request, coordinator: elsewhere }, answer)).toBe("chain_call_refused");
   expect(await refused({ ...request, chainId: 1n }, answer)).toBe("chain_call_refused");
-  expect(await refused(request, { ...answer, settlement: new Uint8Array(32).fill(1) })).toBe(
-    "statement_invalid",
-  );
   const slipped = { ...answer, requestDigest: new Uint8Array(32).fill(1) };
   expect(await refused({ ...request, nonce: 9n }, slipped)).toBe("signed");
   const off = await start();

@@ -175,17 +175,24 @@ export class VaultClient {
   }
 
   /**
-   * Signs the answer to a contract's request, under the id that the request has there and for its requester. One answer a
-   * request: signing the same output again is no other answer.
+   * Signs the answer to a contract's request, under the id that the request has there, for its requester, and as the answer of
+   * the chain key's account: another operator can neither be paid for it nor vote with it. One answer a request: signing the
+   * same output again is no other answer.
    * @param fields without body digests: on a chain there are no bodies
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `chain_off`, `chain_call_refused` (another
    *   chain or coordinator than the vault was told of), `chain_answered`
    */
   async signChainAnswer(
     request: ChainRequest,
-    fields: Omit<InferenceStatement, FilledByVault | "requestId" | "audience" | BodyDigest>,
+    fields: Omit<InferenceStatement, FilledByVault | "requestId" | "audience" | "settlement" | BodyDigest>,
   ): Promise<SignedStatement> {
-    const none = { requestId: ZERO, audience: ZERO, requestDigest: ZERO, responseDigest: ZERO };
+    const none = {
+      requestId: ZERO,
+      audience: ZERO,
+      settlement: ZERO,
+      requestDigest: ZERO,
+      responseDigest: ZERO,
+    };
     const words = wordsOf("InferenceStatement", { ...fields, ...none });
     return { type: "InferenceStatement", ...(await this.#call("signChainAnswer", { ...request, words })) };
   }

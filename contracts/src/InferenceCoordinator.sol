@@ -34,7 +34,7 @@ contract InferenceCoordinator is Panels, Subscriptions {
         bytes32 requestId = receipt.statement.requestId;
         Request memory opened = openRequest(requestId);
         if (opened.operator == address(0)) revert OperatorMissing();
-        bytes32 digest = verifyAnswer(opened, receipt, zkProof);
+        bytes32 digest = verifyAnswer(opened, opened.operator, receipt, zkProof);
         requests[requestId].status = Status.Delivered;
         credit_(opened.token, opened.operator, opened.payment);
         bool called = handOver(requestId, opened, receipt, digest);

@@ -112,6 +112,16 @@ contract InferenceCoordinatorTest is CoordinatorFixture, Vectors {
         assertEq(coordinator.credits(address(0), address(0xC09)), 0, "not the copier");
     }
 
+    function test_anotherOperatorsAnswerIsNotPaid() public {
+        bytes32 requestId = ask();
+        Receipt memory receipt = receiptOf(answerBy(address(0xC09), requestId));
+        bytes32 expected = keccak256(abi.encode(requestId, OPERATOR));
+        bytes32 actual = keccak256(abi.encode(requestId, address(0xC09)));
+        vm.expectRevert(abi.encodeWithSelector(RequestBook.SettlementMismatch.selector, expected, actual));
+        coordinator.deliver(receipt, "");
+        assertEq(statusOf(requestId), OPEN, "still open");
+    }
+
     function test_refundedAfterTheDeadlineAlone() public {
         bytes32 requestId = ask();
         vm.expectRevert(abi.encodeWithSelector(RequestBook.DeadlineNotPassed.selector, requestId));
@@ -137,10 +147,10 @@ contract InferenceCoordinatorTest is CoordinatorFixture, Vectors {
 
     /// @dev Changed and signed again: all that the request fixes is compared.
     function testFuzz_whatTheRequestFixesIsCompared(uint8 choice, uint256 change) public {
-        uint8[8] memory fixedFields = [0, 1, 2, 4, 5, 6, 9, 11];
+        uint8[9] memory fixedFields = [0, 1, 2, 4, 5, 6, 9, 11, 12];
         bytes32 requestId = ask();
         InferenceStatement memory statement = answerOf(requestId);
-        changeWord(statement, fixedFields[choice % 8], change);
+        changeWord(statement, fixedFields[choice % 9], change);
         Receipt memory receipt = receiptOf(statement);
         vm.expectRevert();
         coordinator.deliver(receipt, "");

@@ -6,7 +6,7 @@ import {Panels} from "../src/coordinator/Panels.sol";
 import {RequestBook} from "../src/coordinator/RequestBook.sol";
 import {EnclaveRegistry} from "../src/EnclaveRegistry.sol";
 import {Terms} from "../src/interfaces/IInferenceCoordinator.sol";
-import {Receipt} from "../src/interfaces/IReceiptVerifier.sol";
+import {Inclusion, Receipt} from "../src/interfaces/IReceiptVerifier.sol";
 import {InferenceStatement} from "../src/receipts/Statements.sol";
 import {CoordinatorFixture} from "./support/CoordinatorFixture.sol";
 import {Digests} from "./support/Digests.sol";
@@ -104,20 +104,64 @@ contract PanelsTest is CoordinatorFixture {
         vm.warp(block.timestamp + 11 minutes);
         reveal(0, answer(0, OUTPUT));
         Receipt memory copied = answer(0, OUTPUT);
+        copied.statement.settlement = settlementOf(1);
+        copied.signature = sign(1, Digests.hash(copied.statement));
         vm.prank(operators[1]);
         vm.expectRevert(Panels.CommitmentMismatch.selector);
         coordinator.reveal(copied, "", SALT);
     }
 
-    function test_aKeysetHasOneVote() public {
-        commitTo(0, answer(0, OUTPUT));
-        bytes32 digest = digestOf(answer(0, OUTPUT));
-        bytes32 commitment = coordinator.commitmentOfVote(requestId, operators[1], digest, SALT);
+    /// @dev Statement digests are public as soon as they are logged: the copier commits to one, waits and reveals it first.
+    function test_anotherOperatorsAnswerIsNoVote() public {
+        Receipt memory theirs = answer(0, OUTPUT);
+        commitTo(0, theirs);
+        commitTo(1, theirs);
+        vm.warp(block.timestamp + 11 minutes);
+        bytes memory refused =
+            abi.encodeWithSelector(RequestBook.SettlementMismatch.selector, settlementOf(1), settlementOf(0));
         vm.prank(operators[1]);
-        coordinator.commit(requestId, commitment);
+        vm.expectRevert(refused);
+        coordinator.reveal(theirs, "", SALT);
+        reveal(0, theirs);
+        assertEq(coordinator.stakes(operators[0]), 1 ether, "the author has its bond");
+        vm.prank(operators[1]);
+        vm.expectRevert(refused);
+        coordinator.reveal(theirs, "", SALT);
+        vm.warp(block.timestamp + 20 minutes);
+        coordinator.forfeit(requestId, operators[1]);
+        assertEq(coordinator.credits(address(0), address(this)), BOND, "the copier loses its own");
+    }
+
+    /// @dev What is handed to the consumer is what was verified: nobody swaps a signature, salt or delivery on the way.
+    function test_theReceiptIsConcludedAsItWasRevealed() public {
+        commitTo(0, answer(0, OUTPUT));
+        commitTo(1, answer(1, OUTPUT));
         vm.warp(block.timestamp + 11 minutes);
         reveal(0, answer(0, OUTPUT));
+        reveal(1, answer(1, OUTPUT));
+        Receipt memory receipt = answer(0, OUTPUT);
+        receipt.signature.r ^= bytes32(uint256(1));
+        concludeRefused(receipt);
+        receipt = answer(0, OUTPUT);
+        receipt.outputSalt = 0;
+        concludeRefused(receipt);
+        receipt = answer(0, OUTPUT);
+        receipt.referenceValueId = "another";
+        concludeRefused(receipt);
+        receipt = answer(0, OUTPUT);
+        receipt.inclusions = new Inclusion[](1);
+        concludeRefused(receipt);
+        coordinator.conclude(answer(0, OUTPUT), operators[0], voices(1, OUTPUT));
+    }
+
+    function test_aKeysetHasOneVote() public {
         Receipt memory again = answer(0, OUTPUT);
+        again.statement.settlement = settlementOf(1);
+        again.signature = sign(1, Digests.hash(again.statement));
+        commitTo(0, answer(0, OUTPUT));
+        commitTo(1, again);
+        vm.warp(block.timestamp + 11 minutes);
+        reveal(0, answer(0, OUTPUT));
         vm.prank(operators[1]);
         vm.expectRevert(abi.encodeWithSelector(Panels.KeysetVoted.selector, keysets[0]));
         coordinator.reveal(again, "", SALT);
@@ -225,12 +269,22 @@ contract PanelsTest is CoordinatorFixture {
     function answer(uint256 index, bytes memory output) private view returns (Receipt memory receipt) {
         InferenceStatement memory statement = answerOf(requestId);
         statement.keysetDigest = keysets[index];
+        statement.settlement = settlementOf(index);
         statement.audience = keccak256(abi.encode(block.chainid, address(this)));
         statement.issuedAtMs = uint64(START_SECONDS * 1000);
         statement.outputDigest = keccak256(abi.encode(OUTPUT_SALT, output));
         receipt = receiptOf(statement);
         receipt.encodedOutput = output;
         receipt.signature = sign(index + 1, Digests.hash(statement));
+    }
+
+    function settlementOf(uint256 index) private view returns (bytes32) {
+        return keccak256(abi.encode(requestId, operators[index]));
+    }
+
+    function concludeRefused(Receipt memory receipt) private {
+        vm.expectRevert(abi.encodeWithSelector(Panels.VoiceInvalid.selector, operators[0]));
+        coordinator.conclude(receipt, operators[0], voices(1, OUTPUT));
     }
 
     function commitTo(uint256 index, Receipt memory receipt) private {

@@ -104,7 +104,6 @@ async function answer(
     executionDigest,
     policyDigest: request.policyDigest,
     requester: digests.requesterDigest(`eip155:${place.chainId}:${request.requester.toLowerCase()}`),
-    settlement: NONE,
     promised: plan.promised,
     promiseDeadlineMs: BigInt(deadlineMs),
   };

@@ -150,7 +150,7 @@ export async function startSecurityModule(
       readBalance: async (request) => (await ledger()).read(request),
       signChainAnswer: (answer) => {
         transactions.requireContract(answer.chainId, answer.coordinator);
-        return statements.signChainAnswer(answer);
+        return statements.signChainAnswer(answer, transactions.address);
       },
       signProof: (fields) => signProof(statements, fields),
       signReexecution: (fields) => signReexecution(statements, fields),

@@ -2,6 +2,7 @@
 import {
   audienceDigest,
   chainRequestId,
+  chainSettlement,
   decodeStatement,
   encodeStatement,
   LEAF_TYPES,
@@ -88,9 +89,10 @@ export class Statements {
 
   /**
    * Signs an answer to a contract's request. That the coordinator is one to answer to, its caller has checked.
+   * @param operator whose answer it is: 20 bytes
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `chain_answered`
    */
-  signChainAnswer({ words, ...request }: ChainAnswer): SignedWords {
+  signChainAnswer({ words, ...request }: ChainAnswer, operator: Uint8Array): SignedWords {
     const fields = decode("InferenceStatement", words);
     checkChainAnswer(fields);
     const nowMs = this.#parts.nowMs();
@@ -99,8 +101,11 @@ export class Statements {
     this.#parts.answers.record(requestId, fields.outputDigest);
     const sequence = ++this.#lastSequence;
     const audience = audienceDigest(request.chainId, request.requester);
-    const filled = { requestId, audience, keysetDigest: keyset.digest, issuedAtMs: BigInt(nowMs), sequence };
-    return this.#sign("InferenceStatement", { ...fields, ...filled }, sequence, keyset.digest);
+    const settlement = chainSettlement(requestId, operator);
+    const issuedAtMs = BigInt(nowMs);
+    const forChain = { requestId, audience, settlement };
+    const filled = { ...fields, ...forChain, keysetDigest: keyset.digest, issuedAtMs, sequence };
+    return this.#sign("InferenceStatement", filled, sequence, keyset.digest);
   }
 
   /**

@@ -44,7 +44,7 @@ export const signedTransaction: Shape<SignedTransaction> = record<SignedTransact
   hash: bytes(32),
 });
 
-/** An answer to a contract's request: an `InferenceStatement` whose `requestId` and `audience` the vault computes. */
+/** An answer to a contract's request: an `InferenceStatement` whose `requestId`, `audience` and `settlement` the vault computes. */
 export interface ChainAnswer extends ChainRequest {
   /** The statement's words, with zeros for what the vault fills in. */
   words: Uint8Array;

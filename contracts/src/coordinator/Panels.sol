@@ -8,8 +8,8 @@ import {OutputAgreement} from "./OutputAgreement.sol";
 import {RequestBook} from "./RequestBook.sol";
 
 /// @title k of n operators
-/// @notice Named operators commit to their answers, then reveal them: who has not computed one by then has nothing to copy. One
-/// vote each, under a keyset of its own. The answer is delivered where k outputs agree within the tolerance; these k
+/// @notice Named operators commit to their answers, then reveal them: who has not computed one by then has nothing to copy, and
+/// each answer names the operator whose enclave signed it. One vote each, under a keyset of its own. The answer is delivered where k outputs agree within the tolerance; these k
 /// share the payment. Who commits and does not reveal loses the bond to the requester.
 abstract contract Panels is RequestBook {
     /// @param operators 2 to 8
@@ -27,9 +27,10 @@ abstract contract Panels is RequestBook {
         uint256 tolerance;
     }
 
+    /// @param receiptHash keccak256(abi.encode(receipt)) of the receipt that was revealed; 0: none yet
     struct Vote {
         bytes32 commitment;
-        bytes32 statementDigest;
+        bytes32 receiptHash;
         bytes32 outputHash;
     }
 
@@ -132,21 +133,21 @@ abstract contract Panels is RequestBook {
         if (block.timestamp <= panel.commitUntilSeconds || block.timestamp > panel.revealUntilSeconds) {
             revert RevealClosed();
         }
-        bytes32 digest = verifyAnswer(request, receipt, zkProof);
+        bytes32 digest = verifyAnswer(request, msg.sender, receipt, zkProof);
         Vote storage vote = votes[requestId][msg.sender];
         bytes32 commitment = commitmentOfVote(requestId, msg.sender, digest, salt);
-        if (vote.commitment != commitment || vote.statementDigest != 0) revert CommitmentMismatch();
+        if (vote.commitment != commitment || vote.receiptHash != 0) revert CommitmentMismatch();
         bytes32 keysetDigest = receipt.statement.keysetDigest;
         if (voted[requestId][keysetDigest]) revert KeysetVoted(keysetDigest);
         voted[requestId][keysetDigest] = true;
-        vote.statementDigest = digest;
+        vote.receiptHash = keccak256(abi.encode(receipt));
         vote.outputHash = keccak256(receipt.encodedOutput);
         stakes[msg.sender] += panel.bond;
         emit Revealed(requestId, msg.sender, digest);
     }
 
     /// @notice Delivers the answer on which k operators agree. Anyone may.
-    /// @param receipt of the operator whose answer is handed over
+    /// @param receipt as that operator revealed it: it is handed over unchanged, and was verified then
     /// @param operator that operator
     /// @param others the k - 1 who agree with it, by rising address
     function conclude(Receipt calldata receipt, address operator, Voice[] calldata others) external {
@@ -160,10 +161,8 @@ abstract contract Panels is RequestBook {
             revert ThresholdMissed(others.length + 1, panel.threshold);
         }
         Vote storage vote = votes[requestId][operator];
+        if (vote.receiptHash != keccak256(abi.encode(receipt))) revert VoiceInvalid(operator);
         bytes32 digest = StatementDigest.hash(receipt.statement);
-        if (vote.statementDigest != digest || vote.outputHash != keccak256(receipt.encodedOutput)) {
-            revert VoiceInvalid(operator);
-        }
         requireAgreement(requestId, operator, receipt.encodedOutput, others, panel.tolerance);
 
         requests[requestId].status = Status.Delivered;
@@ -180,7 +179,9 @@ abstract contract Panels is RequestBook {
     function forfeit(bytes32 requestId, address operator) external {
         PanelTerms storage panel = panels[requestId];
         Vote storage vote = votes[requestId][operator];
-        if (vote.commitment == 0 || vote.statementDigest != 0 || block.timestamp <= panel.revealUntilSeconds) revert NothingToForfeit(operator);
+        if (vote.commitment == 0 || vote.receiptHash != 0 || block.timestamp <= panel.revealUntilSeconds) {
+            revert NothingToForfeit(operator);
+        }
         vote.commitment = 0;
         emit Forfeited(requestId, operator, panel.bond);
         credit_(address(0), requests[requestId].requester, panel.bond);
@@ -224,7 +225,7 @@ abstract contract Panels is RequestBook {
         for (uint256 i = 0; i < others.length; ++i) {
             Voice calldata voice = others[i];
             bool known = votes[requestId][voice.operator].outputHash == keccak256(voice.encodedOutput)
-                && votes[requestId][voice.operator].statementDigest != 0;
+                && votes[requestId][voice.operator].receiptHash != 0;
             if (voice.operator <= previous || voice.operator == operator || !known) {
                 revert VoiceInvalid(voice.operator);
             }

@@ -53,6 +53,8 @@ abstract contract RequestBook is Escrow {
     error DeadlineNotPassed(bytes32 requestId);
     /// @notice The statement's model, input, circuit input or policy is not the request's.
     error RequestMismatch(bytes32 expected, bytes32 actual);
+    /// @notice The statement's settlement does not name the operator: it is another's answer.
+    error SettlementMismatch(bytes32 expected, bytes32 actual);
     /// @notice A statement for a chain has neither request nor response body.
     error BodyDigestsUnexpected();
     error PromiseMissing(uint8 asked, uint8 promised);
@@ -185,24 +187,15 @@ abstract contract RequestBook is Escrow {
     }
 
     /// @dev All that an answer must be, before anything moves.
-    function verifyAnswer(Request memory request, Receipt calldata receipt, bytes calldata zkProof)
-        internal
-        view
-        returns (bytes32 statementDigest)
-    {
+    function verifyAnswer(
+        Request memory request,
+        address operator,
+        Receipt calldata receipt,
+        bytes calldata zkProof
+    ) internal view returns (bytes32 statementDigest) {
         InferenceStatement calldata statement = receipt.statement;
         if (block.timestamp > request.deadlineSeconds) revert DeadlinePassed(statement.requestId);
-        bytes32 expected = requestIdOf(
-            request.requester,
-            request.nonce,
-            statement.modelId,
-            statement.inputCommitment,
-            statement.circuitInput,
-            statement.policyDigest
-        );
-        if (expected != statement.requestId) revert RequestMismatch(expected, statement.requestId);
-        if (statement.requestDigest != 0 || statement.responseDigest != 0) revert BodyDigestsUnexpected();
-
+        requireAnswers(request, operator, statement);
         uint8 wanted = request.assurance & (PROOF_FLAG | REEXECUTION_FLAG);
         uint8 promised = request.assurance & ZK_FLAG == 0 ? wanted : wanted | PROOF_FLAG;
         if (statement.promised & promised != promised) revert PromiseMissing(promised, statement.promised);
@@ -211,6 +204,26 @@ abstract contract RequestBook is Escrow {
         if (request.assurance & ZK_FLAG != 0) {
             zkVerifier.requireProved(statement, receipt.encodedOutput, zkProof);
         }
+    }
+
+    /// @dev `settlement` is keccak256(abi.encode(request id, operator)): the enclave says whose answer it signed, so that nobody
+    /// else is paid for it, or votes with it.
+    function requireAnswers(Request memory request, address operator, InferenceStatement calldata statement)
+        private
+        view
+    {
+        bytes32 requestId = requestIdOf(
+            request.requester,
+            request.nonce,
+            statement.modelId,
+            statement.inputCommitment,
+            statement.circuitInput,
+            statement.policyDigest
+        );
+        if (requestId != statement.requestId) revert RequestMismatch(requestId, statement.requestId);
+        bytes32 settlement = keccak256(abi.encode(requestId, operator));
+        if (settlement != statement.settlement) revert SettlementMismatch(settlement, statement.settlement);
+        if (statement.requestDigest != 0 || statement.responseDigest != 0) revert BodyDigestsUnexpected();
     }
 
     /// @dev State is final before the call. No return data is copied, and the consumer gets the gas that it paid for.

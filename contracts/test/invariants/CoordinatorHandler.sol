@@ -64,7 +64,7 @@ contract CoordinatorHandler is CoordinatorFixture {
     function deliverGenuine(uint256 index) external {
         bytes32 id = ids[index % ids.length];
         uint256 before = coordinator.credits(address(0), payee[id]);
-        coordinator.deliver(receiptFor(id), "");
+        coordinator.deliver(receiptOf(answerBy(payee[id], id)), "");
         genuine[id] = true;
         settled[id] += 1;
         assertEq(coordinator.credits(address(0), payee[id]) - before, price[id], "its operator, its price");
@@ -73,7 +73,7 @@ contract CoordinatorHandler is CoordinatorFixture {
     /// @dev A word, the signature or the output changed.
     function deliverForged(uint256 index, uint8 place, uint256 change) external {
         bytes32 id = ids[index % ids.length];
-        Receipt memory receipt = receiptFor(id);
+        Receipt memory receipt = receiptOf(answerBy(payee[id], id));
         InferenceStatement memory statement = receipt.statement;
         place = place % 19;
         if (change == 0) change = 1;

@@ -46,7 +46,17 @@ abstract contract CoordinatorFixture is Fixture {
     }
 
     function answerOf(bytes32 requestId) internal view returns (InferenceStatement memory statement) {
+        statement = answerBy(OPERATOR, requestId);
+    }
+
+    /// @dev Signed by the enclave of that operator.
+    function answerBy(address operator, bytes32 requestId)
+        internal
+        view
+        returns (InferenceStatement memory statement)
+    {
         statement = statementOf(address(consumer));
+        statement.settlement = keccak256(abi.encode(requestId, operator));
         statement.requestId = requestId;
         statement.modelId = keccak256("model");
         statement.policyDigest = keccak256("policy");
