@@ -84,6 +84,8 @@ export interface InferOptions {
   assurance?: Assurance;
   /** US dollars that hang on the answer, such as `1250.50`: above the operator's threshold a proof is demanded. */
   valueAtRiskUsd?: string;
+  /** Anybody may learn the input: workers that nobody attested may prove it. Needs a client with `seal` false. */
+  publicInput?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -154,6 +156,7 @@ class VerifyingClient implements Client {
   readonly #documents = new Map<string, string>();
   readonly #attestations: Attestations;
   readonly #sender: Sender;
+  readonly #seals: boolean;
   readonly #apiKey: string | undefined;
   readonly url: string;
 
@@ -171,7 +174,8 @@ class VerifyingClient implements Client {
       randomBytes: this.#randomBytes,
       cache: this.#cache,
     });
-    this.#sender = new Sender(this.#transport, this.#attestations, options.seal ?? true);
+    this.#seals = options.seal ?? true;
+    this.#sender = new Sender(this.#transport, this.#attestations, this.#seals);
   }
 
   async infer(model: string, inputs: Tensor[], options: InferOptions = {}): Promise<InferResult> {
@@ -187,6 +191,11 @@ class VerifyingClient implements Client {
 
   async inferBody(model: string, request: Body, options: InferOptions = {}): Promise<InferResult> {
     checkOptions(options);
+    if (options.publicInput && this.#seals)
+      rejectRequest(
+        "a sealed request's input is not public: use a client with seal false",
+        "public_input_sealed",
+      );
     const { audience, signal, version, idempotencyKey } = options;
     const salt = options.salt ?? this.#makeSalt(request, idempotencyKey);
     const headers = requestHeaders(request, options);

@@ -16,9 +16,10 @@ export function requestHeaders(request: Body, options: InferOptions): Record<str
   const headers: Record<string, string> = { "Content-Type": request.contentType };
   if (request.headerLength !== null)
     headers["Inference-Header-Content-Length"] = String(request.headerLength);
-  const { audience, idempotencyKey, assurance, valueAtRiskUsd } = options;
+  const { audience, idempotencyKey, assurance, valueAtRiskUsd, publicInput } = options;
   if (assurance !== undefined) headers["Affidavit-Assurance"] = assurance;
   if (valueAtRiskUsd !== undefined) headers["Affidavit-Value-At-Risk"] = valueAtRiskUsd;
+  if (publicInput) headers["Affidavit-Public-Input"] = "true";
   if (audience) headers["Affidavit-Audience"] = `${audience.chainId}:${toHex0x(audience.address)}`;
   if (idempotencyKey !== undefined) headers["Idempotency-Key"] = idempotencyKey;
   return headers;

@@ -91,6 +91,11 @@ export function circuitElements(
   return [...quantiseInput(circuit, tensors), ...saltElements(sCircuit)];
 }
 
+/** The Poseidon hash of what `circuitElements` gives: 32 bytes big-endian. */
+export function commitElements(elements: readonly number[]): Uint8Array {
+  return toBigEndian(poseidon(elements.map((element) => fromInteger(BigInt(element)))));
+}
+
 /**
  * `circuitInput`: the Poseidon hash of `circuitElements`, 32 bytes big-endian, below the field modulus. Some 90 µs an element.
  * @param sCircuit 16 bytes
@@ -101,6 +106,5 @@ export function commitInput(
   tensors: readonly Tensor[],
   sCircuit: Uint8Array,
 ): Uint8Array {
-  const list = circuitElements(circuit, tensors, sCircuit);
-  return toBigEndian(poseidon(list.map((element) => fromInteger(BigInt(element)))));
+  return commitElements(circuitElements(circuit, tensors, sCircuit));
 }

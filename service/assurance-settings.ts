@@ -50,6 +50,13 @@ export const ASSURANCE_SETTINGS = {
     fallback: String(MINUTE_MS),
     meaning: "Promised time from an answer to its re-execution.",
   }),
+  reexecutionGraceMs: setting({
+    env: "AFFIDAVIT_REEXECUTION_GRACE_MS",
+    schema: integer(0, HOUR_MS),
+    fallback: "3000",
+    meaning:
+      "For so long a re-execution is left to services of other keysets than the answer's; then this one's own takes it.",
+  }),
   zkAboveMicroUsd: setting({
     env: "AFFIDAVIT_ZK_ABOVE_USD",
     schema: z

@@ -31,7 +31,7 @@ interface Parts {
 
 export function assurancesOf(parts: Parts, keysets: KeysetRecords): Assurances {
   const { database, jobs, assurance } = parts;
-  const { planning, circuits } = assurance;
+  const { planning, circuits, hasher } = assurance;
   const { inferenceTimeoutMs } = parts.config;
   const parser = new RequestParser();
   const find: Assurances["find"] = async (account, kind, id) =>
@@ -44,7 +44,7 @@ export function assurancesOf(parts: Parts, keysets: KeysetRecords): Assurances {
     },
     async prove(account, receiptId, opening) {
       if (!jobs) throw new JobError("jobs_unsupported", PROBLEMS.jobs_unsupported[1]);
-      const late = { ...parts, jobs, planning, circuits, keysets, parser, inferenceTimeoutMs };
+      const late = { ...parts, jobs, planning, circuits, keysets, parser, hasher, inferenceTimeoutMs };
       return await viewPromise(database, await askLateProof(late, account, fromHex(receiptId, 32), opening));
     },
     async bundle(account, id) {

@@ -177,7 +177,7 @@ async function commitWhileItRuns(
   digests: SaltedDigests,
   call: InferCall,
   request: InferRequest,
-  circuitInput: () => Uint8Array | undefined,
+  circuitInput: () => Promise<Uint8Array | undefined>,
 ): Promise<{
   committed: { inputCommitment: Uint8Array; requestDigest: Uint8Array; circuitInput: Uint8Array };
   requestHash: Uint8Array;
@@ -190,7 +190,7 @@ async function commitWhileItRuns(
   const committed = {
     inputCommitment: digests.inputCommitment(canonicalTensors(request.inputs)),
     requestDigest: fieldDigests.hashedBodyDigest(requestSalt, requestHash),
-    circuitInput: circuitInput() ?? NONE,
+    circuitInput: (await circuitInput()) ?? NONE,
   };
   return { committed, requestHash, requestSalt };
 }

@@ -27,6 +27,7 @@ beforeAll(async () => {
     environment: {
       AFFIDAVIT_CIRCUITS_DIR: circuits,
       AFFIDAVIT_CACHE_DIR: join(folder.path, "empty"),
+      AFFIDAVIT_REEXECUTION_GRACE_MS: "0",
       AFFIDAVIT_OWNER_KEY: toHex(OWNER),
     },
   });

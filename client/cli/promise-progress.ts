@@ -12,6 +12,8 @@ export interface PromiseEnd {
   state: string;
   /** In units of 10^-9; null where nothing was compared. */
   difference: string | null;
+  /** The service's word: whether another keyset than the answer's signed the outcome. */
+  anotherKeyset: boolean;
 }
 
 interface Promised {
@@ -46,8 +48,13 @@ export async function awaitPromise(transport: Transport, { kind, id }: Promised)
 
 function ended(seen: Record<string, unknown>, id: string, state: string): PromiseEnd {
   if (state === "delivered") {
-    const { difference } = objectOf(seen["outcome"]);
-    return { id, state, difference: typeof difference === "string" ? difference : null };
+    const { difference, anotherKeyset } = objectOf(seen["outcome"]);
+    return {
+      id,
+      state,
+      difference: typeof difference === "string" ? difference : null,
+      anotherKeyset: anotherKeyset === true,
+    };
   }
   const why = typeof seen["code"] === "string" ? seen["code"] : state;
   throw new RefusedError(printable(why), `it ended as ${printable(state)}: ${id}`);

@@ -1,9 +1,10 @@
 /** The pipeline's side of a promise: what is asked, what is committed to, what is kept for the work. */
 import type { LoadedModel } from "../../models/index.ts";
-import { circuitSalt, commitInput } from "../../proofs/index.ts";
+import { circuitSalt } from "../../proofs/index.ts";
 import type { Tensor } from "../../receipts/index.ts";
 import type { SignedStatement } from "../../vault/index.ts";
 import type { Account } from "../services.ts";
+import type { Hasher } from "./proof-thread.ts";
 import { planRequest, type Plan, type Planning, type Wish } from "./plan.ts";
 import { makePromise, type PromiseParts } from "./promises.ts";
 
@@ -24,7 +25,7 @@ export interface Assured {
    * The circuit's commitment to the input: 32 bytes, undefined where no proof is promised.
    * @throws ProofError `circuit_shape_mismatch`, `circuit_input_out_of_range`
    */
-  commit(plan: Plan, inputs: readonly Tensor[], salt: Uint8Array): Uint8Array | undefined;
+  commit(plan: Plan, inputs: readonly Tensor[], salt: Uint8Array): Promise<Uint8Array | undefined>;
   /**
    * Keeps what the promised work needs, before the statement is stored.
    * @returns the promise's id
@@ -36,16 +37,21 @@ export interface Assured {
   ): Promise<string>;
 }
 
-/** @param promising undefined where no jobs are run: `planning.requireJobs` then refuses what would need them */
+/**
+ * @param hasher commits to inputs
+ * @param promising undefined where no jobs are run: `planning.requireJobs` then refuses what would need them
+ */
 export function createAssured(
   planning: Planning,
+  hasher: Hasher,
   promising: Pick<PromiseParts, "database" | "jobs"> | undefined,
 ): Assured {
   return {
     plan: (model, wish) => planRequest(planning, model, wish),
-    commit: ({ bound }, inputs, salt) =>
-      bound && commitInput(bound.circuit.circuit, inputs, circuitSalt(salt)),
-    async promise({ bound, priority }, { tenantId, accountId }, { statement, deadlineMs, ran }) {
+    commit: async ({ bound }, inputs, salt) =>
+      bound && (await hasher.commit(bound.circuit.circuit, inputs, circuitSalt(salt))),
+    async promise(plan, { tenantId, accountId }, { statement, deadlineMs, ran }) {
+      const { bound, priority, graceMs, publicInput } = plan;
       const asked = {
         tenantId,
         accountId,
@@ -55,6 +61,7 @@ export function createAssured(
         commitment: null,
         deadlineAt: new Date(deadlineMs),
         priority,
+        graceMs,
       };
       const { salt, ...kept } = ran;
       const sCircuit = bound && circuitSalt(salt);
@@ -62,6 +69,7 @@ export function createAssured(
         ...kept,
         sCircuit,
         keysetDigest: statement.keysetDigest,
+        publicInput,
       });
     },
   };

@@ -2,7 +2,7 @@
 import { equal, toHex } from "../../codec/index.ts";
 import { checkInputs, type Engine, type LoadedModel } from "../../models/index.ts";
 import type { InferRequest } from "../../models/client.ts";
-import { circuitSalt, commitInput } from "../../proofs/index.ts";
+import { circuitSalt } from "../../proofs/index.ts";
 import {
   canonicalTensors,
   decodeStatement,
@@ -27,6 +27,7 @@ import type { RequestParser } from "../request-parser.ts";
 import type { Account } from "../services.ts";
 import type { BoundCircuit, Planning } from "./plan.ts";
 import { makePromise, type PromiseParts } from "./promises.ts";
+import type { Hasher } from "./proof-thread.ts";
 
 export interface LateProofParts extends PromiseParts {
   planning: Planning;
@@ -35,6 +36,7 @@ export interface LateProofParts extends PromiseParts {
   engine: Engine;
   inferenceTimeoutMs: number;
   parser: RequestParser;
+  hasher: Hasher;
 }
 
 /** The request again, as it was sent for the answer. */
@@ -43,6 +45,8 @@ export interface Opening {
   headerLength: number | undefined;
   /** 32 bytes; undefined for the one that the vault made. */
   salt: Uint8Array | undefined;
+  /** Unattested workers may prove it. */
+  publicInput: boolean;
   signal: AbortSignal;
 }
 
@@ -87,12 +91,15 @@ export async function askLateProof(
     commitment,
     deadlineAt: new Date(Date.now() + parts.planning.proofDeadlineMs),
     priority: 0,
+    graceMs: 0,
   };
   const { modelId } = model;
   const outputs = answeredOutputs(model, statement, request, again.outputs, salt);
   const { executionDigest } = again;
   const { keysetDigest } = stored;
-  const payload = { modelId, inputs: request.inputs, outputs, sCircuit, executionDigest, keysetDigest };
+  const { publicInput } = opening;
+  const ran = { modelId, inputs: request.inputs, outputs, executionDigest, keysetDigest };
+  const payload = { ...ran, sCircuit, publicInput };
   return (await findPromise(parts.database, await makePromise(parts, asked, payload)))!;
 }
 
@@ -121,7 +128,9 @@ async function commit(
 ): Promise<Uint8Array | null> {
   const { circuit, binding } = bound.circuit;
   const isBound = equal(statement.policyDigest, bound.policy.digest);
-  if (isBound && equal(statement.circuitInput, commitInput(circuit, inputs, circuitSalt(salt)))) return null;
+  const opens = async () =>
+    equal(statement.circuitInput, await parts.hasher.commit(circuit, inputs, circuitSalt(salt)));
+  if (isBound && (await opens())) return null;
   const place = await parts.keysets.logProof(stored.leafIndex);
   if (!place) throw new ServiceError("inclusion_pending", undefined, { headers: { "retry-after": "1" } });
   const opened = {

@@ -15,6 +15,8 @@ export interface PromisePayload {
   /** Of the first run. */
   executionDigest: Uint8Array;
   keysetDigest: Uint8Array;
+  /** Whether anybody may learn the input. Sealed with it: a mark in the clear could be forged. */
+  publicInput: boolean;
 }
 
 interface Head {
@@ -22,15 +24,17 @@ interface Head {
   sCircuit: string | null;
   executionDigest: string;
   keysetDigest: string;
+  publicInput: boolean;
 }
 
 export function encodePayload(payload: PromisePayload): Uint8Array {
-  const { modelId, sCircuit, executionDigest, keysetDigest } = payload;
+  const { modelId, sCircuit, executionDigest, keysetDigest, publicInput } = payload;
   const head: Head = {
     modelId: toHex(modelId),
     sCircuit: sCircuit ? toHex(sCircuit) : null,
     executionDigest: toHex(executionDigest),
     keysetDigest: toHex(keysetDigest),
+    publicInput,
   };
   const input = canonicalTensors(payload.inputs);
   const text = utf8(JSON.stringify(head));
@@ -44,7 +48,7 @@ export function decodePayload(opened: Uint8Array): PromisePayload {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const headEnd = 4 + view.getUint32(0, true);
   const inputEnd = headEnd + 4 + view.getUint32(headEnd, true);
-  const { modelId, sCircuit, executionDigest, keysetDigest } = JSON.parse(
+  const { modelId, sCircuit, executionDigest, keysetDigest, publicInput } = JSON.parse(
     fromUtf8(bytes.subarray(4, headEnd)),
   ) as Head;
   return {
@@ -52,6 +56,7 @@ export function decodePayload(opened: Uint8Array): PromisePayload {
     sCircuit: sCircuit === null ? undefined : fromHex(sCircuit, 16),
     executionDigest: fromHex(executionDigest, 32),
     keysetDigest: fromHex(keysetDigest, 32),
+    publicInput: publicInput === true,
     inputs: parseCanonicalTensors(bytes.subarray(headEnd + 4, inputEnd)),
     outputs: parseCanonicalTensors(bytes.subarray(inputEnd)),
   };

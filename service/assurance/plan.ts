@@ -10,6 +10,8 @@ export interface Wish {
   assurance: Assurance | undefined;
   /** Millionths of a US dollar. */
   valueAtRiskMicroUsd: bigint | undefined;
+  /** The caller says that anybody may learn the input: unattested workers may prove it. */
+  publicInput: boolean;
 }
 
 /** A circuit in use: its owner's binding was checked and logged. */
@@ -29,6 +31,9 @@ export interface Plan {
   bound: BoundCircuit | undefined;
   /** The higher the value at risk, the sooner its proof. */
   priority: number;
+  publicInput: boolean;
+  /** For so long a re-execution is left to other keysets than the answer's. */
+  graceMs: number;
 }
 
 export interface Planning {
@@ -41,6 +46,7 @@ export interface Planning {
   requireJobs(assurance: Exclude<Assurance, "tee">): void;
   proofDeadlineMs: number;
   reexecutionDeadlineMs: number;
+  reexecutionGraceMs: number;
 }
 
 /**
@@ -59,19 +65,21 @@ export function planRequest(
     );
   }
   const priority = (wish.valueAtRiskMicroUsd ?? 0n).toString().length;
+  const { publicInput } = wish;
+  const common = { assurance, priority, publicInput, graceMs: 0 };
   if (assurance === "tee")
-    return { assurance, policy: planning.tee, promised: 0, withinMs: 0, bound: undefined, priority };
+    return { ...common, policy: planning.tee, promised: 0, withinMs: 0, bound: undefined };
   if (assurance === "tee+reexecution") {
     planning.requireJobs(assurance);
     const withinMs = planning.reexecutionDeadlineMs;
-    const policy = planning.reexecution;
-    return { assurance, policy, promised: PROMISED_REEXECUTION, withinMs, bound: undefined, priority };
+    const { reexecution: policy, reexecutionGraceMs: graceMs } = planning;
+    return { ...common, policy, promised: PROMISED_REEXECUTION, withinMs, bound: undefined, graceMs };
   }
   const bound = planning.circuit(model.modelId);
   if (!bound) throw new ServiceError("circuit_missing", "no circuit is bound to this model");
   planning.requireJobs(assurance);
   const withinMs = planning.proofDeadlineMs;
-  return { assurance, policy: bound.policy, promised: PROMISED_PROOF, withinMs, bound, priority };
+  return { ...common, policy: bound.policy, promised: PROMISED_PROOF, withinMs, bound };
 }
 
 function assuranceOf({ zkAboveMicroUsd }: Planning, { assurance, valueAtRiskMicroUsd }: Wish): Assurance {

@@ -1,5 +1,5 @@
 /** Proofs and re-executions as their account sees them. */
-import { toHex } from "../../codec/index.ts";
+import { equal, toHex } from "../../codec/index.ts";
 import { decodeStatement, encodeReceiptHeader, NOT_COMPARED } from "../../receipts/index.ts";
 import {
   endPromise,
@@ -27,6 +27,8 @@ export interface LoggedOutcome {
   leafIndex: bigint;
   /** In units of 10^-9; null where nothing was compared. */
   difference: bigint | null;
+  /** Whether its keyset is another than the one that signed the answer. Not whether it is another machine. */
+  anotherKeyset: boolean;
 }
 
 export interface PromiseView {
@@ -64,19 +66,16 @@ export async function requirePromise(
 export async function viewPromise(database: Database, row: PromiseRow): Promise<PromiseView> {
   const { id, kind, state, stage, code, circuitId, createdAt, deadlineAt, endedAt } = row;
   const stored = row.outcome ? await findStatement(database, row.outcome) : undefined;
-  const outcome = stored ? await readingStored(async () => outcomeOf(stored)) : null;
+  const subject = stored && (await findStatement(database, row.subject));
+  const outcome = stored && subject ? await readingStored(async () => outcomeOf(stored, subject)) : null;
   const receiptId = toHex(row.subject);
   return { id, kind, receiptId, state, stage, code, circuitId, createdAt, deadlineAt, endedAt, outcome };
 }
 
-function outcomeOf({
-  type,
-  words,
-  signature,
-  digest,
-  keysetDigest,
-  leafIndex,
-}: StoredStatement): LoggedOutcome {
+function outcomeOf(
+  { type, words, signature, digest, keysetDigest, leafIndex }: StoredStatement,
+  subject: StoredStatement,
+): LoggedOutcome {
   const { difference } = decodeStatement(type === "Proof" ? "Proof" : "Reexecution", words);
   return {
     statementId: toHex(digest),
@@ -84,6 +83,7 @@ function outcomeOf({
     keysetDigest,
     leafIndex,
     difference: difference === NOT_COMPARED ? null : difference,
+    anotherKeyset: !equal(keysetDigest, subject.keysetDigest),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Keeps promises: asks for the work, and says so in the log where it did not come in time. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { toHex } from "../../codec/index.ts";
 import { NOT_COMPARED, OUTCOMES } from "../../receipts/index.ts";
 import type { CircuitStore } from "../../proofs/index.ts";
 import {
@@ -37,7 +38,24 @@ const JOB_OF = { proof: "prove", reexecution: "reexecute" } as const satisfies R
   JobKind
 >;
 
-export type AskedPromise = Omit<NewPromise, "id"> & { priority: number };
+export type AskedPromise = Omit<NewPromise, "id"> & {
+  priority: number;
+  /** For so long a re-execution is left to other keysets. */
+  graceMs: number;
+};
+
+/** By which unattested workers choose. In the clear, so that they are held against what is sealed. */
+export const INPUT_GROUPS = { public: "public-input", private: "private-input" } as const;
+
+/** By which a re-execution is left to other keysets than the answer's. */
+export function keysetGroup(keysetDigest: Uint8Array): string {
+  return toHex(keysetDigest);
+}
+
+function groupOf({ kind }: AskedPromise, { keysetDigest, publicInput }: PromisePayload): string {
+  if (kind === "reexecution") return keysetGroup(keysetDigest);
+  return publicInput ? INPUT_GROUPS.public : INPUT_GROUPS.private;
+}
 
 /**
  * Stores what is asked for, and its job with it. Before an answer is stored, so that no stored answer lacks the work it promises;
@@ -47,7 +65,7 @@ export type AskedPromise = Omit<NewPromise, "id"> & { priority: number };
  */
 export async function makePromise(
   { database, jobs }: Pick<PromiseParts, "database" | "jobs">,
-  { priority, ...asked }: AskedPromise,
+  asked: AskedPromise,
   payload: PromisePayload,
 ): Promise<string> {
   // Several at once may pass the limit by a few: it bounds storage, nothing else.
@@ -56,7 +74,14 @@ export async function makePromise(
   const id = randomUUID();
   await inTransaction(database, async (client) => {
     await addPromise(client, { ...asked, id });
-    await jobs.send(JOB_OF[asked.kind], encodePayload(payload), { id, priority, within: client });
+    await jobs.send(JOB_OF[asked.kind], encodePayload(payload), {
+      id,
+      priority: asked.priority,
+      group: groupOf(asked, payload),
+      // A time that is now, by this clock, may lie ahead of the database's: nobody would be told of the job.
+      ...(asked.graceMs > 0 && { startAfterMs: asked.graceMs }),
+      within: client,
+    });
   });
   return id;
 }

@@ -18,7 +18,8 @@ import type { SessionHolder } from "../session.ts";
 import { createAssured, type Assured } from "./assured.ts";
 import { bindCircuits } from "./circuits.ts";
 import type { Planning } from "./plan.ts";
-import { watchDeadlines } from "./promises.ts";
+import { keysetGroup, watchDeadlines } from "./promises.ts";
+import { ProofThread, type Hasher } from "./proof-thread.ts";
 import { prove } from "./prove.ts";
 import { reexecute } from "./reexecute.ts";
 
@@ -41,6 +42,7 @@ export interface Assurance {
   assured: Assured;
   planning: Planning;
   circuits: CircuitStore;
+  hasher: Hasher;
   /** Whether proofs are made here, in words for the operator. */
   prover: ProverState;
 }
@@ -80,10 +82,11 @@ export async function startAssurance(parts: AssuranceParts, cleanup: Cleanup): P
     },
     proofDeadlineMs: config.proofDeadlineMs,
     reexecutionDeadlineMs: config.reexecutionDeadlineMs,
+    reexecutionGraceMs: config.reexecutionGraceMs,
   };
   if (jobs) {
     const worksOn = (kind: JobKind) => parts.kinds?.includes(kind) ?? true;
-    if (worksOn("reexecute")) await startReexecution({ ...parts, jobs }, cleanup);
+    if (worksOn("reexecute")) startReexecution({ ...parts, jobs }, cleanup);
     if (parts.kinds?.includes("prove") && !found.ready)
       throw new ServiceError("prover_unavailable", `${found.problem}: ${found.command}`);
     if (worksOn("prove") && found.ready && config.provers > 0) {
@@ -97,7 +100,10 @@ export async function startAssurance(parts: AssuranceParts, cleanup: Cleanup): P
     cleanup("deadlines", () => watch.stop());
   }
   const prover = proverState(found, config.provers, bound.size);
-  return { assured: createAssured(planning, jobs && { database, jobs }), planning, circuits, prover };
+  const hasher = new ProofThread();
+  cleanup("hashing thread", () => hasher.close());
+  const assured = createAssured(planning, hasher, jobs && { database, jobs });
+  return { assured, planning, circuits, hasher, prover };
 }
 
 function proverState(found: ProofSystemState, provers: number, circuits: number): ProverState {
@@ -108,11 +114,16 @@ function proverState(found: ProofSystemState, provers: number, circuits: number)
 }
 
 /** An engine of its own, whose process starts with the first re-execution. */
-async function startReexecution(parts: AssuranceParts & { jobs: JobQueue }, cleanup: Cleanup): Promise<void> {
+function startReexecution(parts: AssuranceParts & { jobs: JobQueue }, cleanup: Cleanup): void {
   let engine: Engine | undefined;
   cleanup("re-executions' engine", async () => await engine?.close());
   const timeoutMs = parts.config.inferenceTimeoutMs;
-  await parts.jobs.work("reexecute", 1, async (job) => {
+  // Answers of other keysets first, and at once; those of its own after their grace.
+  const choices = () => {
+    const own = parts.sessions.peek()?.keyset.digest;
+    return own ? [{ without: [keysetGroup(own)], early: true }, {}] : [];
+  };
+  parts.jobs.workByChoice("reexecute", choices, async (job) => {
     engine ??= parts.openSecondEngine();
     await reexecute({ ...parts, engine, timeoutMs }, job);
   });

@@ -119,6 +119,7 @@ export async function answered(
     executionDigest: result.executionDigest,
     keysetDigest: statement.keysetDigest,
     sCircuit: undefined as Uint8Array | undefined,
+    publicInput: false,
   };
   return { statement, payload };
 }
@@ -137,6 +138,7 @@ export async function promiseOf(
     commitment: null,
     deadlineAt: new Date(Date.now() + 30_000),
     priority: 0,
+    graceMs: 0,
     ...over,
   };
   return await makePromise(bench, asked, payload);

@@ -83,7 +83,7 @@ async function answer(
   const model = parts.models.list().find(({ modelId }) => equal(modelId, request.modelId));
   if (!model) throw new Declined("model_not_found");
   const inputs = readInputs(model, request.publicInput);
-  const plan = planned(parts, model, request, inputs);
+  const plan = await planned(parts, model, request, inputs);
 
   const digests = new SaltedDigests(PUBLIC_SALT);
   const options = { signal, timeoutMs: parts.inferenceTimeoutMs };
@@ -146,7 +146,7 @@ function readInputs({ manifest }: LoadedModel, publicInput: Uint8Array): Tensor[
   }
 }
 
-function planned(
+async function planned(
   { assured }: AnswerParts,
   model: LoadedModel,
   { assurance, policyDigest, circuitInput }: Requested,
@@ -155,7 +155,7 @@ function planned(
   try {
     const plan = assured.plan(model, wishOf(assurance));
     if (!equal(plan.policy.digest, policyDigest)) throw new Declined("policy_mismatch");
-    const committed = assured.commit(plan, inputs, PUBLIC_SALT) ?? NONE;
+    const committed = (await assured.commit(plan, inputs, PUBLIC_SALT)) ?? NONE;
     if (!equal(committed, circuitInput)) throw new Declined("circuit_input_mismatch");
     return plan;
   } catch (cause) {
@@ -169,5 +169,5 @@ function wishOf(assurance: number): Wish {
   const reexecution = (assurance & REEXECUTION) !== 0;
   if (proof && reexecution) throw new Declined("assurance_unsupported");
   const wanted = proof ? "tee+zk" : reexecution ? "tee+reexecution" : "tee";
-  return { assurance: wanted, valueAtRiskMicroUsd: undefined };
+  return { assurance: wanted, valueAtRiskMicroUsd: undefined, publicInput: false };
 }

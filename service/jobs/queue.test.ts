@@ -153,6 +153,64 @@ describe("a job", () => {
   });
 });
 
+const groups = async () => {
+  const own = await queue.send("reexecute", utf8("own"), { group: "own", startAfterMs: 60_000 });
+  const other = await queue.send("reexecute", utf8("other"), { group: "other", startAfterMs: 60_000 });
+  return { own, other };
+};
+
+const failing = (retry: boolean) => async () => {
+  throw new JobFailure(retry ? "engine_crashed" : "output_invalid", { retry });
+};
+
+describe("a job taken by choice", () => {
+  const seen: string[] = [];
+  const note: JobHandler = async ({ payload }) => void seen.push(fromUtf8(payload));
+
+  test("is none of the groups left to others, and may come before its time", async () => {
+    const { own, other } = await groups();
+    expect(await queue.takeOne("reexecute", {}, note)).toBe(false);
+    expect(await queue.takeOne("reexecute", { without: ["own"], early: true }, note)).toBe(true);
+    expect(await queue.takeOne("reexecute", { without: ["own"], early: true }, note)).toBe(false);
+    expect([seen, await ended(other)]).toEqual([["other"], "completed"]);
+    expect(await queue.takeOne("reexecute", { early: true }, note)).toBe(true);
+    expect(await ended(own)).toBe("completed");
+  });
+
+  test("fails as those of other workers do: with tries left, or for good", async () => {
+    const again = await queue.send("reexecute", utf8("x"));
+    await queue.takeOne("reexecute", {}, failing(true));
+    expect(await queue.administration.find(again)).toMatchObject({ state: "retry", code: "engine_crashed" });
+    await queue.takeOne("reexecute", { early: true }, failing(false));
+    expect(await queue.administration.find(again)).toMatchObject({ state: "failed", code: "output_invalid" });
+  });
+
+  test("is told to end when it is cancelled, wherever that was done", async () => {
+    const other = await start();
+    const id = await queue.send("reexecute", utf8("x"));
+    let aborted = false;
+    const run = queue.takeOne("reexecute", {}, async ({ signal }) => {
+      await other.administration.cancel(id);
+      await sleep(10_000, undefined, { signal }).catch(() => (aborted = true));
+    });
+    expect([await run, aborted, await ended(id)]).toEqual([true, true, "cancelled"]);
+  });
+
+  test("is worked on in the order of the choices, until the queue stops", async () => {
+    const other = await start();
+    seen.length = 0;
+    await groups();
+    other.workByChoice("reexecute", () => [{ without: ["own"], early: true }, { early: true }], note);
+    while (seen.length < 2) await sleep(20);
+    expect(seen).toEqual(["other", "own"]);
+    await other.stop(1000);
+    const left = await queue.send("reexecute", utf8("left"));
+    await sleep(1200);
+    expect((await queue.administration.find(left))!.state).toBe("created");
+    await queue.administration.cancel(left);
+  });
+});
+
 describe("an operator", () => {
   test("cancels a job that runs here, at once, and one that waits", async () => {
     let aborted = false;

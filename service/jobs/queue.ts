@@ -3,10 +3,12 @@
  * process, and each job is run by one worker at a time. A worker that falls silent loses its job to another one.
  */
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientBase, ClientConfig } from "pg";
 import type { JobWithMetadata, PgBoss } from "pg-boss";
 import { fromBase64, toBase64 } from "../../codec/index.ts";
 import { guarded } from "../db/error.ts";
+import { claimOne, keepAlive, settle, type Choice, type Settled } from "./claim.ts";
 import { JobError, JobFailure } from "./error.ts";
 import { JOB_KIND_NAMES, JOB_KINDS, type JobKind } from "./kinds.ts";
 import { jobAdministration, JOBS_SCHEMA, type JobAdministration } from "./administration.ts";
@@ -39,6 +41,8 @@ export interface SendOptions {
   /** The higher ones first; 0 unless told. */
   priority?: number;
   startAfterMs?: number;
+  /** For those who choose: see {@link Choice}. In the clear, and not to be believed. */
+  group?: string;
   /** Sends in this connection's transaction, so that the job exists exactly where the rest of it does. */
   within?: ClientBase;
 }
@@ -47,6 +51,8 @@ export interface SendOptions {
 export interface RunningJob {
   id: string;
   payload: Uint8Array;
+  /** The payload as it is stored. */
+  sealed: Uint8Array;
   /** Tries before this one. */
   retries: number;
   /** Whether a failure now is the last. */
@@ -66,6 +72,9 @@ export class JobQueue {
   readonly #boss: PgBoss;
   readonly #options: JobQueueOptions;
   readonly #running = new Map<string, AbortController>();
+  /** Work that pg-boss does not know of. */
+  readonly #own = new Set<Promise<unknown>>();
+  readonly #stopping = new AbortController();
   /** What operators see and do. */
   readonly administration: JobAdministration;
   #closed = false;
@@ -110,13 +119,14 @@ export class JobQueue {
     if (this.#closed) throw new JobError("jobs_closed", "the queue no longer takes jobs");
     if (payload.length > MAX_PAYLOAD_BYTES)
       throw new JobError("job_payload_too_large", `a job holds at most ${MAX_PAYLOAD_BYTES} bytes`);
-    const { id = randomUUID(), priority = 0, startAfterMs, within } = options;
+    const { id = randomUUID(), priority = 0, startAfterMs, group, within } = options;
     const data: StoredPayload = { sealed: toBase64(await this.#options.seal.seal(kind, id, payload)) };
     await guarded(
       this.#boss.send(kind, data, {
         id,
         priority,
         ...(startAfterMs === undefined ? {} : { startAfter: new Date(Date.now() + startAfterMs) }),
+        ...(group === undefined ? {} : { group: { id: group } }),
         ...(within ? { db: { executeSql: (text, values) => within.query(text, values) } } : {}),
       }),
     );
@@ -137,7 +147,7 @@ export class JobQueue {
       heartbeatRefreshSeconds: HEARTBEAT_REFRESH_SECONDS,
     } as const;
     const run = async ([job]: JobWithMetadata<StoredPayload>[]) => {
-      const result = await this.#run(kind, job!, handler);
+      const result = { id: job!.id, ...(await this.#run(kind, job!, job!.signal, handler)) };
       // Of several jobs that came while this one ran, one notification is left: look again until none waits.
       this.#boss.notifyWorker(workerId);
       return [result];
@@ -148,15 +158,75 @@ export class JobQueue {
   }
 
   /**
+   * Runs jobs of a kind in this process, one after another, by what `choices` says each time: the first that finds one.
+   */
+  workByChoice(kind: JobKind, choices: () => Choice[], handler: JobHandler): void {
+    const { signal } = this.#stopping;
+    this.#keep(
+      (async () => {
+        while (!signal.aborted) {
+          const took = await this.#takeFirst(kind, choices(), handler).catch((error: unknown) => {
+            this.#options.onError(error);
+            return false;
+          });
+          if (!took) await sleep(POLL_SECONDS * 1000, undefined, { signal }).catch(() => undefined);
+        }
+      })(),
+    );
+  }
+
+  /**
+   * Runs one job that waits.
+   * @returns whether there was one
+   * @throws JobError `jobs_closed`; DatabaseError
+   */
+  async takeOne(kind: JobKind, choice: Choice, handler: JobHandler): Promise<boolean> {
+    if (this.#closed) throw new JobError("jobs_closed", "the queue runs no more jobs");
+    const job = await claimOne<StoredPayload>(this.#boss, kind, choice);
+    if (!job) return false;
+    await this.#keep(this.#runClaimed(kind, job, handler));
+    return true;
+  }
+
+  async #takeFirst(kind: JobKind, choices: Choice[], handler: JobHandler): Promise<boolean> {
+    for (const choice of choices)
+      if (!this.#closed && (await this.takeOne(kind, choice, handler))) return true;
+    return false;
+  }
+
+  async #runClaimed(kind: JobKind, job: JobWithMetadata<StoredPayload>, handler: JobHandler): Promise<void> {
+    const everyMs = HEARTBEAT_REFRESH_SECONDS * 1000;
+    const { lost, stop } = keepAlive(this.#boss, kind, job, { everyMs, onError: this.#options.onError });
+    try {
+      await settle(this.#boss, kind, job, await this.#run(kind, job, lost, handler));
+    } finally {
+      stop();
+    }
+  }
+
+  #keep<T>(work: Promise<T>): Promise<T> {
+    const ended: Promise<unknown> = work.catch(() => undefined).finally(() => this.#own.delete(ended));
+    this.#own.add(ended);
+    return work;
+  }
+
+  /**
    * Takes no more jobs, tells those that run to end, and waits for them; what does not end in time is run again elsewhere.
    */
   async stop(timeoutMs = 10_000): Promise<void> {
     this.#closed = true;
+    this.#stopping.abort();
     for (const controller of this.#running.values()) controller.abort();
+    await Promise.race([Promise.all(this.#own), sleep(timeoutMs, undefined, { ref: false })]);
     await this.#boss.stop({ graceful: true, timeout: timeoutMs });
   }
 
-  async #run(kind: JobKind, job: JobWithMetadata<StoredPayload>, handler: JobHandler) {
+  async #run(
+    kind: JobKind,
+    job: JobWithMetadata<StoredPayload>,
+    lost: AbortSignal,
+    handler: JobHandler,
+  ): Promise<Settled> {
     const controller = new AbortController();
     this.#running.set(job.id, controller);
     try {
@@ -164,16 +234,17 @@ export class JobQueue {
       await handler({
         id: job.id,
         payload: await this.#options.seal.open(kind, job.id, sealed),
+        sealed,
         retries: job.retryCount,
         lastTry: job.retryCount >= job.retryLimit,
-        signal: AbortSignal.any([job.signal, controller.signal]),
+        signal: AbortSignal.any([lost, controller.signal]),
       });
-      return { id: job.id, status: "completed" as const };
+      return { status: "completed" };
     } catch (error) {
       const known = error instanceof JobFailure;
       if (!known) this.#options.onFailure?.(kind, job.id, error);
-      const status = known && !error.retry ? ("deadletter" as const) : ("failed" as const);
-      return { id: job.id, status, output: { code: known ? error.code : "internal" } };
+      const status = known && !error.retry ? "deadletter" : "failed";
+      return { status, output: { code: known ? error.code : "internal" } };
     } finally {
       this.#running.delete(job.id);
     }

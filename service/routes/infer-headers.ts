@@ -21,6 +21,7 @@ const KNOWN = new Set([
   "affidavit-challenge-nonce",
   "affidavit-assurance",
   "affidavit-value-at-risk",
+  "affidavit-public-input",
 ]);
 const MAX_CHAIN_ID = 2n ** 256n - 1n;
 
@@ -43,8 +44,23 @@ export function readInferHeaders(c: AppContext): InferHeaders {
     wish: {
       assurance: readAssurance(c.req.header("affidavit-assurance")),
       valueAtRiskMicroUsd: readValueAtRisk(c.req.header("affidavit-value-at-risk")),
+      publicInput: readPublicInput(c),
     },
   };
+}
+
+/** Under EHBP headers are in the clear: whoever is on the way could write this one, and so have a sealed input shown around. */
+function readPublicInput(c: AppContext): boolean {
+  const text = c.req.header("affidavit-public-input");
+  if (text === undefined) return false;
+  if (text !== "true")
+    throw new ServiceError("request_header_invalid", "Affidavit-Public-Input is true, or absent");
+  if (c.var.sealed)
+    throw new ServiceError(
+      "request_header_invalid",
+      "the input of a sealed request is not public: send it in the clear",
+    );
+  return true;
 }
 
 /** Open Inference clients send JSON, octets (binary tensor data) or no type at all. */

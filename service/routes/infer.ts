@@ -61,6 +61,10 @@ const headers = z.object({
     description:
       "US dollars that hang on the answer, such as 1250.50: above the operator's threshold a proof is demanded, and dearer proofs come first",
   }),
+  "affidavit-public-input": z.string().optional().openapi({
+    description:
+      "true: anybody may learn the input, so that workers without attestation may prove it. Not with a sealed request",
+  }),
   "idempotency-key": z
     .string()
     .optional()

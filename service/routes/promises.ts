@@ -49,6 +49,9 @@ export const promiseSchema = z
           .string()
           .nullable()
           .openapi({ description: "Largest difference of the outputs, in units of 10^-9" }),
+        anotherKeyset: z.boolean().openapi({
+          description: "Whether another keyset than the answer's signed it; the same machine may hold both",
+        }),
       })
       .nullable()
       .openapi({ description: "What was signed and logged of its end" }),
@@ -201,6 +204,7 @@ export function promiseToJson(view: PromiseView): z.infer<typeof promiseSchema> 
       keysetDigest: toHex0x(outcome.keysetDigest),
       leafIndex: outcome.leafIndex.toString(),
       difference: outcome.difference?.toString() ?? null,
+      anotherKeyset: outcome.anotherKeyset,
     },
   };
 }

@@ -26,7 +26,10 @@ const route = createRoute({
   security: KEY_SECURITY,
   request: {
     params: receiptParams,
-    headers: z.object({ "affidavit-salt": z.string().optional() }),
+    headers: z.object({
+      "affidavit-salt": z.string().optional(),
+      "affidavit-public-input": z.string().optional(),
+    }),
     body: {
       required: true,
       content: {
@@ -64,11 +67,13 @@ export function receiptProof(app: App, services: Services, authenticator: Authen
   const bodyLimits = { maxBytes: limits.maxBodyBytes, maxInflateRatio: limits.maxInflateRatio, budget };
 
   async function ask(c: AppContext, receiptId: string, signal: AbortSignal) {
-    const { salt, headerLength } = readInferHeaders(c);
+    const { salt, headerLength, wish } = readInferHeaders(c);
+    const { publicInput } = wish;
     const { bytes: body, release } = await readBody(c, bodyLimits);
     try {
       await waitForInclusion(c, services, receiptId);
-      return await services.assurances.prove(c.var.account, receiptId, { body, headerLength, salt, signal });
+      const opening = { body, headerLength, salt, publicInput, signal };
+      return await services.assurances.prove(c.var.account, receiptId, opening);
     } finally {
       release();
     }

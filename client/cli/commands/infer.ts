@@ -44,6 +44,7 @@ Asks a service for an inference, and verifies evidence, receipt and bodies befor
   --idempotency-key K  a repetition with the same key gets the same answer
   --assurance A        tee (the default), tee+zk (a ZK proof follows) or tee+reexecution (it is run again elsewhere)
   --value-at-risk USD  what hangs on the answer: above the operator's threshold a proof is demanded
+  --public-input       with --clear: anybody may learn the input, so that workers without attestation may prove it
   --wait               waits for what was promised; with --save, FILE then holds the proof beside the receipt
 ${POLICY_FLAGS_HELP}
   --json               one line for machines
@@ -63,6 +64,7 @@ async function run(words: string[]): Promise<number> {
     audience: { type: "string" },
     assurance: { type: "string" },
     "value-at-risk": { type: "string" },
+    "public-input": { type: "boolean" },
     wait: { type: "boolean" },
     clear: { type: "boolean" },
     json: { type: "boolean" },
@@ -72,6 +74,8 @@ async function run(words: string[]): Promise<number> {
   const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
   if ((values.input === undefined) === (values.raw === undefined))
     throw new UsageError("give either --input or --raw");
+  if (values["public-input"] && !values.clear)
+    throw new UsageError("--public-input goes with --clear: what is sealed is not public");
   const apiKey = await apiKeyFor(url, values.key);
   const client = clientOf({
     url,
@@ -94,6 +98,7 @@ async function run(words: string[]): Promise<number> {
     ...(audience === undefined ? {} : { audience }),
     ...(values.assurance === undefined ? {} : { assurance: readAssurance(values.assurance) }),
     ...(values["value-at-risk"] === undefined ? {} : { valueAtRiskUsd: values["value-at-risk"] }),
+    ...(values["public-input"] ? { publicInput: true } : {}),
   });
   // Before the wait: what ends it loses nothing of the answer.
   if (values.save !== undefined) await save(values.save, result);
@@ -174,11 +179,9 @@ function promiseText(promise: InferResult["promise"], ended: PromiseEnd | undefi
   if (!promise) return "";
   const what = promise.kind === "proof" ? "proof" : "re-execution";
   if (!ended) return `promised: ${what} ${promise.id}\n`;
-  const off =
-    ended.difference === null || promise.kind === "reexecution"
-      ? ""
-      : `, ${ended.difference}e-9 off the float output`;
-  return `${paint("green", `✓ ${what} delivered`)}${off}\n`;
+  const compared = ended.difference === null ? "" : `, ${ended.difference}e-9 off the float output`;
+  const keyset = ended.anotherKeyset ? ", under another keyset" : ", under the answer's own keyset";
+  return `${paint("green", `✓ ${what} delivered`)}${promise.kind === "proof" ? compared : keyset}\n`;
 }
 
 async function save(path: string, { receipt, privatePart }: InferResult): Promise<void> {
