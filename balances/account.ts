@@ -23,6 +23,8 @@ export interface AccountState {
   /** SHA-256 of the balance's ciphertext. */
   balanceDigest: Uint8Array;
   frozen: boolean;
+  /** Sequences of the allowances whose rest has not come back. */
+  allowances: readonly bigint[];
 }
 
 export interface LedgerContext {
@@ -59,7 +61,7 @@ export function admitRequest(
  * `Supply`.
  * @param state undefined before an account's first entry
  * @throws BalanceError `entry_invalid`, `operand_mismatch`, `server_key_mismatch`, `chain_broken`, `account_exists`,
- * `account_unknown`, `operation_invalid`, what `admitRequest` and `verifyOrder` throw
+ * `account_unknown`, `operation_invalid`, `refund_unknown`, what `admitRequest` and `verifyOrder` throw
  */
 export function advance(
   state: AccountState | undefined,
@@ -82,9 +84,13 @@ export function advance(
     admitRequest(state, signed, context, entry.issuedAtMs);
     checkRequested(operand, signed.request);
     if (operand.operation === "deposit") checkMoney(entry, operand, toHex0x(signed.request.subject), context);
-    return { ...next, requestSequence: signed.request.requestSequence };
+    const allowances =
+      operand.operation === "allowance" ? [...state.allowances, entry.sequence] : state.allowances;
+    return { ...next, requestSequence: signed.request.requestSequence, allowances };
   }
   if (operand.operation === "credit") checkMoney(entry, operand, operand.reference, context);
+  if (operand.operation === "refund")
+    return { ...next, allowances: refunded(state, BigInt(operand.sequence)) };
   if (operand.operation !== "freeze" && operand.operation !== "unfreeze") return next;
   checkOrder(entry, operand, context);
   const frozen = operand.operation === "freeze";
@@ -108,7 +114,22 @@ function opened(
   if (!equal(accountId(owner), entry.account))
     throw new BalanceError("account_mismatch", "the account is not the owner's");
   const { account, sequence, newDigest } = entry;
-  return { account, owner, sequence, requestSequence: 0n, balanceDigest: newDigest, frozen: false };
+  return {
+    account,
+    owner,
+    sequence,
+    requestSequence: 0n,
+    balanceDigest: newDigest,
+    frozen: false,
+    allowances: [],
+  };
+}
+
+/** @throws BalanceError `refund_unknown` */
+function refunded({ allowances }: AccountState, sequence: bigint): readonly bigint[] {
+  if (!allowances.includes(sequence))
+    throw new BalanceError("refund_unknown", "the account has no such allowance that was not refunded");
+  return allowances.filter((open) => open !== sequence);
 }
 
 function checkLink(state: AccountState, entry: LedgerEntry): void {

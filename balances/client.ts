@@ -25,5 +25,7 @@ export * from "./prepare.ts";
 export * from "./audit.ts";
 export * from "./logged-entry.ts";
 export * from "./reading.ts";
+export * from "./terms.ts";
+export * from "./price-list.ts";
 export * from "./prove.ts";
 export * from "./sign.ts";

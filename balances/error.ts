@@ -47,7 +47,11 @@ export type BalanceErrorCode =
   | "refund_duplicate"
   | "blob_missing"
   | "blob_mismatch"
-  | "reading_invalid";
+  | "reading_invalid"
+  | "terms_invalid"
+  | "allowance_limit"
+  | "price_list_invalid"
+  | "price_list_signature_invalid";
 
 export class BalanceError extends Error {
   override readonly name = "BalanceError";

@@ -25,11 +25,13 @@ export const OPERATIONS = {
   reading: 64,
   /** The owner lets the vault say whether a re-executed ciphertext holds what the entry's does: never an entry. */
   equality: 65,
+  /** The owner ends an allowance early: a request, never an entry. */
+  close: 66,
 } as const;
 
 export type OperationName = keyof typeof OPERATIONS;
 /** What makes a ledger entry. */
-export type EntryName = Exclude<OperationName, "reading" | "equality">;
+export type EntryName = Exclude<OperationName, "reading" | "equality" | "close">;
 
 /** What an owner asks for. */
 export const REQUESTED = [
@@ -40,6 +42,7 @@ export const REQUESTED = [
   "allowance",
   "reading",
   "equality",
+  "close",
 ] as const;
 export type RequestedName = (typeof REQUESTED)[number];
 

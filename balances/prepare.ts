@@ -11,6 +11,9 @@ import { operandDigest, operandText, type Operand } from "./operand.ts";
 import { OPERATIONS } from "./operation.ts";
 import { ownerToText, accountId, type Owner } from "./owner.ts";
 
+/** Allowances of one account whose rest has not come back. */
+export const MAX_ALLOWANCES = 8;
+
 export interface PreparedEntry {
   entry: LedgerEntry;
   operandText: string;
@@ -29,7 +32,7 @@ export interface PrepareOptions {
  * The entry that `command` makes next. What a signature or the account's state refuses is refused before anything is
  * computed, and no refusal changes anything.
  * @param balance the ciphertext of `state.balanceDigest`
- * @throws BalanceError `blob_mismatch`, what `advance` and `evaluate` throw
+ * @throws BalanceError `blob_mismatch`, `allowance_limit`, what `advance` and `evaluate` throw
  */
 export async function prepareEntry(
   state: AccountState,
@@ -39,6 +42,11 @@ export async function prepareEntry(
 ): Promise<PreparedEntry> {
   if (!equal(sha256(balance), state.balanceDigest))
     throw new BalanceError("blob_mismatch", "the ciphertext is not the account's balance");
+  if (command.operation === "allowance" && state.allowances.length >= MAX_ALLOWANCES)
+    throw new BalanceError(
+      "allowance_limit",
+      `an account has at most ${MAX_ALLOWANCES} allowances at a time`,
+    );
   const computes = command.operation !== "freeze" && command.operation !== "unfreeze";
   const entryOf = (outcome: Outcome) => {
     const operand = operandOfCommand(command, outcome);

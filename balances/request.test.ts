@@ -54,6 +54,7 @@ const SHAPES: [keyof typeof OPERATIONS, Partial<LedgerRequest>][] = [
   ["allowance", { operandDigest: operand }],
   ["reading", { operandDigest: operand }],
   ["equality", { operandDigest: operand, subject: other }],
+  ["close", { subject: other }],
 ];
 
 describe("requests", () => {

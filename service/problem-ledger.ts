@@ -43,4 +43,8 @@ export const LEDGER_PROBLEMS = {
   ledger_blob_missing: [500, "A ciphertext of the ledger is missing"],
   ledger_blob_mismatch: [500, "A ciphertext of the ledger has another digest"],
   ledger_reading_invalid: [422, "The reading's key is malformed"],
+  ledger_terms_invalid: [422, "The allowance's terms are malformed"],
+  ledger_allowance_limit: [409, "The account has too many allowances that were not refunded"],
+  ledger_price_list_invalid: [500, "The price list is malformed"],
+  ledger_price_list_signature_invalid: [500, "The price list is not signed by the key that it names"],
 } as const satisfies Record<`ledger_${BalanceErrorCode}`, ProblemRow>;

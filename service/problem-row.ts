@@ -2,6 +2,7 @@
 export type ProblemStatus =
   | 400
   | 401
+  | 402
   | 403
   | 404
   | 405
@@ -10,6 +11,7 @@ export type ProblemStatus =
   | 410
   | 413
   | 415
+  | 421
   | 422
   | 429
   | 499

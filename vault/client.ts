@@ -29,6 +29,7 @@ import {
   type Eip712Checkpoint,
   type LeafSignatures,
   type LoggedLeaf,
+  type SignedAnswer,
   type SignedTicketed,
   type SignedWords,
   type Ticket,
@@ -37,6 +38,7 @@ import {
 } from "./wire/operations.ts";
 import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
+import type { AllowanceAsked, RestoreRequest } from "./wire/allowances.ts";
 import type { KeyPart, LedgerEntryRequest, ReadingRequest, SignedLedgerEntry } from "./wire/balances.ts";
 import type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
 import type { ChainRequest } from "../receipts/index.ts";
@@ -136,19 +138,24 @@ export class VaultClient {
   /**
    * Signs a complete answer and uses its ticket up. The vault sets keyset, time and sequence.
    * @param projection signs it in the formats that others read too, and seals these in the reply
-   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`
+   * @param allowance the one that pays for it, 32 bytes: the vault takes the model's price from it, or signs nothing
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`,
+   *   `allowance_unknown`, `allowance_expired`, `allowance_insufficient`, `price_missing`
    */
   async signInference(
     fields: Omit<InferenceStatement, FilledByVault>,
     projection: ProjectionRequest | null = null,
+    allowance: Uint8Array | null = null,
   ): Promise<SignedInference> {
-    const signed = await this.#enqueue("InferenceStatement", fields, projection);
+    const signed = await this.#enqueue("InferenceStatement", fields, projection, allowance);
     return { type: "InferenceStatement", ...signed };
   }
 
   /** Signs that an answer ended early; otherwise as `signInference`. */
-  async signAborted(fields: Omit<AbortedStatement, FilledByVault>): Promise<SignedStatement> {
-    const { sealedProjections: _, ...signed } = await this.#enqueue("Aborted", fields, null);
+  async signAborted(
+    fields: Omit<AbortedStatement, FilledByVault>,
+  ): Promise<SignedStatement & Pick<SignedAnswer, "spent">> {
+    const { sealedProjections: _, ...signed } = await this.#enqueue("Aborted", fields, null, null);
     return { type: "Aborted", ...signed };
   }
 
@@ -185,7 +192,7 @@ export class VaultClient {
   async signChainAnswer(
     request: ChainRequest,
     fields: Omit<InferenceStatement, FilledByVault | "requestId" | "audience" | "settlement" | BodyDigest>,
-  ): Promise<SignedStatement> {
+  ): Promise<SignedStatement & SignedAnswer> {
     const none = {
       requestId: ZERO,
       audience: ZERO,
@@ -273,12 +280,11 @@ export class VaultClient {
   async signLedgerEntry(
     request: LedgerEntryRequest,
   ): Promise<
-    SignedStatement &
-      Pick<SignedLedgerEntry, "head" | "mac" | "sufficient"> & { opening: SignedStatement | null }
+    SignedStatement & Omit<SignedLedgerEntry, "entry" | "opening"> & { opening: SignedStatement | null }
   > {
-    const { entry, head, mac, sufficient, opening } = await this.#call("signLedgerEntry", request);
+    const { entry, opening, ...rest } = await this.#call("signLedgerEntry", request);
     const opened = opening && { type: "Opening" as const, ...opening };
-    return { type: "LedgerEntry", ...entry, head, mac, sufficient, opening: opened };
+    return { type: "LedgerEntry", ...entry, ...rest, opening: opened };
   }
 
   /**
@@ -290,6 +296,58 @@ export class VaultClient {
   async readBalance(request: ReadingRequest): Promise<SignedStatement & { reading: Uint8Array }> {
     const { reading, opening } = await this.#call("readBalance", request);
     return { type: "Opening", ...opening, reading };
+  }
+
+  /**
+   * Puts a price list of the service's owner in force, and states it.
+   * @param document the signed document's exact text
+   * @throws VaultError `document_invalid`, `owner_unknown`, `price_list_stale`, `keyset_missing`, `keyset_expired`
+   */
+  async installPriceList(document: string): Promise<SignedStatement> {
+    return { type: "PolicyChange", ...(await this.#call("installPriceList", { document })) };
+  }
+
+  /**
+   * Opens the terms of an allowance for this vault alone. Nothing is taken yet.
+   * @returns what the vaults of the cluster know the allowance by, sealed
+   * @throws VaultError `balances_off`, `ledger_head_invalid`, `ledger_refused`, `allowance_invalid`, `allowance_elsewhere`,
+   *   `allowance_expired`, `price_list_stale`
+   */
+  async admitAllowance(asked: AllowanceAsked): Promise<Uint8Array> {
+    return (await this.#call("admitAllowance", asked)).sealed;
+  }
+
+  /** An encryption of what an admitted allowance takes, or a closed one gives back. @throws VaultError `allowance_invalid` */
+  async encryptAllowance(sealed: Uint8Array): Promise<Uint8Array> {
+    return (await this.#call("encryptAllowance", { sealed })).amount;
+  }
+
+  /**
+   * Lets a debited allowance be spent by this vault, once: asked again, nothing changes.
+   * @throws VaultError `balances_off`, `allowance_invalid`, `allowance_elsewhere`, `allowance_expired`, `price_missing`,
+   *   `allowance_limit`
+   */
+  async activateAllowance(sealed: Uint8Array): Promise<void> {
+    await this.#call("activateAllowance", { sealed });
+  }
+
+  /**
+   * Ends a debited allowance of this vault: no statement spends from it any more.
+   * @returns what is left, sealed
+   * @throws VaultError `balances_off`, `allowance_invalid`, `allowance_elsewhere`, `allowance_unknown`, `allowance_limit`
+   */
+  async closeAllowance(sealed: Uint8Array): Promise<Uint8Array> {
+    return (await this.#call("closeAllowance", { sealed })).sealed;
+  }
+
+  /**
+   * One step of finding out from the log what is left of a vault's debited allowances, which this vault then spends no more.
+   * @returns the restore's number and, where it is finished, what is left of each, sealed
+   * @throws VaultError `balances_off`, `allowance_invalid`, `checkpoint_foreign`, `checkpoint_rollback`, `checkpoint_fork`,
+   *   `restore_unknown`, `restore_incomplete`, `allowance_limit`
+   */
+  restoreAllowances(step: RestoreRequest): Promise<{ number: bigint; closed: readonly Uint8Array[] }> {
+    return this.#call("restoreAllowances", step);
   }
 
   /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */
@@ -370,9 +428,10 @@ export class VaultClient {
     type: T,
     fields: Omit<StatementOf<T>, FilledByVault>,
     projection: ProjectionRequest | null,
+    allowance: Uint8Array | null,
   ): Promise<SignedTicketed> {
     return new Promise((resolve, reject) => {
-      const statement = { type: LEAF_TYPES[type], words: wordsOf(type, fields), projection };
+      const statement = { type: LEAF_TYPES[type], words: wordsOf(type, fields), projection, allowance };
       this.#batch.push({ statement, resolve, reject });
       // After the microtasks of this turn, which is where most of a turn's callers run.
       if (this.#batch.length === 1) process.nextTick(() => this.#flush());

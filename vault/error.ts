@@ -88,6 +88,19 @@ const REFUSALS = [
   ["ledger_journal_invalid", "the vault's journal of the ledger is damaged, or cannot be written"],
   ["opening_rate_limited", "too much of this account was opened: try again later"],
   ["chain_answered", "another answer to this request of a contract was signed: deliver that one"],
+  ["price_list_stale", "a price list of a higher version, or another of this one, is in force"],
+  ["price_missing", "the price list has no price for the model"],
+  ["allowance_invalid", "the allowance's terms or its record are not what was signed of it"],
+  ["allowance_elsewhere", "the allowance is for another vault"],
+  ["allowance_expired", "the allowance has ended"],
+  ["allowance_unknown", "this vault holds no such allowance to be spent"],
+  ["allowance_insufficient", "the allowance does not cover the price"],
+  ["allowance_limit", "the vault holds as many allowances as it can"],
+  ["restore_unknown", "no restore of allowances is under way with this number: begin again"],
+  [
+    "restore_incomplete",
+    "a statement of the log is without its record: the allowances stay frozen until it is back",
+  ],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -50,8 +50,8 @@ describe("a live vault", () => {
     const requests: [OperationName, unknown][] = [
       ["drawTickets", { count: 3 }],
       ["quote", { nonce: new Uint8Array(32) }],
-      ["sign", [{ type: 1, words: new Uint8Array(544), projection: null }]],
-      ["sign", [{ type: 1, words: new Uint8Array(544), projection }]],
+      ["sign", [{ type: 1, words: new Uint8Array(544), projection: null, allowance: hash }]],
+      ["sign", [{ type: 1, words: new Uint8Array(544), projection, allowance: null }]],
       ["openProjections", { digest: new Uint8Array(32), sealed: new Uint8Array(100) }],
       ["quoteSigner", { ed25519: false, nonce: new Uint8Array(32) }],
       ["signCheckpoint", { size: 0n, root: new Uint8Array(32), previousSize: null, consistencyProof: [] }],

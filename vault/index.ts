@@ -19,5 +19,6 @@ export type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
 export { type ChainPolicy, type ContractPolicy } from "./chain-policy.ts";
 export type { BalancesPolicy } from "./host/arguments.ts";
 export { readLedgerHead } from "./ledger-head.ts";
+export type { RestoreRequest, WalkedLeaf } from "./wire/allowances.ts";
 export type { LedgerEntryRequest, ReadingRequest, VouchedEntry } from "./wire/balances.ts";
 export type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";

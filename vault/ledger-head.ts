@@ -1,12 +1,12 @@
 /**
  * An account's head: what the vault last signed of it, authenticated, so that it can lie in a database that nobody believes.
  * `MAC (32) ‖ account (32) ‖ scheme u8 ‖ key (u32 length first) ‖ sequence u64 ‖ requestSequence u64 ‖ balance digest (32) ‖
- * frozen u8`, integers little-endian; MAC = HMAC-SHA256 under a key of the cluster's vaults.
+ * frozen u8 ‖ an u64 for each allowance that was not refunded`, integers little-endian; MAC = HMAC-SHA256 under a key of the cluster's vaults.
  */
 import type { AccountState } from "../balances/client.ts";
 import { concat, equal, hmacSha256 } from "../codec/index.ts";
 import { VaultError } from "./error.ts";
-import { block, bytes, decode, encode, flag, record, u64, u8 } from "./wire/shape.ts";
+import { block, bytes, decode, encode, flag, record, u64, u8, type Shape } from "./wire/shape.ts";
 
 const MAC_BYTES = 32;
 const SCHEMES = ["secp256k1", "ed25519"] as const;
@@ -17,6 +17,16 @@ interface HeadFields extends Omit<AccountState, "owner"> {
   key: Uint8Array;
 }
 
+/** Sequences, to the end of the head. */
+const allowances: Shape<readonly bigint[]> = {
+  write: (parts, values) => values.forEach((value) => u64.write(parts, value)),
+  read(cursor) {
+    const values: bigint[] = [];
+    while (!cursor.done) values.push(u64.read(cursor));
+    return values;
+  },
+};
+
 const layout = record<HeadFields>({
   account: bytes(32),
   scheme: u8,
@@ -25,6 +35,7 @@ const layout = record<HeadFields>({
   requestSequence: u64,
   balanceDigest: bytes(32),
   frozen: flag,
+  allowances,
 });
 
 export function sealHead(macKey: Uint8Array, { owner, ...state }: AccountState): Uint8Array {

@@ -212,6 +212,7 @@ async function ask(
     amount: (await named("amount")) ?? (await named("taken")),
     sufficient: await named("sufficient"),
     source: await sourceOf(parts, operand),
+    allowance: null,
   };
   return parts.sessions.current().signWith((vault) => vault.signLedgerEntry(request));
 }

@@ -10,6 +10,8 @@ export interface StorageSecrets {
   idempotencyTag(message: Uint8Array): Uint8Array;
   /** Under which heads of the ledger are authenticated: 32 bytes. */
   ledgerKey: Uint8Array;
+  /** Under which allowances are kept, and what was spent of them: 32 bytes. */
+  allowanceKey: Uint8Array;
 }
 
 export function storageSecrets(storageKey32: Uint8Array): StorageSecrets {
@@ -22,5 +24,6 @@ export function storageSecrets(storageKey32: Uint8Array): StorageSecrets {
     recordKey: (context32) => hmacSha256(recordKey, context32),
     idempotencyTag: (message) => hmacSha256(tagKey, message),
     ledgerKey: subkey("ledger"),
+    allowanceKey: subkey("allowance"),
   };
 }

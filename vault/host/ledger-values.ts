@@ -12,6 +12,7 @@ import {
 } from "../../balances/index.ts";
 import { equal, fromHex, sha256 } from "../../codec/index.ts";
 import { VaultError } from "../error.ts";
+import type { Allowance } from "./allowance-record.ts";
 import type { LedgerEntryRequest } from "../wire/balances.ts";
 
 export interface ValueReader {
@@ -19,6 +20,9 @@ export interface ValueReader {
   /** For proofs of encryption, which few operations have. */
   evaluator(): Promise<Pick<Homomorphic, "verifyAndExpand">>;
 }
+
+/** Ciphertexts, and what a vault said of an allowance. */
+export type GivenValues = Omit<LedgerEntryRequest, "allowance"> & { allowance: Allowance | undefined };
 
 interface Movement {
   /** What is added, or is to be taken. */
@@ -33,7 +37,7 @@ interface Movement {
 export async function checkValues(
   reader: ValueReader,
   operand: Operand,
-  given: LedgerEntryRequest,
+  given: GivenValues,
 ): Promise<boolean | undefined> {
   checkDigests(operand, given);
   const { operation } = operand;
@@ -51,7 +55,7 @@ export async function checkValues(
   return covered;
 }
 
-async function movement(reader: ValueReader, operand: Operand, given: LedgerEntryRequest): Promise<Movement> {
+async function movement(reader: ValueReader, operand: Operand, given: GivenValues): Promise<Movement> {
   switch (operand.operation) {
     case "credit":
       return { amount: BigInt(operand.amountAtomic), debit: false };
@@ -67,6 +71,12 @@ async function movement(reader: ValueReader, operand: Operand, given: LedgerEntr
       return { amount: await provenAmount(reader, operand, given), debit: true };
     case "transferIn":
       return { amount: await reader.key.decryptAmount(present(given.amount)), debit: false };
+    case "allowance":
+    case "refund": {
+      const amount = await reader.key.decryptAmount(present(given.amount));
+      require(amount === given.allowance?.amount);
+      return { amount, debit: operand.operation === "allowance" };
+    }
     default:
       throw new VaultError("ledger_refused");
   }
@@ -75,7 +85,7 @@ async function movement(reader: ValueReader, operand: Operand, given: LedgerEntr
 async function provenAmount(
   { key, evaluator }: ValueReader,
   operand: Extract<Operand, { proven: string }>,
-  { proven }: LedgerEntryRequest,
+  { proven }: GivenValues,
 ): Promise<bigint> {
   const { request } = requestOf(operand);
   const expanded = await (await evaluator()).verifyAndExpand(present(proven), proofMetadata(request));
@@ -83,7 +93,7 @@ async function provenAmount(
 }
 
 /** Each ciphertext is the one that the operand names, and there is none that it does not. */
-function checkDigests(operand: Operand, given: LedgerEntryRequest): void {
+function checkDigests(operand: Operand, given: GivenValues): void {
   const named = (member: string) => Reflect.get(operand, member) as string | undefined;
   const pairs = [
     [named("proven"), given.proven],

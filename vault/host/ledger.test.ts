@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -19,6 +19,7 @@ import { decodeStatement, encodeStatement } from "../../receipts/index.ts";
 import { VaultError, type VaultErrorCode } from "../error.ts";
 import { readLedgerHead } from "../ledger-head.ts";
 import type { LedgerEntryRequest, SignedLedgerEntry } from "../wire/balances.ts";
+import { AllowanceSeal, STAGES, type Allowance } from "./allowance-record.ts";
 import { ed25519FromSeed } from "./ed25519.ts";
 import { Keysets } from "./keysets.ts";
 import { LedgerJournal } from "./ledger-journal.ts";
@@ -33,6 +34,7 @@ const alice = secp256k1Owner("alice");
 const bob = ed25519Owner("bob");
 const context = { operator: operator.owner, serverKeyDigest };
 const macKey = sha256(utf8("cluster"));
+const seal = new AllowanceSeal(sha256(utf8("allowances")));
 let nowMs = 1_800_000_000_000;
 
 /** A ciphertext is its number and 32 bytes that no other has. */
@@ -92,6 +94,7 @@ async function open(signing = statements()): Promise<Ledger> {
     journal,
     operator: operator.owner,
     macKey,
+    seal,
     nowMs: () => nowMs,
   });
 }
@@ -117,6 +120,7 @@ function requestOf(prepared: PreparedEntry, kept: Kept, command?: Command): Ledg
     amount: named("taken") ?? (command?.operation === "transferOut" ? outcome.taken! : null),
     sufficient: outcome.sufficient ?? null,
     source: null,
+    allowance: null,
   };
 }
 
@@ -247,6 +251,107 @@ describe("entries", () => {
     expect(await refusal(ledger.signEntry(other))).toBe("statement_invalid");
     nowMs -= 3_600_000;
     expect(await refusal((await open(signing)).signEntry(other))).toBe("ledger_sequence_taken");
+  });
+});
+
+/** An allowance of these credits, as the vault that it names admitted it. */
+function admitted(kept: Kept, amount: bigint) {
+  const signed = asked(kept, OPERATIONS.allowance, { operandDigest: sha256(utf8("terms")) });
+  const members = { account: kept.by.account, sequence: 0n, amount, expiresAtMs: 0n };
+  const names = { priceList: ZERO, vault: new Uint8Array(20) };
+  const id = requestDigest(signed.request);
+  const record: Allowance = { stage: STAGES.admitted, id, ...members, ...names };
+  const command: Command = { operation: "allowance", ...signed, amount: plain(amount) };
+  return { record, command };
+}
+
+async function debitAllowance(ledger: Ledger, kept: Kept, amount: bigint) {
+  const { record, command } = admitted(kept, amount);
+  const request = { ...(await prepare(kept, command)), amount: plain(amount), allowance: seal.seal(record) };
+  const signed = await ledger.signEntry(request);
+  Object.assign(kept, { head: signed.head, balance: request.balance });
+  return signed;
+}
+
+async function refundRequest(kept: Kept, sequence: bigint, rest: bigint, amount = rest) {
+  const command: Command = { operation: "refund", sequence, amount: plain(amount) };
+  const request = { ...(await prepare(kept, command)), amount: plain(amount) };
+  const { record } = admitted(kept, rest);
+  return { request, record: { ...record, stage: STAGES.closed, sequence } };
+}
+
+describe("an allowance", () => {
+  it("is taken whole, and its rest comes back once, of what a vault said is left", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    await apply(ledger, account, credit(account, 100n));
+    const { allowance, sufficient } = await debitAllowance(ledger, account, 40n);
+    expect([sufficient, readPlain(account.balance)]).toEqual([true, 60n]);
+    expect(seal.open(allowance!, "debited")).toMatchObject({ amount: 40n, sequence: 3n });
+    expect(readLedgerHead(account.head!).allowances).toEqual([3n]);
+    const { request, record } = await refundRequest(account, 3n, 15n);
+    const of = (members: Partial<Allowance>) => ({
+      ...request,
+      allowance: seal.seal({ ...record, ...members }),
+    });
+    for (const members of [{ amount: 16n }, { amount: 14n }])
+      expect(await refusal(ledger.signEntry(of(members)))).toBe("ledger_values_invalid");
+    for (const members of [{ account: bob.account }, { sequence: 2n }])
+      expect(await refusal(ledger.signEntry(of(members)))).toBe("ledger_refused");
+    expect(await refusal(ledger.signEntry(of({ stage: STAGES.debited })))).toBe("allowance_invalid");
+    expect(await refusal(ledger.signEntry(request))).toBe("ledger_refused");
+    const signed = await ledger.signEntry(of({}));
+    Object.assign(account, { head: signed.head, balance: request.balance });
+    expect(readPlain(account.balance)).toBe(75n);
+    expect(readLedgerHead(account.head!).allowances).toEqual([]);
+    await expect(refundRequest(account, 3n, 1n)).rejects.toMatchObject({ code: "refund_unknown" });
+  });
+
+  it("is taken only where it was admitted for this request, and of its own amount", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    await apply(ledger, account, credit(account, 100n));
+    const { record, command } = admitted(account, 40n);
+    const request = { ...(await prepare(account, command)), amount: plain(40n) };
+    const of = (members: Partial<Allowance>) => ({
+      ...request,
+      allowance: seal.seal({ ...record, ...members }),
+    });
+    expect(await refusal(ledger.signEntry(request))).toBe("ledger_refused");
+    expect(await refusal(ledger.signEntry(of({ id: ZERO })))).toBe("ledger_refused");
+    expect(await refusal(ledger.signEntry(of({ amount: 41n })))).toBe("ledger_values_invalid");
+    const changed = of({}).allowance;
+    changed[20]! ^= 1;
+    expect(await refusal(ledger.signEntry({ ...request, allowance: changed }))).toBe("allowance_invalid");
+    expect((await ledger.signEntry(of({}))).sufficient).toBe(true);
+  });
+
+  it("that the balance does not cover takes nothing, and there is nothing to spend or to give back", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    await apply(ledger, account, credit(account, 10n));
+    const { allowance, sufficient } = await debitAllowance(ledger, account, 11n);
+    expect([allowance, sufficient, readPlain(account.balance)]).toEqual([null, false, 10n]);
+    expect(readLedgerHead(account.head!).allowances).toEqual([]);
+    await expect(refundRequest(account, 3n, 11n)).rejects.toMatchObject({ code: "refund_unknown" });
+  });
+
+  it("does not come back twice by two vaults with journals of their own", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    await apply(ledger, account, credit(account, 100n));
+    await debitAllowance(ledger, account, 40n);
+    const { request, record } = await refundRequest(account, 3n, 40n);
+    const allowance = seal.seal(record);
+    const first = await ledger.signEntry({ ...request, allowance });
+    mkdirSync("other");
+    process.chdir("other");
+    const other = await open();
+    const entry = decodeStatement("LedgerEntry", request.words);
+    const again = { ...entry, sequence: 5n, previousDigest: entry.newDigest };
+    const second = { ...request, head: first.head, previous: request.balance };
+    const words = encodeStatement("LedgerEntry", again);
+    expect(await refusal(other.signEntry({ ...second, words, allowance }))).toBe("ledger_refused");
   });
 });
 

@@ -25,6 +25,7 @@ import type { SignedWords } from "../wire/operations.ts";
 import type { FheKeys } from "./fhe-keys.ts";
 import type { LedgerJournal } from "./ledger-journal.ts";
 import { checkSource, vouch } from "./ledger-source.ts";
+import { STAGES, type Allowance, type AllowanceSeal } from "./allowance-record.ts";
 import { asVaultError, checkValues } from "./ledger-values.ts";
 import { RateLimit } from "./rate.ts";
 import type { Statements } from "./statements.ts";
@@ -46,6 +47,7 @@ interface Parts {
   operator: Owner;
   /** 32 bytes, the same in every vault of the cluster. */
   macKey: Uint8Array;
+  seal: AllowanceSeal;
   nowMs: () => number;
 }
 
@@ -59,6 +61,15 @@ export class Ledger {
     this.#parts = parts;
   }
 
+  /**
+   * An encryption of what an allowance takes, or gives back.
+   * @throws VaultError `allowance_invalid`
+   */
+  async encryptAllowance(sealed: Uint8Array): Promise<{ amount: Uint8Array }> {
+    const { amount } = this.#parts.seal.open(sealed, "admitted", "closed");
+    return { amount: await (await this.#parts.keys.secretKey()).encrypt(amount) };
+  }
+
   async encryptZero(): Promise<{ zero: Uint8Array }> {
     return { zero: await (await this.#parts.keys.secretKey()).encrypt(0n) };
   }
@@ -67,7 +78,7 @@ export class Ledger {
    * Signs the account's next entry. Asked again with the same words and operand, it signs the same again: a crash between the
    * signature and the commit loses nothing and makes nothing twice.
    * @throws VaultError `ledger_head_invalid`, `ledger_sequence_taken`, `ledger_refused`, `ledger_values_invalid`,
-   *   `ledger_journal_invalid`, `statement_invalid`, `keyset_missing`, `keyset_expired`
+   *   `ledger_journal_invalid`, `statement_invalid`, `allowance_invalid`, `keyset_missing`, `keyset_expired`
    */
   async signEntry(given: LedgerEntryRequest): Promise<SignedLedgerEntry> {
     try {
@@ -78,7 +89,7 @@ export class Ledger {
   }
 
   async #signEntry(given: LedgerEntryRequest): Promise<SignedLedgerEntry> {
-    const { journal, operator, macKey, keys, nowMs } = this.#parts;
+    const { journal, operator, macKey, keys, seal, nowMs } = this.#parts;
     const entry = readEntry(given.words);
     const operand = parseOperand(given.operand);
     const repeated = journal.holds(entry, given.words, given.operand);
@@ -88,17 +99,24 @@ export class Ledger {
     const state = given.head ? openHead(macKey, given.head) : undefined;
     if (!repeated && entry.sequence <= journal.lastSequence(entry.account))
       throw new VaultError("ledger_sequence_taken");
-    const next = advance(state, entry, operand, { operator, serverKeyDigest: keys.digests[0]! });
+    const admitted = advance(state, entry, operand, { operator, serverKeyDigest: keys.digests[0]! });
     checkBalances(entry, given);
     checkSource(macKey, entry, operand, given.source);
     const reader = { key: await keys.secretKey(), evaluator: () => keys.evaluator() };
-    const sufficient = await checkValues(reader, operand, given);
+    const allowance = allowanceOf(seal, entry, operand, given);
+    const sufficient = await checkValues(reader, operand, { ...given, allowance });
     if (!repeated) await journal.add(entry, given.words, given.operand);
     const signed = this.#parts.statements.signNow("LedgerEntry", () => entry);
     const opening =
       sufficient === undefined ? null : this.#openBit(entry, operand, signed.digest, sufficient);
     const mac = vouch(macKey, given.words, given.operand);
-    return { entry: signed, head: sealHead(macKey, next), mac, opening, sufficient: sufficient ?? null };
+    const debited = operand.operation === "allowance" && sufficient ? allowance : undefined;
+    // What took nothing has nothing to give back.
+    const allowances = admitted.allowances.filter((at) => at !== entry.sequence || debited);
+    const head = sealHead(macKey, { ...admitted, allowances });
+    const { sequence } = entry;
+    const granted = debited ? seal.seal({ ...debited, stage: STAGES.debited, sequence }) : null;
+    return { entry: signed, head, mac, opening, sufficient: sufficient ?? null, allowance: granted };
   }
 
   #openBit(entry: LedgerEntry, operand: Operand, subject: Uint8Array, sufficient: boolean): SignedWords {
@@ -178,6 +196,29 @@ export class Ledger {
     if (!limit.take()) throw new VaultError("opening_rate_limited");
     this.#answered.set(toHex(digest), expiresAtMs);
   }
+}
+
+/**
+ * What a vault said of the allowance that the entry is about, where it is about one.
+ * @throws VaultError `allowance_invalid`, `ledger_refused`
+ */
+function allowanceOf(
+  seal: AllowanceSeal,
+  { account }: LedgerEntry,
+  operand: Operand,
+  { allowance: sealed }: LedgerEntryRequest,
+): Allowance | undefined {
+  const { operation } = operand;
+  const named = operation === "allowance" || operation === "refund";
+  if (named !== (sealed !== null)) throw new VaultError("ledger_refused");
+  if (!named || !sealed) return undefined;
+  const allowance = seal.open(sealed, operation === "allowance" ? "admitted" : "closed");
+  const fits =
+    operation === "allowance"
+      ? equal(allowance.id, requestDigest(requestOf(operand).request))
+      : allowance.sequence === BigInt(operand.sequence);
+  if (!fits || !equal(allowance.account, account)) throw new VaultError("ledger_refused");
+  return allowance;
 }
 
 function readEntry(words: Uint8Array): LedgerEntry {

@@ -20,7 +20,7 @@ export function readLoggedLeaf(
   origin: string,
   logged: LoggedLeaf,
 ): ReturnType<typeof parseLeafData> & { root: Uint8Array } {
-  const { size, root } = readCheckpoint(logged.note, { name: origin, publicKey: logKey.publicKey });
+  const { size, root } = readCheckpoint(logKey, origin, logged.note);
   try {
     const leaf = parseLeafData(logged.leaf);
     verifyInclusion(leafHash(logged.leaf), logged.leafIndex, size, logged.inclusionProof, root);
@@ -30,9 +30,10 @@ export function readLoggedLeaf(
   }
 }
 
-function readCheckpoint(note: string, key: Parameters<typeof verifyCheckpoint>[1]) {
+/** A checkpoint that this log key signed for this origin. @throws VaultError `checkpoint_foreign` */
+export function readCheckpoint(logKey: Ed25519Key, origin: string, note: string) {
   try {
-    return verifyCheckpoint(note, key);
+    return verifyCheckpoint(note, { name: origin, publicKey: logKey.publicKey });
   } catch (error) {
     throw error instanceof ReceiptError ? new VaultError("checkpoint_foreign", { cause: error }) : error;
   }

@@ -7,6 +7,8 @@ import type { VaultInfo } from "../wire/operations.ts";
 import { MAX_DRAW } from "../wire/operations.ts";
 import type { HostArguments } from "./arguments.ts";
 import { ChainAnswers } from "./chain-answers.ts";
+import { AllowanceSeal } from "./allowance-record.ts";
+import { Allowances } from "./allowances.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { loadCluster, saveCheckpoint } from "./cluster.ts";
 import { storageSecrets } from "./derive.ts";
@@ -19,14 +21,18 @@ import { KeyReleases } from "./key-releases.ts";
 import { Keysets } from "./keysets.ts";
 import { ModelMeasurements } from "./measured-models.ts";
 import { signLeaf } from "./leaf-signer.ts";
+import { readCheckpoint } from "./logged-leaf.ts";
 import { signProof, signReexecution } from "./outcomes.ts";
+import { PriceLists } from "./price-lists.ts";
 import { ProjectionSigner } from "./projections.ts";
 import { Quotes } from "./quotes.ts";
 import { RequestOpener } from "./request-opener.ts";
+import { Restores } from "./restores.ts";
 import { serveHandlers } from "./serve.ts";
 import { Statements } from "./statements.ts";
 import { Tickets } from "./tickets.ts";
 import { Transactions } from "./transactions.ts";
+import { x25519FromPrivateKey } from "./x25519.ts";
 
 /** A vault whose service was just killed needs a moment to notice and end. */
 const LOCK_WAIT_MS = 3000;
@@ -80,7 +86,20 @@ export async function startSecurityModule(
   // One simulated part makes the whole so.
   const simulated = attester.simulated || gpuAttester?.simulated === true;
   const projections = new ProjectionSigner({ signer, air, aci, recordKey, simulated });
-  const statements = new Statements({ signer, tickets, answers, keysets, projections, nowMs });
+  const seal = new AllowanceSeal(secrets.allowanceKey);
+  const prices = new PriceLists(owner);
+  const allowances =
+    fheKeys &&
+    new Allowances({
+      address: signer.address,
+      seal,
+      prices,
+      hpke: x25519FromPrivateKey(keys.hpkeKey),
+      macKey: secrets.ledgerKey,
+      serverKeyDigest: fheKeys.digests[0]!,
+      nowMs,
+    });
+  const statements = new Statements({ signer, tickets, answers, keysets, projections, allowances, nowMs });
   const releases = new KeyReleases({ quotes, keysets, statements, nowMs });
   const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
   // With what it reads documents by, loaded where the first one comes: most vaults never see one.
@@ -96,8 +115,28 @@ export async function startSecurityModule(
     ]);
     const { operator } = host.balances;
     const journal = await LedgerJournal.open();
-    return new Ledger({ statements, keys: fheKeys, journal, operator, macKey: secrets.ledgerKey, nowMs });
+    return new Ledger({
+      statements,
+      keys: fheKeys,
+      journal,
+      operator,
+      macKey: secrets.ledgerKey,
+      seal,
+      nowMs,
+    });
   });
+  const on = <T>(part: T | undefined): T => {
+    if (part === undefined) throw new VaultError("balances_off");
+    return part;
+  };
+  const restores =
+    allowances &&
+    new Restores({
+      seal,
+      allowances,
+      readNote: (note) => readCheckpoint(logKey, keysets.current(nowMs()).origin, note),
+      last: () => checkpoints.last(),
+    });
   const info: VaultInfo = {
     receiptAddress: signer.address,
     receiptPublicKey: signer.publicKey,
@@ -148,6 +187,15 @@ export async function startSecurityModule(
       encryptZero: async () => (await ledger()).encryptZero(),
       signLedgerEntry: async (request) => (await ledger()).signEntry(request),
       readBalance: async (request) => (await ledger()).read(request),
+      installPriceList: ({ document }) => prices.install(document, statements),
+      admitAllowance: (asked) => ({ sealed: on(allowances).admit(asked) }),
+      encryptAllowance: async ({ sealed }) => (await ledger()).encryptAllowance(sealed),
+      activateAllowance: ({ sealed }) => {
+        on(allowances).activate(sealed);
+        return {};
+      },
+      closeAllowance: ({ sealed }) => ({ sealed: on(allowances).close(sealed) }),
+      restoreAllowances: (request) => on(restores).restore(request),
       signChainAnswer: (answer) => {
         transactions.requireContract(answer.chainId, answer.coordinator);
         return statements.signChainAnswer(answer, transactions.address);

@@ -16,11 +16,13 @@ import { VaultError } from "../error.ts";
 import type {
   KeysetFields,
   RevocationFields,
+  SignedAnswer,
   SignedTicketed,
   SignedWords,
   UnsignedStatement,
 } from "../wire/operations.ts";
 import type { ChainAnswer } from "../wire/chain.ts";
+import type { Allowances, Charge } from "./allowances.ts";
 import type { ChainAnswers } from "./chain-answers.ts";
 import type { Keysets } from "./keysets.ts";
 import type { ProjectionSigner } from "./projections.ts";
@@ -34,6 +36,8 @@ interface Parts {
   answers: ChainAnswers;
   keysets: Keysets;
   projections: ProjectionSigner;
+  /** Undefined where balances are off. */
+  allowances?: Pick<Allowances, "charge" | "take"> | undefined;
   nowMs: () => number;
 }
 
@@ -50,7 +54,8 @@ type UnticketedType =
   | "Reexecution"
   | "KeyRelease"
   | "LedgerEntry"
-  | "Opening";
+  | "Opening"
+  | "PolicyChange";
 
 export class Statements {
   readonly #parts: Parts;
@@ -61,9 +66,10 @@ export class Statements {
   }
 
   /**
-   * Signs one statement and uses its ticket up; a refused one keeps its ticket. Runs to its end without yielding, so no
-   * other request comes between the ticket's check and its use.
-   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`
+   * Signs one statement, uses its ticket up and takes what the allowance is charged; a refused one keeps its ticket and costs
+   * nothing. Runs to its end without yielding, so no other request comes between a check and what follows from it.
+   * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `ticket_unknown`, `ticket_expired`, and what
+   *   `Allowances.charge` throws
    */
   signTicketed(unsigned: UnsignedStatement): SignedTicketed {
     const type = TICKETED.get(unsigned.type);
@@ -72,10 +78,12 @@ export class Statements {
     checkTicketed(type, fields);
     const nowMs = this.#parts.nowMs();
     const keyset = this.#parts.keysets.current(nowMs);
-    const { projection } = unsigned;
-    // Only a complete answer has other forms: they know nothing of one that ended early.
-    if (projection && !("outputDigest" in fields)) throw new VaultError("statement_invalid");
+    const { projection, allowance } = unsigned;
+    // Only a complete answer has other forms, and is paid for: they know nothing of one that ended early.
+    if ((projection || allowance) && !("outputDigest" in fields)) throw new VaultError("statement_invalid");
     if (projection) this.#parts.projections.check(fields, projection);
+    const { allowances } = this.#parts;
+    const charge = allowance ? charged(allowances, allowance, fields.modelId) : undefined;
     this.#parts.tickets.consume(fields.requestId);
     const sequence = ++this.#lastSequence;
     const filled = { ...fields, keysetDigest: keyset.digest, issuedAtMs: BigInt(nowMs), sequence };
@@ -84,7 +92,8 @@ export class Statements {
       projection && "outputDigest" in filled
         ? this.#parts.projections.seal(signed, filled, projection, keyset)
         : null;
-    return { ...signed, sealedProjections };
+    const spent = allowances?.take(signed.digest, charge) ?? null;
+    return { ...signed, sealedProjections, spent };
   }
 
   /**
@@ -92,7 +101,7 @@ export class Statements {
    * @param operator whose answer it is: 20 bytes
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `chain_answered`
    */
-  signChainAnswer({ words, ...request }: ChainAnswer, operator: Uint8Array): SignedWords {
+  signChainAnswer({ words, ...request }: ChainAnswer, operator: Uint8Array): SignedAnswer {
     const fields = decode("InferenceStatement", words);
     checkChainAnswer(fields);
     const nowMs = this.#parts.nowMs();
@@ -105,7 +114,8 @@ export class Statements {
     const issuedAtMs = BigInt(nowMs);
     const forChain = { requestId, audience, settlement };
     const filled = { ...fields, ...forChain, keysetDigest: keyset.digest, issuedAtMs, sequence };
-    return this.#sign("InferenceStatement", filled, sequence, keyset.digest);
+    const signed = this.#sign("InferenceStatement", filled, sequence, keyset.digest);
+    return { ...signed, spent: this.#parts.allowances?.take(signed.digest, undefined) ?? null };
   }
 
   /**
@@ -154,6 +164,12 @@ export class Statements {
     const signature = this.#parts.signer.sign(digest);
     return { words, digest, signature, sequence, keysetDigest };
   }
+}
+
+/** @throws VaultError `balances_off`, and what `Allowances.charge` throws */
+function charged(allowances: Parts["allowances"], allowance: Uint8Array, modelId: Uint8Array): Charge {
+  if (!allowances) throw new VaultError("balances_off");
+  return allowances.charge(allowance, modelId);
 }
 
 function decode<T extends TicketedType>(type: T, words: Uint8Array): StatementOf<T> {

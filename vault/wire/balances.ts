@@ -4,10 +4,12 @@ import type { SignedWords } from "./operations.ts";
 import { block, bytes, flag, nullable, record, text, u64, u8, type Shape } from "./shape.ts";
 
 /** Of a balance or an encrypted amount, in bytes. */
-const MAX_CIPHERTEXT_BYTES = 640 * 1024;
+export const MAX_CIPHERTEXT_BYTES = 640 * 1024;
 const MAX_BIT_BYTES = 20 * 1024;
 const MAX_PROVEN_BYTES = 64 * 1024;
 const MAX_OPERAND_BYTES = 16 * 1024;
+/** Of what a vault says of an allowance, sealed. */
+export const MAX_ALLOWANCE_BYTES = 256;
 /** MAC, then the account's state. */
 export const MAX_HEAD_BYTES = 256;
 /** Of a public key that is read piece by piece. */
@@ -42,8 +44,10 @@ export interface LedgerEntryRequest {
   /** What was taken, or the amount that the vault encrypted. */
   amount: Uint8Array | null;
   sufficient: Uint8Array | null;
-  /** The transfer that arrives, or the allowance that is refunded; null for everything else. */
+  /** The transfer that arrives; null for everything else. */
   source: VouchedEntry | null;
+  /** What a vault said of the allowance that is debited or refunded; null for everything else. */
+  allowance: Uint8Array | null;
 }
 
 export interface SignedLedgerEntry {
@@ -55,6 +59,8 @@ export interface SignedLedgerEntry {
   /** The `Opening` of the sufficient bit, and the bit; null where the operation has none. */
   opening: SignedWords | null;
   sufficient: boolean | null;
+  /** A debited allowance, to be spent by the vault of its terms; null where none was covered. */
+  allowance: Uint8Array | null;
 }
 
 /** An owner's signed wish to read the balance. */
@@ -68,6 +74,17 @@ export interface ReadingRequest {
 }
 
 const bytes32 = bytes(32);
+
+export const ledgerRequest = record<LedgerRequest>({
+  account: bytes32,
+  requestSequence: u64,
+  operation: u8,
+  amountAtomic: u64,
+  operandDigest: bytes32,
+  subject: bytes32,
+  serverKeyDigest: bytes32,
+  expiresAtMs: u64,
+});
 
 /** @param signed the layout of a signed statement */
 export function balanceOperations(signed: Shape<SignedWords>) {
@@ -90,6 +107,7 @@ export function balanceOperations(signed: Shape<SignedWords>) {
         source: nullable(
           record<VouchedEntry>({ words: block(1024), operand: text(MAX_OPERAND_BYTES), mac: bytes32 }),
         ),
+        allowance: nullable(block(MAX_ALLOWANCE_BYTES)),
       }),
       record<SignedLedgerEntry>({
         entry: signed,
@@ -97,22 +115,14 @@ export function balanceOperations(signed: Shape<SignedWords>) {
         mac: bytes32,
         opening: nullable(signed),
         sufficient: nullable(flag),
+        allowance: nullable(block(MAX_ALLOWANCE_BYTES)),
       }),
     ],
     readBalance: [
       record<ReadingRequest>({
         head: block(MAX_HEAD_BYTES),
         balance: block(MAX_CIPHERTEXT_BYTES),
-        request: record<LedgerRequest>({
-          account: bytes32,
-          requestSequence: u64,
-          operation: u8,
-          amountAtomic: u64,
-          operandDigest: bytes32,
-          subject: bytes32,
-          serverKeyDigest: bytes32,
-          expiresAtMs: u64,
-        }),
+        request: ledgerRequest,
         signature: block(65),
         publicKey: bytes32,
       }),

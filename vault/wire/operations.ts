@@ -15,6 +15,7 @@ import {
   type Shape,
 } from "./shape.ts";
 import { LEAF_BYTES } from "../../receipts/index.ts";
+import { allowanceOperations, MAX_SPENT_BYTES } from "./allowances.ts";
 import { balanceOperations } from "./balances.ts";
 import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
 import { requestKeys, sealedRequest } from "./sealing.ts";
@@ -90,6 +91,8 @@ export interface UnsignedStatement {
   words: Uint8Array;
   /** What its other forms say beside it; null for none. */
   projection: ProjectionRequest | null;
+  /** The allowance that pays for it, 32 bytes; null for none. */
+  allowance: Uint8Array | null;
 }
 
 /** What one answer is signed for. */
@@ -112,6 +115,14 @@ export interface SignedWords {
 export interface SignedTicketed extends SignedWords {
   /** Its other forms, under a key that the vault derives from the statement's digest; null where none were asked for. */
   sealedProjections: Uint8Array | null;
+  /** What it spent, sealed, of one length whatever it says; null where balances are off. */
+  spent: Uint8Array | null;
+}
+
+/** An answer to a contract as signed. */
+export interface SignedAnswer extends SignedWords {
+  /** That it spent nothing, as beside any other answer; null where balances are off. */
+  spent: Uint8Array | null;
 }
 
 /** A leaf with what shows that it is in the log. */
@@ -191,6 +202,16 @@ const signedTicketed = record<SignedTicketed>({
   sequence: u64,
   keysetDigest: bytes32,
   sealedProjections: nullable(block(MAX_SEALED_BYTES)),
+  spent: nullable(block(MAX_SPENT_BYTES)),
+});
+
+const signedAnswer = record<SignedAnswer>({
+  words: block(1024),
+  digest: bytes32,
+  signature: bytes(65),
+  sequence: u64,
+  keysetDigest: bytes32,
+  spent: nullable(block(MAX_SPENT_BYTES)),
 });
 
 function operation<Request, Reply>(
@@ -202,6 +223,7 @@ function operation<Request, Reply>(
 }
 
 const balances = balanceOperations(signedWords);
+const allowances = allowanceOperations(signedWords);
 
 export const OPERATIONS = {
   describe: operation(1, nothing, vaultInfo),
@@ -234,7 +256,12 @@ export const OPERATIONS = {
   sign: operation(
     6,
     list(
-      record<UnsignedStatement>({ type: u8, words: block(1024), projection: nullable(projectionRequest) }),
+      record<UnsignedStatement>({
+        type: u8,
+        words: block(1024),
+        projection: nullable(projectionRequest),
+        allowance: nullable(bytes32),
+      }),
       MAX_BATCH,
     ),
     list(outcome(signedTicketed), MAX_BATCH),
@@ -309,7 +336,7 @@ export const OPERATIONS = {
   signReexecution: operation(23, reexecutionFields, signedWords),
   chainAccount: operation(45, nothing, chainAccount),
   signTransaction: operation(46, unsignedTransaction, signedTransaction),
-  signChainAnswer: operation(47, chainAnswer, signedWords),
+  signChainAnswer: operation(47, chainAnswer, signedAnswer),
   exportRequestKeys: operation(55, sealedRequest, requestKeys),
   beginKeyRelease: operation(60, releaseTerms, releaseEvidence),
   finishKeyRelease: operation(
@@ -321,6 +348,12 @@ export const OPERATIONS = {
   encryptZero: operation(31, ...balances.encryptZero),
   signLedgerEntry: operation(32, ...balances.signLedgerEntry),
   readBalance: operation(33, ...balances.readBalance),
+  installPriceList: operation(34, ...allowances.installPriceList),
+  admitAllowance: operation(35, ...allowances.admitAllowance),
+  encryptAllowance: operation(36, ...allowances.encryptAllowance),
+  activateAllowance: operation(37, ...allowances.activateAllowance),
+  closeAllowance: operation(38, ...allowances.closeAllowance),
+  restoreAllowances: operation(39, ...allowances.restoreAllowances),
 } as const;
 
 export type Operations = typeof OPERATIONS;

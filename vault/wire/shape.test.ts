@@ -81,10 +81,14 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
           challengeNonce: new Uint8Array(8),
           executionTimeMs: 3n,
         },
+        allowance: digest,
       },
-      { type: 3, words: new Uint8Array(512), projection: null },
+      { type: 3, words: new Uint8Array(512), projection: null, allowance: null },
     ],
-    reply: [{ ...signed, sealedProjections: new Uint8Array(900) }, new VaultError("ticket_unknown")],
+    reply: [
+      { ...signed, sealedProjections: new Uint8Array(900), spent: new Uint8Array(68) },
+      new VaultError("ticket_unknown"),
+    ],
   },
   defaultSalt: { request: { requestId: digest }, reply: digest },
   recordKey: { request: { context: digest }, reply: digest },
@@ -142,8 +146,50 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
       amount: new Uint8Array(902),
       sufficient: new Uint8Array(50),
       source: { words: new Uint8Array(288), operand: "{ }", mac: digest },
+      allowance: new Uint8Array(169),
     },
-    reply: { entry: signed, head: new Uint8Array(140), mac: digest, opening: signed, sufficient: true },
+    reply: {
+      entry: signed,
+      head: new Uint8Array(140),
+      mac: digest,
+      opening: signed,
+      sufficient: true,
+      allowance: new Uint8Array(169),
+    },
+  },
+  installPriceList: { request: { document: "{}" }, reply: signed },
+  admitAllowance: {
+    request: {
+      head: new Uint8Array(140),
+      request: {
+        account: digest,
+        requestSequence: 1n,
+        operation: 8,
+        amountAtomic: 0n,
+        operandDigest: digest,
+        subject: digest,
+        serverKeyDigest: digest,
+        expiresAtMs: 3n,
+      },
+      signature: new Uint8Array(65),
+      terms: new Uint8Array(148),
+    },
+    reply: { sealed: new Uint8Array(169) },
+  },
+  encryptAllowance: { request: { sealed: new Uint8Array(169) }, reply: { amount: new Uint8Array(900) } },
+  activateAllowance: { request: { sealed: new Uint8Array(169) }, reply: {} },
+  closeAllowance: { request: { sealed: new Uint8Array(169) }, reply: { sealed: new Uint8Array(169) } },
+  restoreAllowances: {
+    request: {
+      number: 0n,
+      begin: { allowances: [new Uint8Array(169)], note: "a note" },
+      leaves: [
+        { leaf: new Uint8Array(131), record: new Uint8Array(68) },
+        { leaf: new Uint8Array(131), record: null },
+      ],
+      finish: true,
+    },
+    reply: { number: 1n, closed: [new Uint8Array(169)] },
   },
   readBalance: {
     request: {
@@ -216,7 +262,7 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
       nonce: 0n,
       words: new Uint8Array(544),
     },
-    reply: signed,
+    reply: { ...signed, spent: new Uint8Array(68) },
   },
   exportRequestKeys: {
     request: {

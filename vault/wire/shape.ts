@@ -28,8 +28,12 @@ export class Cursor {
     return view;
   }
 
+  get done(): boolean {
+    return this.#offset === this.#bytes.length;
+  }
+
   end(): void {
-    if (this.#offset !== this.#bytes.length) throw new VaultError("malformed");
+    if (!this.done) throw new VaultError("malformed");
   }
 }
 
