@@ -71,7 +71,11 @@ function newVault() {
   const tickets = new Tickets(nowMs);
   const unused = {} as never;
   const statements = new Statements({
-    ...{ signer, tickets, keysets, allowances, nowMs },
+    signer,
+    tickets,
+    keysets,
+    allowances,
+    nowMs,
     answers: unused,
     projections: unused,
   });
@@ -90,10 +94,23 @@ type TestVault = ReturnType<typeof newVault>;
 function words(requestId: Uint8Array, modelId: Uint8Array): Uint8Array {
   const some = sha256(utf8("something"));
   return encodeStatement("InferenceStatement", {
-    ...{ requestId, modelId, inputCommitment: some, outputDigest: some, requestDigest: some },
-    ...{ responseDigest: some, circuitInput: ZERO, executionDigest: some, keysetDigest: ZERO },
-    ...{ policyDigest: some, requester: some, audience: ZERO, settlement: ZERO },
-    ...{ promised: 0, promiseDeadlineMs: 0n, issuedAtMs: 0n, sequence: 0n },
+    requestId,
+    modelId,
+    inputCommitment: some,
+    outputDigest: some,
+    requestDigest: some,
+    responseDigest: some,
+    circuitInput: ZERO,
+    executionDigest: some,
+    keysetDigest: ZERO,
+    policyDigest: some,
+    requester: some,
+    audience: ZERO,
+    settlement: ZERO,
+    promised: 0,
+    promiseDeadlineMs: 0n,
+    issuedAtMs: 0n,
+    sequence: 0n,
   });
 }
 
@@ -108,8 +125,13 @@ function refusal(work: () => unknown): VaultErrorCode | undefined {
 }
 
 const state = {
-  ...{ account: alice.account, owner: alice.owner, sequence: 2n, requestSequence: 0n },
-  ...{ balanceDigest: ZERO, frozen: false, allowances: [] },
+  account: alice.account,
+  owner: alice.owner,
+  sequence: 2n,
+  requestSequence: 0n,
+  balanceDigest: ZERO,
+  frozen: false,
+  allowances: [],
 };
 const head = sealHead(macKey, state);
 
@@ -119,12 +141,19 @@ async function asked(
   by = alice,
 ) {
   const terms = {
-    ...{ credits: 10n, expiresAtMs: BigInt(NOW_MS) + HOUR_MS, priceList: sha256(utf8(LIST)) },
-    ...{ vault: address, salt: sha256(utf8("salt")), ...members },
+    credits: 10n,
+    expiresAtMs: BigInt(NOW_MS) + HOUR_MS,
+    priceList: sha256(utf8(LIST)),
+    vault: address,
+    salt: sha256(utf8("salt")),
+    ...members,
   };
   const operandDigest = sha256(encodeTerms(terms));
   const signed = signRequest(by, {
-    ...{ account: alice.account, operation: OPERATIONS.allowance, serverKeyDigest, operandDigest },
+    account: alice.account,
+    operation: OPERATIONS.allowance,
+    serverKeyDigest,
+    operandDigest,
     expiresAtMs: BigInt(NOW_MS) + 60_000n,
   });
   const id = requestDigest(signed.request);
@@ -312,7 +341,9 @@ function restorer(vault: TestVault, log: TestLog, known = 0n) {
 
 function walk(restores: Restores, log: TestLog, allowances: Uint8Array[], size = log.leaves.length) {
   const { number } = restores.restore({
-    ...{ number: 0n, leaves: [], finish: false },
+    number: 0n,
+    leaves: [],
+    finish: false,
     begin: { allowances, note: String(size) },
   });
   const [first, second] = [log.leaves.slice(0, 3), log.leaves.slice(3, size)];
@@ -320,27 +351,27 @@ function walk(restores: Restores, log: TestLog, allowances: Uint8Array[], size =
   return restores.restore({ number, begin: null, leaves: second, finish: true }).closed.map(left);
 }
 
-describe("a restore", () => {
-  async function spentLog() {
-    const log = new TestLog();
-    const [dead, other] = [newVault(), newVault()];
-    attested(log, dead);
-    attested(log, other);
-    const one = await debited(dead);
-    const two = await debited(dead, { salt: ZERO });
-    dead.allowances.activate(one.sealed);
-    for (const allowance of [one.id, null, one.id]) {
-      const signed = dead.statements.signTicketed(dead.ask(allowance));
-      log.add("InferenceStatement", signed, signed.spent);
-    }
-    // Another vault's statements are none of its business.
-    const foreign = other.statements.signTicketed(other.ask(null));
-    log.add("InferenceStatement", foreign, null);
-    // Signed, and never stored.
-    dead.statements.signTicketed(dead.ask(one.id));
-    return { log, dead, other, allowances: [one.sealed, two.sealed], one };
+async function spentLog() {
+  const log = new TestLog();
+  const [dead, other] = [newVault(), newVault()];
+  attested(log, dead);
+  attested(log, other);
+  const one = await debited(dead);
+  const two = await debited(dead, { salt: ZERO });
+  dead.allowances.activate(one.sealed);
+  for (const allowance of [one.id, null, one.id]) {
+    const signed = dead.statements.signTicketed(dead.ask(allowance));
+    log.add("InferenceStatement", signed, signed.spent);
   }
+  // Another vault's statements are none of its business.
+  const foreign = other.statements.signTicketed(other.ask(null));
+  log.add("InferenceStatement", foreign, null);
+  // Signed, and never stored.
+  dead.statements.signTicketed(dead.ask(one.id));
+  return { log, dead, other, allowances: [one.sealed, two.sealed], one };
+}
 
+describe("a restore", () => {
   it("finds what is left by the log alone, by another vault or its own", async () => {
     const { log, dead, other, allowances, one } = await spentLog();
     expect(walk(restorer(other, log), log, allowances)).toEqual([4n, 10n]);

@@ -125,10 +125,6 @@ export async function startSecurityModule(
       nowMs,
     });
   });
-  const on = <T>(part: T | undefined): T => {
-    if (part === undefined) throw new VaultError("balances_off");
-    return part;
-  };
   const restores =
     allowances &&
     new Restores({
@@ -205,6 +201,12 @@ export async function startSecurityModule(
     },
     log,
   );
+}
+
+/** A part of encrypted balances. @throws VaultError `balances_off` */
+function on<T>(part: T | undefined): T {
+  if (part === undefined) throw new VaultError("balances_off");
+  return part;
 }
 
 function lazy<T>(make: () => Promise<T>): () => Promise<T> {
