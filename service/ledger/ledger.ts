@@ -12,7 +12,6 @@ import {
 } from "../../balances/index.ts";
 import { fromUtf8, toHex, toHex0x } from "../../codec/index.ts";
 import { decodeStatement } from "../../receipts/index.ts";
-import { readLedgerHead } from "../../vault/index.ts";
 import {
   addLedgerOperation,
   countWaitingOperations,
@@ -33,7 +32,7 @@ import { ServiceError } from "../problem.ts";
 import type { Account, Ledger, LedgerAccountView, LedgerReadingAsked } from "../services.ts";
 import { FHE_KEY_NAMES, type FheKeyName } from "./keys.ts";
 import { encodePayload, signedRequest, type Wish } from "./wish.ts";
-import { openAccount, type WriterParts } from "./writer.ts";
+import { openAccount, stateOf, type WriterParts } from "./writer.ts";
 
 /** Operations of a tenant that have not ended. */
 const MAX_WAITING = 1000;
@@ -79,7 +78,7 @@ export class StoredLedger implements Ledger {
   }
 
   async #view(account: Uint8Array, tenantId: string): Promise<LedgerAccountView> {
-    return readLedgerHead(await this.#head(account, tenantId));
+    return stateOf(await this.#head(account, tenantId), account);
   }
 
   async #head(account: Uint8Array, tenantId: string): Promise<Uint8Array> {
@@ -128,9 +127,9 @@ export class StoredLedger implements Ledger {
   async read({ tenantId }: Account, account: Uint8Array, asked: LedgerReadingAsked) {
     const { database, sessions, appender } = this.#parts;
     const head = await this.#head(account, tenantId);
-    const balance = await readBlob(database, readLedgerHead(head).balanceDigest);
+    const { owner, balanceDigest } = stateOf(head, account);
+    const balance = await readBlob(database, balanceDigest);
     if (!balance) throw new BalanceError("blob_missing", "the account's ciphertext is missing");
-    const { owner } = readLedgerHead(head);
     const { serverKeyDigest } = this.#parts.context;
     const nowMs = BigInt(this.#parts.nowMs());
     verifyRequest(asked.request, asked.signature, { account, owner, serverKeyDigest, nowMs });

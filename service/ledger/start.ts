@@ -1,5 +1,4 @@
 /** Starts the ledger: keys from the vault, the evaluator at its first use, workers on the queue. */
-import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import {
   BalanceError,
@@ -9,19 +8,21 @@ import {
   type FhePublicKeys,
   type Owner,
 } from "../../balances/index.ts";
-import { toHex0x } from "../../codec/index.ts";
 import { parseKeyset } from "../../receipts/index.ts";
-import type { Config } from "../config.ts";
-import { addLedgerOperation, type Appender, type Database } from "../db/index.ts";
+import { ConfigError, type Config } from "../config.ts";
+import type { Appender, Database } from "../db/index.ts";
 import type { JobKind, JobQueue } from "../jobs/index.ts";
 import type { KeysetRecords } from "../keyset-records.ts";
 import type { Component } from "../services.ts";
 import type { SessionHolder } from "../session.ts";
+import { arrivals } from "./arrival.ts";
 import { FHE_KEY_NAMES, provideFheKeys } from "./keys.ts";
 import { StoredLedger, type LedgerParts } from "./ledger.ts";
-import { encodePayload } from "./wish.ts";
 import { workOnLedger } from "./work.ts";
-import { receiverOf } from "./writer.ts";
+
+const CONNECTIONS_A_WORKER = 2;
+/** For whoever is answered meanwhile. */
+const CONNECTIONS_BESIDE = 2;
 
 /** What is known before the vault starts: whether balances can be on at all. */
 export interface BalancesSetting {
@@ -40,15 +41,20 @@ const off = (note: string): BalancesState => ({
   component: { name: "balances", status: "off", notes: [note] },
 });
 
-/** An optional part: where it is not built the service runs without it, and says so. */
+/**
+ * An optional part: where it is not built the service runs without it, and says so.
+ * @throws ConfigError `setting_invalid`
+ */
 export function findBalances(
-  { balancesOperator: operator, cacheDirectory }: Pick<Config, "balancesOperator" | "cacheDirectory">,
+  config: Pick<Config, "balancesOperator" | "cacheDirectory" | "balancesWorkers" | "databaseConnections">,
   log: Logger,
 ): BalancesState {
+  const { balancesOperator: operator, cacheDirectory } = config;
   if (!operator)
     return off(
       "Encrypted balances are off. Run npm run setup:balances, and set AFFIDAVIT_BALANCES_OPERATOR to the key whose vouchers count.",
     );
+  requireConnections(config);
   try {
     const addon = loadAddon(cacheDirectory);
     const notes = ["Accounts of TFHE ciphertexts; amounts come from vouchers of the operator."];
@@ -61,6 +67,20 @@ export function findBalances(
     log.warn({ code: error.code }, error.message);
     return off(`Encrypted balances are off: ${error.message}.`);
   }
+}
+
+/** An operation holds its account's connection while it uses another: workers that took all would wait for each other. */
+function requireConnections({
+  balancesWorkers,
+  databaseConnections,
+}: Pick<Config, "balancesWorkers" | "databaseConnections">): void {
+  const needed = CONNECTIONS_A_WORKER * balancesWorkers + CONNECTIONS_BESIDE;
+  if (databaseConnections < needed)
+    throw new ConfigError(
+      "setting_invalid",
+      ["AFFIDAVIT_BALANCES_WORKERS", "AFFIDAVIT_DATABASE_CONNECTIONS"],
+      `${balancesWorkers} workers of balances need ${needed} database connections`,
+    );
 }
 
 export interface StartParts {
@@ -88,7 +108,7 @@ export async function openLedger(
 }
 
 async function startLedger(start: StartParts): Promise<StoredLedger> {
-  const { config, balances, sessions, jobs, log } = start;
+  const { config, balances, sessions, jobs } = start;
   const { addon, cacheDirectory, operator } = balances;
   const session = sessions.current();
   const keyDigests = parseKeyset(session.keyset.text).fhePublicKeyDigests;
@@ -103,25 +123,12 @@ async function startLedger(start: StartParts): Promise<StoredLedger> {
     evaluator,
     key: async (name) => pick(await keys())[FHE_KEY_NAMES.indexOf(name)]!,
     nowMs: Date.now,
-    async onEntry(client, { account, sequence }, operand, tenantId) {
-      const to = receiverOf(operand);
-      if (!to || operand.operation !== "transferOut") return;
-      // In the transaction of the entry: what left is on its way.
-      const wish = {
-        operation: "transferIn",
-        from: toHex0x(account),
-        sequence: sequence.toString(),
-        taken: operand.taken,
-      } as const;
-      const id = randomUUID();
-      await addLedgerOperation(client, { id, tenantId, account: to, operation: "transferIn" });
-      await jobs.send("settle", encodePayload({ account: toHex0x(to), wish }), { id, within: client });
-    },
+    onEntry: arrivals(jobs),
   };
   const works = start.kinds?.includes("settle") ?? config.balancesWorkers > 0;
   // A worker that was told to settle does, whatever the service leaves to it.
   if (works)
-    await jobs.work("settle", Math.max(1, config.balancesWorkers), (job) => workOnLedger(parts, log, job));
+    await jobs.work("settle", Math.max(1, config.balancesWorkers), (job) => workOnLedger(parts, job));
   return new StoredLedger(parts);
 }
 

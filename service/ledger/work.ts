@@ -1,5 +1,4 @@
 /** The queue's side: each operation is a job, tried again where another try can end otherwise. */
-import type { Logger } from "pino";
 import { BalanceError, type BalanceErrorCode } from "../../balances/index.ts";
 import { fromHex } from "../../codec/index.ts";
 import { VaultError } from "../../vault/index.ts";
@@ -17,7 +16,7 @@ const WAITS: ReadonlySet<BalanceErrorCode> = new Set([
   "blob_missing",
 ]);
 
-export async function workOnLedger(parts: WriterParts, log: Logger, job: RunningJob): Promise<void> {
+export async function workOnLedger(parts: WriterParts, job: RunningJob): Promise<void> {
   const row = await findLedgerOperation(parts.database, job.id);
   // Its entry was committed, and the worker fell over before the queue heard of it.
   if (row?.state !== "waiting") return;
@@ -29,7 +28,10 @@ export async function workOnLedger(parts: WriterParts, log: Logger, job: Running
     if (error instanceof BalanceError && !WAITS.has(error.code))
       return end("refused", `ledger_${error.code}`);
     if (error instanceof VaultError && isAttack(error)) {
-      log.error({ code: error.code, operation: row.operation, jobId: job.id }, "the vault refused an entry");
+      parts.log.error(
+        { code: error.code, operation: row.operation, jobId: job.id },
+        "the vault refused an entry",
+      );
       return end("refused", `vault_${error.code}`);
     }
     const code = error instanceof BalanceError ? `ledger_${error.code}` : "internal";

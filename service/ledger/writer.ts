@@ -6,6 +6,7 @@
  * entry first. The vault signs it again as it was, and the log, which holds it perhaps already, takes it once.
  */
 import type { PoolClient } from "pg";
+import type { Logger } from "pino";
 import {
   BalanceError,
   issue,
@@ -13,8 +14,8 @@ import {
   parseOperand,
   prepareEntry,
   prepareOpening,
-  requestOf,
   usedUpBy,
+  type AccountState,
   type Command,
   type Evaluator,
   type LedgerContext,
@@ -23,7 +24,7 @@ import {
   type Owner,
   type PreparedEntry,
 } from "../../balances/index.ts";
-import { fromHex, sha256, toHex, utf8 } from "../../codec/index.ts";
+import { equal, fromHex, sha256, toHex, toHex0x, utf8 } from "../../codec/index.ts";
 import { decodeStatement, encodeStatement } from "../../receipts/index.ts";
 import { readLedgerHead, VaultError, type SignedStatement, type VouchedEntry } from "../../vault/index.ts";
 import {
@@ -54,6 +55,7 @@ export interface WriterParts {
   /** Loads the keys at its first use. */
   evaluator(): Promise<Evaluator>;
   nowMs(): number;
+  log: Pick<Logger, "error">;
   /** After an entry is stored for good, in its transaction. */
   onEntry(client: PoolClient, entry: LedgerEntry, operand: Operand, tenantId: string): Promise<void>;
 }
@@ -93,7 +95,7 @@ export async function openAccount(parts: WriterParts, owner: Owner, account: Uin
 export async function writeEntry(parts: WriterParts, account: Uint8Array, command: Command, asker: Asker) {
   return holding(parts, account, async (client, held) => {
     if (!held) throw new BalanceError("account_unknown", "there is no such account");
-    const state = readLedgerHead(held.head);
+    const state = stateOf(held.head, account);
     const balance = await requireBlob(parts, state.balanceDigest);
     const { context, evaluator, nowMs } = parts;
     await checkSupply(client, account, command);
@@ -113,11 +115,7 @@ async function holding<T>(
   account: Uint8Array,
   work: (client: PoolClient, held: { head: Uint8Array } | undefined) => Promise<T>,
 ): Promise<T> {
-  await inTransaction(parts.database, async (client) => {
-    const held = await lockLedgerAccount(client, account);
-    const pending = await findPending(client, account);
-    if (pending) await finish(parts, client, pending, held?.head ?? null);
-  });
+  await finishLeft(parts, account);
   return inTransaction(parts.database, async (client) => {
     const held = await lockLedgerAccount(client, account);
     // Somebody else was here in between, and fell over.
@@ -125,6 +123,30 @@ async function holding<T>(
       throw new BalanceError("busy", "the account has an unfinished entry");
     return work(client, held);
   });
+}
+
+/** What the vault will not sign was no honest worker's, or came too late: its own operation is computed anew. */
+async function finishLeft(parts: WriterParts, account: Uint8Array): Promise<void> {
+  try {
+    await inTransaction(parts.database, async (client) => {
+      const held = await lockLedgerAccount(client, account);
+      const pending = await findPending(client, account);
+      if (pending) await finish(parts, client, pending, held?.head ?? null);
+    });
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    parts.log.error({ code: error.code, account: toHex0x(account) }, "the vault refused an unfinished entry");
+  }
+}
+
+/**
+ * What a head says, where it is this account's: the database could have put another's in its place.
+ * @throws VaultError `ledger_head_invalid`
+ */
+export function stateOf(head: Uint8Array, account: Uint8Array): AccountState {
+  const state = readLedgerHead(head);
+  if (!equal(state.account, account)) throw new VaultError("ledger_head_invalid");
+  return state;
 }
 
 interface Stored {
@@ -222,10 +244,13 @@ async function signing<T>(parts: WriterParts, pending: PendingEntry, work: () =>
   try {
     return await work();
   } catch (error) {
-    if (error instanceof VaultError && REFUSALS.has(error.code))
-      await removePending(parts.database.pool, pending.account);
+    if (isRefusal(error)) await removePending(parts.database.pool, pending.account);
     throw error;
   }
+}
+
+function isRefusal(error: unknown): error is VaultError {
+  return error instanceof VaultError && REFUSALS.has(error.code);
 }
 
 async function sourceOf(parts: WriterParts, operand: Operand): Promise<VouchedEntry | null> {
@@ -272,9 +297,4 @@ async function requireBlob({ database }: WriterParts, digest: Uint8Array): Promi
   const bytes = await readBlob(database, digest);
   if (!bytes) throw new BalanceError("blob_missing", "a ciphertext of the ledger is missing");
   return bytes;
-}
-
-/** Where a transfer goes, if the entry is one that left. */
-export function receiverOf(operand: Operand): Uint8Array | undefined {
-  return operand.operation === "transferOut" ? requestOf(operand).request.subject : undefined;
 }
