@@ -66,8 +66,14 @@ describe.skipIf(cases.length === 0)(`real evidence through the command${why}`, (
     expect(new Set(cases.map(({ type }) => type))).toEqual(new Set(["tdx", "sgx", "sev-snp", "nitro"]));
   });
 
-  test.each(cases.map((vector) => [vector.name, vector] as const))("%s", (_, vector) => {
-    const result = spawned(...argumentsOf(vector));
+  const firstOfType = new Set(
+    [...new Set(cases.map(({ type }) => type))].map((type) => cases.find((each) => each.type === type)),
+  );
+
+  // One of each type as a process of its own; a start costs half a second.
+  test.each(cases.map((vector) => [vector.name, vector] as const))("%s", async (_, vector) => {
+    const words = argumentsOf(vector);
+    const result = firstOfType.has(vector) ? spawned(...words) : await appraise(...words);
     const { verdict, code, tcbStatus, advisoryIds } = vector;
     expect(result, JSON.stringify(result)).toMatchObject({
       verdict,
