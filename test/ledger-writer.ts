@@ -41,6 +41,7 @@ import { encodePayload, type Wish } from "../service/ledger/wish.ts";
 import { workOnLedger } from "../service/ledger/work.ts";
 import { openAccount, type WriterParts } from "../service/ledger/writer.ts";
 import type { SessionHolder } from "../service/session.ts";
+import { AllowanceSeal } from "../vault/host/allowance-record.ts";
 import { ed25519FromSeed } from "../vault/host/ed25519.ts";
 import { Keysets } from "../vault/host/keysets.ts";
 import { LedgerJournal } from "../vault/host/ledger-journal.ts";
@@ -219,6 +220,7 @@ export class LedgerDesk {
       journal: await this.#journal(name),
       operator: OPERATOR.owner,
       macKey: MAC_KEY,
+      seal: new AllowanceSeal(MAC_KEY),
       nowMs,
     });
   }
@@ -295,7 +297,14 @@ export class LedgerDesk {
   }
 
   work({ id, payload }: Job, parts: WriterParts, retries = 0): Promise<void> {
-    const running = { id, payload, retries, lastTry: false, signal: new AbortController().signal };
+    const running = {
+      id,
+      payload,
+      sealed: payload,
+      retries,
+      lastTry: false,
+      signal: new AbortController().signal,
+    };
     return workOnLedger(parts, running);
   }
 
