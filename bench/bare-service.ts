@@ -69,6 +69,7 @@ const services: Services = {
   lifecycle: new Lifecycle(),
   nowMs: Date.now,
   randomBytes,
+  tenants: { requireActive: async () => {}, admit: async () => ({ headers: {}, end: () => {} }) },
   keys: {
     find: async (asked) => (equal(asked, digest) ? { account, scopes: ["infer"], digest } : undefined),
     create: absent,

@@ -10,7 +10,13 @@ import { inspectGraph } from "./engines/inspect.ts";
 import { ModelError } from "./errors.ts";
 import { compareVersions, manifestText, modelId, parseManifest } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
-import { openSealedModel, readBrokerUrl, SEALED_FILE, type ReleaseKey } from "./sealed/sealed-folder.ts";
+import {
+  openSealedFile,
+  openSealedModel,
+  readBrokerUrl,
+  SEALED_FILE,
+  type ReleaseKey,
+} from "./sealed/sealed-folder.ts";
 import { SIGNATURE_FILE, verifyFolder, type ModelSigner } from "./signing/index.ts";
 import { checkDigest, readWeights, WEIGHTS_FILE } from "./weights.ts";
 
@@ -106,7 +112,7 @@ export async function loadModel(
   if (!(await hasFile(directory, SEALED_FILE)))
     return { ...model, weights: () => readWeights(manifest, directory) };
   const brokerUrl = await readBrokerUrl(directory);
-  const weights = () => openSealedModel(directory, { ...model, brokerUrl }, releaseKey);
+  const weights = () => openSealedModel(() => openSealedFile(directory), { ...model, brokerUrl }, releaseKey);
   return { ...model, sealed: true, weights };
 }
 

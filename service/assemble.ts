@@ -35,7 +35,7 @@ import { Idempotency, type ReplayStore } from "./idempotency.ts";
 import { JobError, type JobQueue } from "./jobs/index.ts";
 import { keptSalt } from "./kept-salt.ts";
 import { KeysetRecords } from "./keyset-records.ts";
-import { createMetrics } from "./metrics.ts";
+import type { Metrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
 import { ownersForms } from "./owners-forms.ts";
 import { createPipeline, type AppendEntry } from "./pipeline.ts";
@@ -53,6 +53,7 @@ import {
   type Ledger,
   type Receipts,
   type Services,
+  type Tenants,
 } from "./services.ts";
 import { LoggedRevocations } from "./revocations.ts";
 import { sessionSealing } from "./sealed/session-sealing.ts";
@@ -72,6 +73,8 @@ export interface Parts {
   engine: Engine;
   sessions: SessionHolder;
   keys: ApiKeyFinder;
+  tenants: Tenants;
+  metrics: Metrics;
   /** Undefined where this Node cannot run it. */
   jobs: JobQueue | undefined;
   assurance: Assurance;
@@ -95,11 +98,12 @@ export function assemble(parts: Parts): Services {
       requestTimeoutMs: config.requestTimeoutMs,
     },
     log: parts.log,
-    metrics: createMetrics({ process: true, engine }),
+    metrics: parts.metrics,
     lifecycle: new Lifecycle(),
     nowMs: Date.now,
     randomBytes,
     keys: keysOf(database, parts.keys),
+    tenants: parts.tenants,
     pipeline: createPipeline({
       models,
       engine,

@@ -47,6 +47,7 @@ import { findBalances, openLedger } from "./ledger/index.ts";
 import { listen } from "./listen.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { openJobs } from "./open-jobs.ts";
 import { provideOwnerKey } from "./owner-key.ts";
 import { isSealed, preload } from "./preload.ts";
@@ -54,6 +55,7 @@ import type { TlsIdentity } from "./ra-tls.ts";
 import { brokersAllowed, ModelCatalogue, openPrivateModels } from "./private-models/index.ts";
 import type { Services } from "./services.ts";
 import { SessionHolder } from "./session.ts";
+import { openTenants, TenantDirectory } from "./tenants/index.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
 import { requireClusterKeys, workerKinds } from "./worker-kinds.ts";
@@ -136,10 +138,10 @@ async function openModels(
   config: Config,
   database: Database,
   releaseKey: ReleaseKey,
+  signers: readonly ModelSigner[] | undefined,
 ): Promise<ModelRegistry> {
   const zoo = fileURLToPath(new URL("../models/zoo", import.meta.url));
   const added = config.modelsDirectory ?? join(config.dataDirectory, "models");
-  const signers = config.modelSigners && (await Promise.all(config.modelSigners.map(readSigner)));
   const folders = [zoo, { directory: added, ...(signers && { signers }) }];
   const models = await ModelRegistry.load(folders, releaseKey);
   const manifests = models.list().map(({ manifestText }) => documentOf("manifest", utf8(manifestText)));
@@ -180,14 +182,20 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const sessions = new SessionHolder();
   const endorsements = endorsementSource(config);
   const releaseKey = keyReleaser({ sessions, endorsements, appender });
-  const open = await openModels(config, database, releaseKey);
-  const models = new ModelCatalogue(open);
+  const signers = config.modelSigners && (await Promise.all(config.modelSigners.map(readSigner)));
+  const open = await openModels(config, database, releaseKey, signers);
+  const onTenantError = (error: unknown) =>
+    log.warn({ err: error }, "tenants could not be looked up or told of");
+  const directory = await TenantDirectory.open({ database, onError: onTenantError });
+  cleanup("tenants' directory", () => directory.close());
+  const models = new ModelCatalogue(open, directory);
   const privateModels = await openPrivateModels(
     {
       database,
-      dataDirectory: config.dataDirectory,
+      directory,
       catalogue: models,
       releaseKey,
+      signers,
       quotaBytes: config.modelQuotaBytes,
       allowsBroker: brokersAllowed(config.modelBrokers, isLoopback(config)),
       nowMs: Date.now,
@@ -281,6 +289,10 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const contracts = chain && (await answerContracts(answering, chain, cleanup));
 
   const keys = new ApiKeyFinder(database);
+  const metrics = createMetrics({ process: true, engine });
+  const onLimited: Metrics["limited"] = (limit) => metrics.limited(limit);
+  const tenants = openTenants({ database, directory, nowMs: Date.now, onLimited, onError: onTenantError });
+  cleanup("tenants", () => tenants.close());
   const services = assemble({
     config,
     version: program.version,
@@ -295,6 +307,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     engine,
     sessions,
     keys,
+    tenants,
+    metrics,
     jobs,
     assurance,
     keysets,

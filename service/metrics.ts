@@ -13,6 +13,8 @@ export interface Metrics {
   /** `model` and `version` are a manifest's, or `unknown`; `outcome` is `ok` or a problem's code. */
   inference(model: string, version: string, outcome: string): void;
   inFlight(count: number): void;
+  /** A tenant's limit refused a request; whose is not told. */
+  limited(limit: "rate" | "concurrency" | "month"): void;
 }
 
 /**
@@ -44,6 +46,12 @@ export function createMetrics(options: { process: boolean; engine?: Pick<Engine,
     labelNames: ["model", "version", "outcome"],
     registers,
   });
+  const limited = new Counter({
+    name: "affidavit_limited_total",
+    help: "Requests that a tenant's limit refused",
+    labelNames: ["limit"],
+    registers,
+  });
   const inFlight = new Gauge({ name: "affidavit_http_in_flight", help: "HTTP requests running", registers });
   return {
     registry,
@@ -53,5 +61,6 @@ export function createMetrics(options: { process: boolean; engine?: Pick<Engine,
     },
     inference: (model, version, outcome) => inferences.inc({ model, version, outcome }),
     inFlight: (count) => inFlight.set(count),
+    limited: (limit) => limited.inc({ limit }),
   };
 }

@@ -31,6 +31,12 @@ type ServiceErrorCode =
   | "unauthenticated"
   | "api_key_invalid"
   | "scope_missing"
+  | "tenant_suspended"
+  | "tenant_not_found"
+  | "tenant_limit"
+  | "rate_limited"
+  | "concurrency_limited"
+  | "quota_exceeded"
   | "account_not_found"
   | "key_not_found"
   | "key_limit"
@@ -107,6 +113,12 @@ const SERVICE = {
   unauthenticated: [401, "An API key is needed"],
   api_key_invalid: [401, "The API key is unknown or revoked"],
   scope_missing: [403, "The API key lacks the scope for this"],
+  tenant_suspended: [403, "The tenant is suspended"],
+  tenant_not_found: [404, "There is no such tenant"],
+  tenant_limit: [409, "There are as many tenants as there may be"],
+  rate_limited: [429, "The tenant asks more often than it may"],
+  concurrency_limited: [429, "As many of the tenant's requests run as may at one time"],
+  quota_exceeded: [429, "The tenant's requests of this month are used up"],
   account_not_found: [404, "The tenant has no such account"],
   key_not_found: [404, "The tenant has no such live API key"],
   key_limit: [409, "The tenant has as many live API keys as it may"],

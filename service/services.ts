@@ -17,6 +17,7 @@ import type { JobAdministration } from "./jobs/administration.ts";
 import type { Sealing } from "./sealed/sealing.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Admission } from "./tenants/index.ts";
 
 /** Who calls, as the API key said. */
 export interface Account {
@@ -79,6 +80,17 @@ export interface Audience {
   chainId: bigint;
   /** 20 bytes. */
   address: Uint8Array;
+}
+
+/** Tenants as a request meets them. */
+export interface Tenants {
+  /** @throws ServiceError `tenant_suspended`, `api_key_invalid` where there is no such tenant */
+  requireActive(tenantId: string): Promise<void>;
+  /**
+   * Takes a place within the tenant's limits for one request.
+   * @throws ServiceError `rate_limited`, `concurrency_limited`, `quota_exceeded`
+   */
+  admit(tenantId: string): Promise<Admission>;
 }
 
 export interface InferCall {
@@ -145,6 +157,8 @@ export interface NewUpload {
   bytes: number;
   /** Of the sealed file: 32 bytes. */
   sha256: Uint8Array;
+  /** Text of a signature (docs/operate/model-signatures.md), where the service wants one. */
+  signature?: string | undefined;
 }
 
 export interface UploadView {
@@ -414,6 +428,7 @@ export interface Services {
   nowMs(): number;
   randomBytes(length: number): Uint8Array;
   keys: Keys;
+  tenants: Tenants;
   pipeline: Pipeline;
   models: Models;
   privateModels: PrivateModels;

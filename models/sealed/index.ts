@@ -11,10 +11,10 @@ export * from "./wire.ts";
 export { openSegments } from "./segments.ts";
 export { readAt, readSealedHead, sealWeights, type SealOptions } from "./seal-file.ts";
 export {
-  BROKER_FILE,
   brokerUrlSchema,
   checkHead,
-  SEALED_FILE,
+  openSealedModel,
   type KeyWanted,
   type ReleaseKey,
+  type SealedReader,
 } from "./sealed-folder.ts";

@@ -12,7 +12,7 @@ import {
   segmentCount,
   type SealedHead,
 } from "./header.ts";
-import { sealSegment } from "./segments.ts";
+import { sealSegment, type ReadAt } from "./segments.ts";
 
 export interface SealOptions {
   /** X25519, 32 bytes. */
@@ -54,10 +54,11 @@ export async function sealWeights(source: string, target: string, options: SealO
   }
 }
 
-/** @throws ModelError `sealed_weights_malformed` */
-export async function readSealedHead(file: FileHandle): Promise<SealedHead> {
+/** The head, and its exact bytes. @throws ModelError `sealed_weights_malformed` */
+export async function readSealedHead(read: ReadAt): Promise<{ head: SealedHead; bytes: Uint8Array }> {
   const start = new Uint8Array(MAX_HEAD_BYTES);
-  return parseHead(start.subarray(0, await readAt(file, start, 0)));
+  const head = parseHead(start.subarray(0, await read(start, 0)));
+  return { head, bytes: start.slice(0, head.byteLength) };
 }
 
 /** Fills `target`, as far as the file reaches. */

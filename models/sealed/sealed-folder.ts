@@ -8,9 +8,9 @@ import { z } from "zod";
 import { toHex } from "../../codec/index.ts";
 import { ModelError } from "../errors.ts";
 import type { Manifest } from "../manifest.ts";
-import { MAX_HEAD_BYTES, parseHead, type SealedHead } from "./header.ts";
-import { readAt } from "./seal-file.ts";
-import { openSegments } from "./segments.ts";
+import type { SealedHead } from "./header.ts";
+import { readAt, readSealedHead } from "./seal-file.ts";
+import { openSegments, type ReadAt } from "./segments.ts";
 
 export const SEALED_FILE = "weights.sealed";
 export const BROKER_FILE = "broker.json";
@@ -58,34 +58,43 @@ export async function readBrokerUrl(directory: string): Promise<string> {
   throw new ModelError("sealed_folder_invalid", `${path}: ${place.join(".")}: ${message}`);
 }
 
+/** Where a sealed file is read from. */
+export interface SealedReader {
+  readAt: ReadAt;
+  close(): Promise<void>;
+}
+
+/** @throws ModelError `weights_missing` */
+export async function openSealedFile(directory: string): Promise<SealedReader> {
+  const path = join(directory, SEALED_FILE);
+  const file = await open(path).catch((cause: unknown) => {
+    throw new ModelError("weights_missing", `${path} cannot be read`, { cause });
+  });
+  return { readAt: (target, position) => readAt(file, target, position), close: () => file.close() };
+}
+
 /**
  * The weights in the clear, in memory alone: the key is asked for anew at every call and wiped before it returns.
  * @throws ModelError `weights_missing`, `weights_digest_mismatch` where the file is of other weights than the manifest's,
  *   `sealed_weights_malformed`, `sealed_weights_unreadable`, and what `releaseKey` throws
  */
 export async function openSealedModel(
-  directory: string,
+  openReader: () => Promise<SealedReader>,
   { manifest, modelId, brokerUrl }: { manifest: Manifest; modelId: Uint8Array; brokerUrl: string },
   releaseKey: ReleaseKey,
 ): Promise<Uint8Array> {
-  const file = await open(join(directory, SEALED_FILE)).catch((cause: unknown) => {
-    throw new ModelError("weights_missing", `the sealed weights of ${manifest.name} cannot be read`, {
-      cause,
-    });
-  });
+  const reader = await openReader();
   try {
-    const start = new Uint8Array(MAX_HEAD_BYTES);
-    const head = parseHead(start.subarray(0, await readAt(file, start, 0)));
+    const { head, bytes } = await readSealedHead(reader.readAt);
     checkHead(head, manifest, modelId);
-    const wanted = { brokerUrl, modelId, head: start.slice(0, head.byteLength) };
-    const contentKey = await releaseKey(wanted);
+    const contentKey = await releaseKey({ brokerUrl, modelId, head: bytes });
     try {
-      return await openSegments(head, contentKey, (target, position) => readAt(file, target, position));
+      return await openSegments(head, contentKey, reader.readAt);
     } finally {
       contentKey.fill(0);
     }
   } finally {
-    await file.close();
+    await reader.close();
   }
 }
 

@@ -47,9 +47,10 @@ async function seal(weights: Uint8Array, onProgress?: (done: number, total: numb
 async function openSealed(secretKey = broker.secretKey): Promise<Uint8Array> {
   const file = await open(sealed);
   try {
-    const head = await readSealedHead(file);
+    const read = (target: Uint8Array, position: number) => readAt(file, target, position);
+    const { head } = await readSealedHead(read);
     const contentKey = await unwrapContentKey(secretKey, head);
-    return await openSegments(head, contentKey, (target, position) => readAt(file, target, position));
+    return await openSegments(head, contentKey, read);
   } finally {
     await file.close();
   }

@@ -53,6 +53,28 @@ export async function verifyFolder(
   return signer;
 }
 
+/**
+ * Holds a model that lies in no folder against its signature: these files were signed, and no other.
+ * @param files SHA-256 by name
+ * @throws ModelError as `verifyFolder` does
+ */
+export function verifyFiles(
+  signature: string,
+  signers: readonly ModelSigner[],
+  files: ReadonlyMap<string, string>,
+): ModelSigner {
+  const { statement, signer } = verifyBundle(signature, signers);
+  const signed = parseStatement(statement);
+  for (const { name, digest } of signed) {
+    const actual = files.get(name);
+    if (actual === undefined) throw mismatch(name, "was signed and is missing");
+    if (actual !== digest) throw mismatch(name, "is not what was signed");
+  }
+  const missing = [...files.keys()].find((name) => !signed.some((resource) => resource.name === name));
+  if (missing !== undefined) throw mismatch(missing, "is not signed");
+  return signer;
+}
+
 async function readSignature(directory: string): Promise<string> {
   const file = join(directory, SIGNATURE_FILE);
   try {

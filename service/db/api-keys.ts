@@ -4,7 +4,8 @@ import { and, count, desc, eq, isNotNull, isNull } from "drizzle-orm";
 import { sha256, toBase64Url, toHex, utf8 } from "../../codec/index.ts";
 import type { Database } from "./connect.ts";
 import { toDatabaseError, guarded } from "./error.ts";
-import { DEFAULT_TENANT, apiKeys } from "./schema.ts";
+import { DEFAULT_TENANT } from "./columns.ts";
+import { apiKeys } from "./schema.ts";
 
 const KEY_BYTES = 32;
 const SHOWN_CHARACTERS = 8;

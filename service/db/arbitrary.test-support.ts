@@ -1,7 +1,7 @@
 /** Statements as a vault would hand them over: random bytes, since the store reads none of them. */
 import { randomBytes } from "node:crypto";
 import type { AppendItem, StatementRow } from "./append-statement.ts";
-import { DEFAULT_TENANT } from "./schema.ts";
+import { DEFAULT_TENANT } from "./columns.ts";
 
 export const ACCOUNT = "11111111-1111-4111-8111-111111111111";
 export const OTHER_ACCOUNT = "22222222-2222-4222-8222-222222222222";

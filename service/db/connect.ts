@@ -7,10 +7,14 @@ import { type Client, type ClientBase, type ClientConfig, Pool } from "pg";
 import { CompactRange, EMPTY_ROOT } from "../../receipts/index.ts";
 import { DatabaseError, isTransient, toDatabaseError } from "./error.ts";
 import { checkServer } from "./safety.ts";
-import { DEFAULT_TENANT, SYSTEM_TENANT, logHead, tenants } from "./schema.ts";
+import { DEFAULT_TENANT, GATEWAY_TENANT, SYSTEM_TENANT } from "./columns.ts";
+import { directoryHead, logHead, tenants } from "./schema.ts";
 
 /** One number for all replicas of this project: whoever holds it migrates. */
 const MIGRATION_LOCK = 0x0aff_1da7;
+
+/** Nameless callers' limits until an administrator sets others. */
+const GATEWAY_LIMITS = { requestsPerMinute: 6000, concurrency: 128 };
 
 export interface Database {
   readonly pool: Pool;
@@ -46,9 +50,11 @@ async function bringUpToDate(client: ClientBase): Promise<void> {
       .insert(tenants)
       .values([
         { tenantId: SYSTEM_TENANT, name: "system" },
-        { tenantId: DEFAULT_TENANT, name: "default" },
+        { tenantId: DEFAULT_TENANT, name: "default", everyModel: true },
+        { tenantId: GATEWAY_TENANT, name: "ohttp-gateway", ...GATEWAY_LIMITS },
       ])
       .onConflictDoNothing();
+    await orm.insert(directoryHead).values({ id: 1, version: 0n }).onConflictDoNothing();
     const range = CompactRange.empty().encode();
     await orm
       .insert(logHead)

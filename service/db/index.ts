@@ -7,11 +7,14 @@ export type { AppendItem, Completion, DocumentKind, DocumentRow, StatementRow } 
 export * from "./tree.ts";
 export * from "./checkpoints.ts";
 export * from "./api-keys.ts";
+export * from "./directory.ts";
 export * from "./documents.ts";
 export * from "./ledger.ts";
 export * from "./private-models.ts";
 export * from "./promises.ts";
+export * from "./tenants.ts";
+export * from "./usage.ts";
 export * from "./chain.ts";
 export * from "./receipts.ts";
 export * from "./idempotency.ts";
-export { DEFAULT_TENANT, SYSTEM_TENANT } from "./schema.ts";
+export { DEFAULT_TENANT, GATEWAY_TENANT, SYSTEM_TENANT } from "./columns.ts";

@@ -1,16 +1,24 @@
-/** Models that tenants uploaded, uploads under way, and whom a tenant lets in. The ciphertext itself lies in the data directory. */
-import { and, eq, lte, sql } from "drizzle-orm";
+/** Models that tenants uploaded, and uploads under way: their ciphertext lies here too, so that every replica has it. */
+import { and, asc, count, eq, lte, sql } from "drizzle-orm";
 import type { Database } from "./connect.ts";
-import { guarded } from "./error.ts";
+import { changeDirectory, type Transaction } from "./directory.ts";
+import { DatabaseError, guarded } from "./error.ts";
 import { documentOf } from "./documents.ts";
-import { documents, modelAccess, modelUploads, uploadedModels } from "./schema.ts";
+import { documents, modelAccess, modelParts, modelUploads, uploadedModels } from "./schema.ts";
 
 export type UploadRow = typeof modelUploads.$inferSelect;
-export type UploadedModelRow = typeof uploadedModels.$inferSelect;
 
 export interface UploadQuota {
   bytes: bigint;
   uploads: number;
+}
+
+/** PostgreSQL's lock_not_available. */
+const LOCKED = "55P03";
+
+/** One at a time for a tenant: what each alone may do, two may not do together. */
+async function tenantsTurn(tx: Transaction, tenantId: string): Promise<void> {
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${`uploads ${tenantId}`}, 0))`);
 }
 
 /**
@@ -24,8 +32,7 @@ export async function beginUpload(
 ): Promise<UploadRow | undefined> {
   return await guarded(
     database.orm.transaction(async (tx) => {
-      // One at a time for a tenant: two that each fit alone may not fit together.
-      await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${`uploads ${row.tenantId}`}, 0))`);
+      await tenantsTurn(tx, row.tenantId);
       const mine = eq(modelUploads.tenantId, row.tenantId);
       const same = and(mine, eq(modelUploads.modelId, row.modelId), eq(modelUploads.sha256, row.sha256));
       const [known] = await tx.select().from(modelUploads).where(same);
@@ -53,33 +60,111 @@ export async function findUpload(
   return row;
 }
 
-export async function extendUpload(database: Database, id: string, expiresAt: Date): Promise<void> {
-  await guarded(database.orm.update(modelUploads).set({ expiresAt }).where(eq(modelUploads.id, id)));
+/** Somebody else holds the upload, on whichever replica. */
+export class UploadHeld extends Error {
+  override readonly name = "UploadHeld";
 }
 
-export async function removeUpload(database: Database, id: string): Promise<void> {
-  await guarded(database.orm.delete(modelUploads).where(eq(modelUploads.id, id)));
-}
-
-/** @returns the ids of those that ended by the clock */
-export async function removeExpiredUploads(database: Database, now: Date): Promise<string[]> {
-  const rows = await guarded(
-    database.orm
-      .delete(modelUploads)
-      .where(lte(modelUploads.expiresAt, now))
-      .returning({ id: modelUploads.id }),
+/**
+ * Does something with an upload that nobody else touches meanwhile.
+ * @throws UploadHeld
+ */
+export async function withUpload<T>(
+  database: Database,
+  upload: UploadRow,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  return await orHeld(
+    guarded(
+      database.orm.transaction(async (tx) => {
+        await holdUpload(tx, upload);
+        return await work(tx);
+      }),
+    ),
   );
-  return rows.map(({ id }) => id);
 }
 
-/** The model is there, its manifest is a document, and the upload is over: all or nothing. @returns false where it was there before */
-export async function finishUpload(database: Database, upload: UploadRow): Promise<boolean> {
-  const { modelId, tenantId, bytes, manifest } = upload;
+async function holdUpload(tx: Transaction, { id }: UploadRow): Promise<void> {
+  const held = await tx
+    .select()
+    .from(modelUploads)
+    .where(eq(modelUploads.id, id))
+    .for("update", { noWait: true });
+  // Ended meanwhile.
+  if (held.length === 0) throw new UploadHeld();
+}
+
+async function orHeld<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof DatabaseError && error.sqlState === LOCKED ? new UploadHeld() : error;
+  }
+}
+
+export interface Received {
+  bytes: bigint;
+  parts: number;
+}
+
+/** What came of an upload so far. */
+export async function receivedOf(tx: Pick<Transaction, "select">, uploadId: string): Promise<Received> {
+  const [row] = await tx
+    .select({ bytes: sql<string>`coalesce(sum(octet_length(${modelParts.bytes})), 0)`, parts: count() })
+    .from(modelParts)
+    .where(eq(modelParts.uploadId, uploadId));
+  return { bytes: BigInt(row!.bytes), parts: row!.parts };
+}
+
+export async function addPart(
+  tx: Transaction,
+  { id, tenantId }: UploadRow,
+  { start, bytes, expiresAt }: { start: bigint; bytes: Uint8Array; expiresAt: Date },
+): Promise<void> {
+  await tx.insert(modelParts).values({ uploadId: id, start, tenantId, bytes });
+  await tx.update(modelUploads).set({ expiresAt }).where(eq(modelUploads.id, id));
+}
+
+export async function removeParts(tx: Transaction, uploadId: string): Promise<void> {
+  await tx.delete(modelParts).where(eq(modelParts.uploadId, uploadId));
+}
+
+export async function removeUpload(tx: Transaction, id: string): Promise<void> {
+  await removeParts(tx, id);
+  await tx.delete(modelUploads).where(eq(modelUploads.id, id));
+}
+
+/** @returns how many ended by the clock */
+export async function removeExpiredUploads(database: Database, now: Date): Promise<number> {
   return await guarded(
     database.orm.transaction(async (tx) => {
+      const ended = await tx.delete(modelUploads).where(lte(modelUploads.expiresAt, now)).returning();
+      for (const { id } of ended) await removeParts(tx, id);
+      return ended.length;
+    }),
+  );
+}
+
+/**
+ * Makes a model of a held upload: the model is there, its manifest is a document, and the upload is over, or nothing of it.
+ * @param check throws where the model cannot be added; what was committed before is seen by then
+ * @returns false where the model was there before
+ * @throws UploadHeld
+ */
+export async function finishUpload(
+  database: Database,
+  upload: UploadRow,
+  check: (tx: Transaction) => Promise<void>,
+): Promise<boolean> {
+  const { id, modelId, tenantId, bytes, manifest, broker, signature } = upload;
+  return await orHeld(
+    changeDirectory(database, async (tx) => {
+      await holdUpload(tx, upload);
+      await tenantsTurn(tx, tenantId);
+      await check(tx);
       const added = await tx
         .insert(uploadedModels)
-        .values({ modelId, tenantId, bytes })
+        .values({ modelId, tenantId, uploadId: id, broker, bytes, signature })
         .onConflictDoNothing()
         .returning();
       if (added.length === 0) return false;
@@ -87,50 +172,42 @@ export async function finishUpload(database: Database, upload: UploadRow): Promi
         .insert(documents)
         .values(documentOf("manifest", Buffer.from(manifest)))
         .onConflictDoNothing();
-      await tx.delete(modelUploads).where(eq(modelUploads.id, upload.id));
+      await tx.delete(modelUploads).where(eq(modelUploads.id, id));
       return true;
     }),
   );
 }
 
-export async function listUploadedModels(
-  database: Database,
-): Promise<(UploadedModelRow & { guests: string[] })[]> {
-  const rows = await guarded(database.orm.select().from(uploadedModels));
-  const access = await guarded(database.orm.select().from(modelAccess));
-  return rows.map((row) => ({
-    ...row,
-    guests: access
-      .filter(({ modelId }) => Buffer.from(modelId).equals(Buffer.from(row.modelId)))
-      .map(({ tenantId }) => tenantId),
-  }));
-}
-
-export async function hasUploadedModel(database: Database, modelId: Uint8Array): Promise<boolean> {
-  const rows = await guarded(
-    database.orm.select().from(uploadedModels).where(eq(uploadedModels.modelId, modelId)),
-  );
-  return rows.length > 0;
-}
-
 export async function removeUploadedModel(database: Database, modelId: Uint8Array): Promise<void> {
-  await guarded(
-    database.orm.transaction(async (tx) => {
-      await tx.delete(modelAccess).where(eq(modelAccess.modelId, modelId));
-      await tx.delete(uploadedModels).where(eq(uploadedModels.modelId, modelId));
-    }),
-  );
+  await changeDirectory(database, async (tx) => {
+    await tx.delete(modelAccess).where(eq(modelAccess.modelId, modelId));
+    const removed = await tx.delete(uploadedModels).where(eq(uploadedModels.modelId, modelId)).returning();
+    for (const { uploadId } of removed) await removeParts(tx, uploadId);
+  });
 }
 
-export async function grantModel(database: Database, modelId: Uint8Array, tenantId: string): Promise<void> {
-  await guarded(database.orm.insert(modelAccess).values({ modelId, tenantId }).onConflictDoNothing());
+export interface PartPlace {
+  start: number;
+  length: number;
 }
 
-export async function withdrawModel(
-  database: Database,
-  modelId: Uint8Array,
-  tenantId: string,
-): Promise<void> {
-  const where = and(eq(modelAccess.modelId, modelId), eq(modelAccess.tenantId, tenantId));
-  await guarded(database.orm.delete(modelAccess).where(where));
+/** Where the parts of a sealed file are, in their order. */
+export async function listParts(tx: Pick<Transaction, "select">, uploadId: string): Promise<PartPlace[]> {
+  const rows = await tx
+    .select({ start: modelParts.start, length: sql<number>`octet_length(${modelParts.bytes})` })
+    .from(modelParts)
+    .where(eq(modelParts.uploadId, uploadId))
+    .orderBy(asc(modelParts.start));
+  return rows.map(({ start, length }) => ({ start: Number(start), length }));
+}
+
+/** A part's bytes; undefined where it is gone. */
+export async function readPart(
+  tx: Pick<Transaction, "select">,
+  uploadId: string,
+  start: number,
+): Promise<Uint8Array | undefined> {
+  const where = and(eq(modelParts.uploadId, uploadId), eq(modelParts.start, BigInt(start)));
+  const [row] = await tx.select({ bytes: modelParts.bytes }).from(modelParts).where(where);
+  return row?.bytes;
 }

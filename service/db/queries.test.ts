@@ -27,7 +27,7 @@ import {
   removeExpiredLinks,
 } from "./receipts.ts";
 import { checkServer } from "./safety.ts";
-import { DEFAULT_TENANT, SYSTEM_TENANT } from "./schema.ts";
+import { DEFAULT_TENANT, SYSTEM_TENANT } from "./columns.ts";
 
 let database: TestDatabase;
 let appender: Appender;

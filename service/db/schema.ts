@@ -5,60 +5,19 @@
  */
 import { sql } from "drizzle-orm";
 import {
-  bigint,
   boolean,
-  customType,
   index,
   integer,
   pgTable,
   primaryKey,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
+import { big, bytea, moment, systemTenant, tenant } from "./columns.ts";
 
-/** Owner of rows that belong to no tenant. */
-export const SYSTEM_TENANT = "00000000-0000-0000-0000-000000000000";
-/** The tenant of an installation that serves one organisation. */
-export const DEFAULT_TENANT = "00000000-0000-0000-0000-000000000001";
-
-const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
-  dataType: () => "bytea",
-  toDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-});
-
-const big = (name: string) => bigint(name, { mode: "bigint" });
-const moment = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
-const tenant = () => uuid("tenant_id").notNull();
-const systemTenant = () => uuid("tenant_id").notNull().default(SYSTEM_TENANT);
-
-export const tenants = pgTable("tenants", {
-  tenantId: uuid("tenant_id").primaryKey(),
-  name: text("name").notNull(),
-  createdAt: moment("created_at").notNull().defaultNow(),
-});
-
-/** Keys are 256 random bits: their plain SHA-256 can be stored, since no dictionary reaches them. */
-export const apiKeys = pgTable(
-  "api_keys",
-  {
-    id: uuid("id").primaryKey(),
-    tenantId: tenant().references(() => tenants.tenantId),
-    /** Who owns what the key does; several keys may share one account, so that a key can be replaced. */
-    accountId: uuid("account_id").notNull(),
-    keyHash: bytea("key_hash").notNull(),
-    /** First characters, for people to tell keys apart. */
-    prefix: text("prefix").notNull(),
-    label: text("label").notNull(),
-    scopes: text("scopes").array().notNull(),
-    createdAt: moment("created_at").notNull().defaultNow(),
-    revokedAt: moment("revoked_at"),
-    expiresAt: moment("expires_at"),
-  },
-  (table) => [uniqueIndex("api_keys_hash").on(table.keyHash), index("api_keys_tenant").on(table.tenantId)],
-);
+export * from "./schema-tenants.ts";
 
 /** Content-addressed, kept for ever: `digest` is the SHA-256 of `bytes`. */
 export const documents = pgTable("documents", {
@@ -360,39 +319,3 @@ export const ledgerOperations = pgTable("ledger_operations", {
   createdAt: moment("created_at").notNull().defaultNow(),
   endedAt: moment("ended_at"),
 });
-/** Models that tenants uploaded: the files are in the data directory, by model id. */
-export const uploadedModels = pgTable(
-  "uploaded_models",
-  {
-    modelId: bytea("model_id").primaryKey(),
-    tenantId: tenant(),
-    /** Of the sealed file. */
-    bytes: big("bytes").notNull(),
-    createdAt: moment("created_at").notNull().defaultNow(),
-  },
-  (table) => [index("uploaded_models_tenant").on(table.tenantId)],
-);
-
-/** Uploads under way; how much came is the length of the file. */
-export const modelUploads = pgTable(
-  "model_uploads",
-  {
-    id: uuid("id").primaryKey(),
-    tenantId: tenant(),
-    modelId: bytea("model_id").notNull(),
-    manifest: text("manifest").notNull(),
-    broker: text("broker").notNull(),
-    bytes: big("bytes").notNull(),
-    /** Of the whole sealed file. */
-    sha256: bytea("sha256").notNull(),
-    expiresAt: moment("expires_at").notNull(),
-  },
-  (table) => [index("model_uploads_tenant").on(table.tenantId)],
-);
-
-/** Tenants that a model's owner lets in. */
-export const modelAccess = pgTable(
-  "model_access",
-  { modelId: bytea("model_id").notNull(), tenantId: tenant() },
-  (table) => [primaryKey({ columns: [table.modelId, table.tenantId] })],
-);

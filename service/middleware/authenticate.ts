@@ -15,11 +15,11 @@ export type Permission = Scope | "any";
 export interface Authenticator {
   /** Middleware: only a key with this scope passes. */
   requires(permission: Permission): MiddlewareHandler<AppEnv>;
-  /** @throws ServiceError `unauthenticated`, `api_key_invalid`, `scope_missing` */
+  /** @throws ServiceError `unauthenticated`, `api_key_invalid`, `tenant_suspended`, `scope_missing` */
   account(c: AppContext, permission: Permission): Promise<Account>;
   /**
    * Whose key came, where one came: for what shows more to those who have one.
-   * @throws ServiceError `api_key_invalid`
+   * @throws ServiceError `api_key_invalid`, `tenant_suspended`
    */
   tenant(c: AppContext): Promise<string | undefined>;
 }
@@ -36,6 +36,7 @@ export function createAuthenticator(services: Services): Authenticator {
     }
     const holder = KEY.test(key) ? await find(sha256(utf8(key))) : undefined;
     if (holder === undefined) throw new ServiceError("api_key_invalid");
+    await services.tenants.requireActive(holder.account.tenantId);
     c.set("account", holder.account);
     if (permission !== "any" && !holder.scopes.includes(permission)) {
       throw new ServiceError("scope_missing", `this needs an API key with the scope ${permission}`);

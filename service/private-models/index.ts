@@ -1,47 +1,58 @@
 /** Models that tenants upload: kept as ciphertext, used by their own tenant and by whom it lets in. */
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { Logger } from "pino";
-import { equal, toHex } from "../../codec/index.ts";
-import { loadModel, ModelError } from "../../models/index.ts";
-import { grantModel, listUploadedModels, removeUploadedModel, withdrawModel } from "../db/index.ts";
+import { CodecError, toHex } from "../../codec/index.ts";
+import { ModelError } from "../../models/index.ts";
+import {
+  changeDirectory,
+  DatabaseError,
+  grantModel,
+  removeUploadedModel,
+  withdrawModel,
+  type UploadedModelRow,
+} from "../db/index.ts";
 import { ServiceError } from "../problem.ts";
 import type { PrivateModels } from "../services.ts";
-import { ModelUploads, modelsFolder, type UploadParts } from "./uploads.ts";
+import type { PrivateModel } from "./catalogue.ts";
+import { loadUploaded } from "./uploaded.ts";
+import { ModelUploads, type UploadParts } from "./uploads.ts";
 
 export { ModelCatalogue } from "./catalogue.ts";
 
 const MAX_GUESTS = 1000;
 
-/** Finds what was uploaded before, and takes uploads from now on. */
+/** Finds what was uploaded before, and follows what is uploaded from now on, on whichever replica. */
 export async function openPrivateModels(
   parts: UploadParts,
   log: Logger,
 ): Promise<PrivateModels & { expire(): Promise<number> }> {
-  const { database, catalogue, dataDirectory } = parts;
-  await findUploaded(parts, log);
+  const { database, catalogue, directory } = parts;
+  await directory.follow(async ({ uploaded }) =>
+    catalogue.replaceUploaded(await loadAll(parts, uploaded, log)),
+  );
   const uploads = new ModelUploads(parts);
   return {
     uploads,
     expire: () => uploads.expire(),
-    guests: (modelId, tenantId) => [...catalogue.requireOwn(modelId, tenantId).guests].toSorted(),
+    guests(modelId, tenantId) {
+      catalogue.requireOwn(modelId, tenantId);
+      return [...directory.guests(modelId)].toSorted();
+    },
     async allow(modelId, tenantId, guest) {
-      const { guests } = catalogue.requireOwn(modelId, tenantId);
-      if (guests.size >= MAX_GUESTS)
+      catalogue.requireOwn(modelId, tenantId);
+      if (directory.guests(modelId).size >= MAX_GUESTS)
         throw new ServiceError("model_quota_exceeded", "as many as may be let in are");
-      await grantModel(database, modelId, guest);
-      guests.add(guest);
+      await changeDirectory(database, (tx) => grantModel(tx, modelId, guest));
+      await directory.refresh();
     },
     async deny(modelId, tenantId, guest) {
-      const { guests } = catalogue.requireOwn(modelId, tenantId);
-      guests.delete(guest);
-      await withdrawModel(database, modelId, guest);
+      catalogue.requireOwn(modelId, tenantId);
+      await changeDirectory(database, (tx) => withdrawModel(tx, modelId, guest));
+      await directory.refresh();
     },
     async remove(modelId, tenantId) {
       catalogue.requireOwn(modelId, tenantId);
-      catalogue.remove(modelId);
       await removeUploadedModel(database, modelId);
-      await rm(join(modelsFolder(dataDirectory), toHex(modelId)), { recursive: true, force: true });
+      await directory.refresh();
     },
   };
 }
@@ -58,21 +69,34 @@ export function brokersAllowed(
   return (url) => servesThisMachine && new URL(url).protocol === "http:";
 }
 
-/** A model whose files are damaged or elsewhere keeps no other from being served. */
-async function findUploaded(
-  { database, catalogue, dataDirectory, releaseKey }: UploadParts,
+/** A model whose row does not hold together keeps no other from being served. */
+async function loadAll(
+  parts: UploadParts,
+  rows: readonly UploadedModelRow[],
   log: Logger,
-): Promise<void> {
-  for (const { modelId, tenantId, guests } of await listUploadedModels(database)) {
+): Promise<Map<string, PrivateModel>> {
+  const known = parts.catalogue.uploaded();
+  const loaded = new Map<string, PrivateModel>();
+  for (const row of rows) {
+    const name = toHex(row.modelId);
+    const before = known.get(name);
+    // Engine hosts know a model by its object: one that did not change stays the same.
+    if (before && before.tenantId === row.tenantId && before.uploadId === row.uploadId) {
+      loaded.set(name, before);
+      continue;
+    }
     try {
-      const file = join(modelsFolder(dataDirectory), toHex(modelId), "manifest.json");
-      const model = await loadModel(file, releaseKey);
-      if (!model.sealed || !equal(model.modelId, modelId))
-        throw new ModelError("sealed_folder_invalid", "the folder holds another model");
-      catalogue.add({ model, tenantId, guests: new Set(guests) });
+      const model = await loadUploaded(parts, row);
+      loaded.set(name, { model, tenantId: row.tenantId, uploadId: row.uploadId });
     } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      log.warn({ code: error.code, modelId: toHex(modelId) }, "an uploaded model is left out");
+      if (!isDamage(error)) throw error;
+      log.warn({ code: error.code, modelId: name }, "an uploaded model is left out");
     }
   }
+  return loaded;
+}
+
+function isDamage(error: unknown): error is ModelError | CodecError | DatabaseError {
+  if (error instanceof DatabaseError) return error.code === "log_corrupt";
+  return error instanceof ModelError || error instanceof CodecError;
 }

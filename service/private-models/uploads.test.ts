@@ -1,23 +1,26 @@
 /** Uploads against a real database, and who sees what comes of them. */
-import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createHash, generateKeyPairSync } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { x25519 } from "@noble/curves/ed25519.js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { toHex } from "../../codec/index.ts";
 import {
   ModelRegistry,
   parseHead,
+  readModelSigner,
   sealWeights,
+  signFolder,
   unwrapContentKey,
   type LoadedModel,
 } from "../../models/index.ts";
 import { layerModel } from "../../models/testing/models.ts";
 import { createTestDatabase, temporaryDirectory, type TestDatabase } from "../../test/postgres.ts";
 import { DEFAULT_TENANT, readDocument } from "../db/index.ts";
+import { tenants } from "../db/schema.ts";
 import { ADMIN_KEY, createTestBench } from "../routes/testing/services.ts";
 import type { NewUpload, PrivateModels } from "../services.ts";
+import { TenantDirectory } from "../tenants/index.ts";
 import { ModelCatalogue, openPrivateModels } from "./index.ts";
 import { ModelUploads, type UploadParts } from "./uploads.ts";
 
@@ -25,28 +28,46 @@ const OWNER = DEFAULT_TENANT;
 const OTHER = "00000000-0000-4000-8000-000000000002";
 const GUEST = "00000000-0000-4000-8000-000000000003";
 const broker = x25519.keygen();
+const owner = generateKeyPairSync("ec", {
+  namedCurve: "prime256v1",
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  publicKeyEncoding: { type: "spki", format: "pem" },
+});
 const log = pino({ level: "silent" });
 const folder = temporaryDirectory();
 const zoo = layerModel({ name: "zoo" });
 const secret = layerModel({ name: "secret" });
+const directories: TenantDirectory[] = [];
 let database: TestDatabase;
 let nowMs = Date.now();
 
 beforeAll(async () => {
   database = await createTestDatabase();
+  await database.orm.insert(tenants).values([
+    { tenantId: OTHER, name: "other", everyModel: true },
+    { tenantId: GUEST, name: "guest" },
+  ]);
   await mkdir(join(folder.path, "zoo", "zoo"), { recursive: true });
   await writeFile(join(folder.path, "zoo", "zoo", "manifest.json"), zoo.manifestText);
 });
 afterAll(async () => {
+  for (const directory of directories) await directory.close();
   await database.remove();
   folder.remove();
 });
 
-async function partsIn(name: string, over: Partial<UploadParts> = {}): Promise<UploadParts> {
+/** What one replica has. It looks at the database when it is told to. */
+async function replica(over: Partial<UploadParts> = {}): Promise<UploadParts> {
+  const failed = (error: unknown) => {
+    throw error;
+  };
+  const directory = await TenantDirectory.open({ database, onError: failed, intervalMs: 3_600_000 });
+  directories.push(directory);
   return {
     database,
-    dataDirectory: join(folder.path, name),
-    catalogue: new ModelCatalogue(await ModelRegistry.load([join(folder.path, "zoo")])),
+    directory,
+    signers: undefined,
+    catalogue: new ModelCatalogue(await ModelRegistry.load([join(folder.path, "zoo")]), directory),
     releaseKey: ({ head }) => unwrapContentKey(broker.secretKey, parseHead(head)),
     quotaBytes: 1_000_000,
     allowsBroker: (url) => url === "https://broker.example",
@@ -77,12 +98,12 @@ async function uploadAll(uploads: PrivateModels["uploads"], model: LoadedModel, 
 
 describe("an upload", () => {
   test("goes on where it was, and makes a model that its tenant alone sees, at once and after a start", async () => {
-    const parts = await partsIn("resumed");
+    const parts = await replica();
     const { uploads } = await openPrivateModels(parts, log);
     const { bytes, wanted } = await sealed(secret);
     const { id } = await uploads.begin(OWNER, wanted);
     expect((await uploads.put(OWNER, id, 0, bytes.subarray(0, 100))).receivedBytes).toBe(100);
-    // Another process, after a crash.
+    // Another replica.
     const again = new ModelUploads(parts);
     expect(await again.begin(OWNER, wanted)).toMatchObject({ id, receivedBytes: 100 });
     await expect(again.put(OWNER, id, 0, bytes)).rejects.toEqual(refusal("upload_offset_mismatch"));
@@ -98,21 +119,22 @@ describe("an upload", () => {
     await again.put(OWNER, id, 100, bytes.subarray(100));
     await again.complete(OWNER, id);
     expect(Buffer.from((await readDocument(database, secret.modelId))!).toString()).toBe(secret.manifestText);
-    expect(await readdir(join(parts.dataDirectory, "uploads"))).toEqual([]);
 
-    const restarted = await partsIn("resumed");
+    const restarted = await replica();
     await openPrivateModels(restarted, log);
+    await parts.directory.refresh();
     for (const { catalogue } of [parts, restarted]) {
       expect(await catalogue.get("secret", undefined, OWNER)!.weights()).toEqual(await secret.weights());
       expect(catalogue.get("secret", undefined, OTHER)).toBeUndefined();
       expect(catalogue.visibleTo(undefined).map(({ manifest }) => manifest.name)).toEqual(["zoo"]);
       expect(catalogue.get("zoo", undefined, OTHER)?.modelId).toEqual(zoo.modelId);
+      expect(catalogue.get("zoo", undefined, GUEST)).toBeUndefined();
     }
-    await (await openPrivateModels(await partsIn("resumed"), log)).remove(secret.modelId, OWNER);
+    await (await openPrivateModels(await replica(), log)).remove(secret.modelId, OWNER);
   });
 
   test("is refused where it is not what was announced, and starts again", async () => {
-    const { uploads } = await openPrivateModels(await partsIn("refused"), log);
+    const { uploads } = await openPrivateModels(await replica(), log);
     const { bytes, wanted } = await sealed(secret);
     const cases: [string, Partial<NewUpload>][] = [
       ["request_invalid", { manifest: "{}" }],
@@ -141,7 +163,7 @@ describe("an upload", () => {
 
   test("ends by the clock and by the quota", async () => {
     const { bytes, wanted } = await sealed(secret);
-    const parts = await partsIn("bounded", { quotaBytes: bytes.length });
+    const parts = await replica({ quotaBytes: bytes.length });
     const { uploads, expire } = await openPrivateModels(parts, log);
     const { id } = await uploads.begin(OWNER, wanted);
     const second = await sealed(layerModel({ name: "second" }));
@@ -149,14 +171,16 @@ describe("an upload", () => {
     await uploads.put(OWNER, id, 0, bytes.subarray(0, 10));
     nowMs += 25 * 3_600_000;
     await expect(uploads.find(OWNER, id)).rejects.toEqual(refusal("upload_not_found"));
-    expect([await expire(), await readdir(join(parts.dataDirectory, "uploads"))]).toEqual([1, []]);
+    const stored = async () =>
+      (await database.pool.query("SELECT count(*)::int AS n FROM model_parts")).rows[0].n;
+    expect([await stored(), await expire(), await stored()]).toEqual([1, 1, 0]);
     await expect(uploads.begin(OWNER, second.wanted)).resolves.toMatchObject({ receivedBytes: 0 });
   });
 });
 
 describe("a tenant's own model", () => {
   test("is used by whom the tenant lets in, and taken from nobody", async () => {
-    const parts = await partsIn("lent");
+    const parts = await replica();
     const models = await openPrivateModels(parts, log);
     await uploadAll(models.uploads, secret);
     const seen = (tenantId: string) => parts.catalogue.get("secret", undefined, tenantId);
@@ -176,11 +200,86 @@ describe("a tenant's own model", () => {
     expect(models.guests(secret.modelId, OWNER)).toEqual([]);
     await models.remove(secret.modelId, OWNER);
     expect(seen(OWNER)).toBeUndefined();
-    expect(await readdir(join(parts.dataDirectory, "uploaded-models"))).toEqual([toHex(theirs.modelId)]);
+    const { rows } = await database.pool.query("SELECT DISTINCT tenant_id FROM model_parts");
+    expect(rows).toEqual([{ tenant_id: GUEST }]);
+    await models.remove(theirs.modelId, GUEST);
+  });
+
+  test("is the same on every replica, and goes from all of them", async () => {
+    const [one, two] = [await replica(), await replica()];
+    const [here, there] = [await openPrivateModels(one, log), await openPrivateModels(two, log)];
+    const { bytes, wanted } = await sealed(secret);
+    const { id } = await here.uploads.begin(OWNER, wanted);
+    // Parts that cut through head, segments and tags.
+    for (let at = 0; at < bytes.length; at += 301) {
+      const uploads = at % 2 === 0 ? here.uploads : there.uploads;
+      await uploads.put(OWNER, id, at, bytes.subarray(at, at + 301));
+    }
+    await there.uploads.complete(OWNER, id);
+    const seen = (at: UploadParts, tenantId: string) => at.catalogue.get("secret", undefined, tenantId);
+    expect(seen(one, OWNER)).toBeUndefined();
+    await one.directory.refresh();
+    expect(await seen(one, OWNER)!.weights()).toEqual(await secret.weights());
+    const before = seen(one, OWNER);
+    await there.allow(secret.modelId, OWNER, GUEST);
+    await one.directory.refresh();
+    expect(seen(one, GUEST)).toBe(before);
+    await here.remove(secret.modelId, OWNER);
+    await two.directory.refresh();
+    expect([seen(one, OWNER), seen(two, GUEST)]).toEqual([undefined, undefined]);
+    await expect(before!.weights()).rejects.toEqual(refusal("weights_missing"));
+  });
+
+  test("whose row was changed in the database is not served", async () => {
+    const parts = await replica();
+    const models = await openPrivateModels(parts, log);
+    await uploadAll(models.uploads, secret);
+    for (const [column, value] of [
+      ["broker", "https://elsewhere.example"],
+      ["broker", "file:///etc/passwd"],
+      ["model_id", Buffer.alloc(32, 7)],
+      ["model_id", Buffer.from(zoo.modelId)],
+    ] as const) {
+      await database.pool.query("CREATE TABLE kept AS SELECT * FROM uploaded_models");
+      await database.pool.query(`UPDATE uploaded_models SET ${column} = $1`, [value]);
+      const other = await replica();
+      await openPrivateModels(other, log);
+      expect(other.catalogue.uploaded().size, `${column} ${String(value)}`).toBe(0);
+      await database.pool.query("DELETE FROM uploaded_models");
+      await database.pool.query("INSERT INTO uploaded_models SELECT * FROM kept");
+      await database.pool.query("DROP TABLE kept");
+    }
+    await models.remove(secret.modelId, OWNER);
+  });
+
+  test("must be signed where the operator wants that, also when it is loaded again", async () => {
+    const signers = [readModelSigner(owner.publicKey)];
+    const parts = await replica({ signers });
+    const models = await openPrivateModels(parts, log);
+    const { bytes, wanted } = await sealed(secret);
+    await expect(models.uploads.begin(OWNER, wanted)).rejects.toEqual(refusal("model_unsigned"));
+    const plain = join(folder.path, "signed");
+    await mkdir(plain);
+    await writeFile(join(plain, "manifest.json"), zoo.manifestText);
+    await writeFile(join(plain, "model.onnx"), await secret.weights());
+    const another = await signFolder(plain, owner.privateKey);
+    await expect(models.uploads.begin(OWNER, { ...wanted, signature: another })).rejects.toEqual(
+      refusal("model_files_mismatch"),
+    );
+    await writeFile(join(plain, "manifest.json"), secret.manifestText);
+    const signature = await signFolder(plain, owner.privateKey);
+    const { id } = await models.uploads.begin(OWNER, { ...wanted, signature });
+    await models.uploads.put(OWNER, id, 0, bytes);
+    await models.uploads.complete(OWNER, id);
+    await database.pool.query("UPDATE uploaded_models SET signature = $1", [another]);
+    const other = await replica({ signers });
+    await openPrivateModels(other, log);
+    expect(other.catalogue.uploaded().size).toBe(0);
+    await models.remove(secret.modelId, OWNER);
   });
 
   test("is not there for others, on any route that names models", async () => {
-    const parts = await partsIn("routes");
+    const parts = await replica();
     const models = await openPrivateModels(parts, log);
     const bench = createTestBench({
       services: {
@@ -197,7 +296,7 @@ describe("a tenant's own model", () => {
     const { tenantId } = (await (await bench.request("/v1/account", { key: ADMIN_KEY })).json()) as {
       tenantId: string;
     };
-    parts.catalogue.add({ model: mine, tenantId, guests: new Set() });
+    parts.catalogue.replaceUploaded(new Map([["mine", { model: mine, tenantId, uploadId: "" }]]));
     for (const path of ["", "/versions/1", "/ready", "/config", "/versions/1/ready"]) {
       const statuses = [ADMIN_KEY, undefined].map(async (key) =>
         bench.request(`/v2/models/mine${path}`, key === undefined ? {} : { key }),

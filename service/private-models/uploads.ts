@@ -1,64 +1,58 @@
 /**
- * Uploads of sealed weights, in parts that follow one another: `uploads/<id>` grows in the data directory, and becomes
- * `uploaded-models/<model id>/` once its digest and its head are what was announced. What a crash leaves behind is a shorter
- * file, which the next part goes on from, or a folder that no row names, which the next upload of the model replaces.
+ * Uploads of sealed weights, in parts that follow one another. All of it is in the database: whichever replica a part reaches, it
+ * goes on where the last one ended, and a crash leaves behind whole parts.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import { mkdir, mkdtemp, open, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { equal, toHex } from "../../codec/index.ts";
+import { equal } from "../../codec/index.ts";
 import {
-  BROKER_FILE,
   checkHead,
   ModelError,
   parseManifest,
-  loadModel,
   manifestText,
   modelId as idOf,
   readSealedHead,
-  SEALED_FILE,
   sealedByteLength,
   sealedLengths,
-  type LoadedModel,
   type Manifest,
-  type ReleaseKey,
 } from "../../models/index.ts";
 import {
+  addPart,
   beginUpload,
-  extendUpload,
   findUpload,
   finishUpload,
-  hasUploadedModel,
+  listParts,
+  readPart,
+  receivedOf,
   removeExpiredUploads,
+  removeParts,
   removeUpload,
-  type Database,
+  UploadHeld,
+  withUpload,
+  type Transaction,
   type UploadRow,
 } from "../db/index.ts";
 import { ServiceError } from "../problem.ts";
-import type { NewUpload, UploadView } from "../services.ts";
+import type { ModelView, NewUpload, UploadView } from "../services.ts";
+import type { TenantDirectory } from "../tenants/index.ts";
 import type { ModelCatalogue } from "./catalogue.ts";
+import { openParts } from "./parts-reader.ts";
+import { requireSigned, type UploadedParts } from "./uploaded.ts";
 
 /** After its last part. */
 const LIFETIME_MS = 24 * 3_600_000;
 const MAX_UPLOADS = 8;
+const MAX_PARTS = 4096;
 
-export interface UploadParts {
-  database: Database;
-  dataDirectory: string;
+export interface UploadParts extends UploadedParts {
+  directory: TenantDirectory;
   catalogue: ModelCatalogue;
-  releaseKey: ReleaseKey;
   /** Bytes that one tenant may store, uploads under way included. */
   quotaBytes: number;
-  /** Brokers that the service may be sent to. */
-  allowsBroker: (url: string) => boolean;
   nowMs: () => number;
 }
 
 export class ModelUploads {
   readonly #parts: UploadParts;
-  /** Uploads and models that a request is at work on. */
-  readonly #busy = new Set<string>();
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
@@ -66,10 +60,11 @@ export class ModelUploads {
 
   /**
    * Begins one, or answers with the one that the tenant began of the same file.
-   * @throws ServiceError `request_invalid`, `broker_not_allowed`, `model_quota_exceeded`; ModelError `model_exists`
+   * @throws ServiceError `request_invalid`, `broker_not_allowed`, `model_quota_exceeded`; ModelError `model_exists`, and why its
+   *   signature does not hold where one is wanted
    */
   async begin(tenantId: string, wanted: NewUpload): Promise<UploadView> {
-    const { database, catalogue, quotaBytes, allowsBroker } = this.#parts;
+    const { database, catalogue, quotaBytes, allowsBroker, signers } = this.#parts;
     const manifest = readManifest(wanted.manifest);
     const text = manifestText(manifest);
     const modelId = idOf(text);
@@ -77,6 +72,8 @@ export class ModelUploads {
     if (wanted.bytes < least || wanted.bytes > most)
       throw new ServiceError("request_invalid", "body.bytes: not the length of these weights sealed");
     if (!allowsBroker(wanted.brokerUrl)) throw new ServiceError("broker_not_allowed");
+    const signature = wanted.signature ?? null;
+    requireSigned(signers, { manifest, modelId, signature });
     catalogue.check({ manifest, modelId }, tenantId);
     const row = await beginUpload(
       database,
@@ -88,12 +85,12 @@ export class ModelUploads {
         broker: wanted.brokerUrl,
         bytes: BigInt(wanted.bytes),
         sha256: wanted.sha256,
+        signature,
         expiresAt: this.#expiry(),
       },
       { bytes: BigInt(quotaBytes), uploads: MAX_UPLOADS },
     );
     if (!row) throw new ServiceError("model_quota_exceeded");
-    await mkdir(join(this.#parts.dataDirectory, "uploads"), { recursive: true, mode: 0o700 });
     return await this.#view(row);
   }
 
@@ -104,109 +101,65 @@ export class ModelUploads {
 
   /**
    * Stores a part that follows what came before.
-   * @throws ServiceError `upload_not_found`, `upload_busy`, `upload_offset_mismatch`
+   * @throws ServiceError `upload_not_found`, `upload_busy`, `upload_offset_mismatch`, `model_quota_exceeded`
    */
   async put(tenantId: string, id: string, offset: number, part: Uint8Array): Promise<UploadView> {
     const row = await this.#require(tenantId, id);
-    return await this.#alone(id, async () => {
-      const received = await this.#received(id);
-      if (offset !== received || BigInt(offset + part.length) > row.bytes)
+    const expiresAt = this.#expiry();
+    return await this.#held(row, async (tx) => {
+      const { bytes: received, parts } = await receivedOf(tx, id);
+      const start = BigInt(offset);
+      if (start !== received || start + BigInt(part.length) > row.bytes)
         throw new ServiceError("upload_offset_mismatch", `the next part starts at byte ${received}`);
-      const file = await open(this.#file(id), constants.O_WRONLY | constants.O_CREAT, 0o600);
-      try {
-        for (let done = 0; done < part.length;)
-          done += (await file.write(part, done, part.length - done, offset + done)).bytesWritten;
-      } finally {
-        await file.close();
-      }
-      const expiresAt = this.#expiry();
-      await extendUpload(this.#parts.database, id, expiresAt);
-      return await this.#view({ ...row, expiresAt });
+      if (parts >= MAX_PARTS)
+        throw new ServiceError("model_quota_exceeded", `at most ${MAX_PARTS} parts: send larger ones`);
+      if (part.length > 0) await addPart(tx, row, { start, bytes: part, expiresAt });
+      return toView({ ...row, expiresAt }, received + BigInt(part.length));
     });
   }
 
   /** @throws ServiceError `upload_not_found`, `upload_busy` */
   async remove(tenantId: string, id: string): Promise<void> {
-    await this.#require(tenantId, id);
-    await this.#alone(id, () => this.#drop(id));
+    const row = await this.#require(tenantId, id);
+    await this.#held(row, (tx) => removeUpload(tx, id));
   }
 
   /**
-   * Makes a model of it, which its tenant can use at once.
+   * Makes a model of it, which its tenant can use at once here, and within a second on other replicas.
    * @throws ServiceError `upload_not_found`, `upload_busy`, `upload_incomplete`, `upload_digest_mismatch`; ModelError
    *   `model_exists`, `sealed_weights_malformed`, `weights_digest_mismatch`
    */
-  async complete(tenantId: string, id: string): Promise<LoadedModel> {
-    const { database, catalogue } = this.#parts;
+  async complete(tenantId: string, id: string): Promise<ModelView> {
+    const { database, catalogue, directory } = this.#parts;
     const row = await this.#require(tenantId, id);
-    return await this.#alone(id, () =>
-      this.#alone(toHex(row.modelId), async () => {
-        await this.#check(row);
-        catalogue.check({ manifest: parseManifest(row.manifest), modelId: row.modelId }, tenantId);
-        if (await hasUploadedModel(database, row.modelId)) throw exists();
-        const model = await this.#install(row);
-        if (!(await finishUpload(database, row))) throw exists();
-        catalogue.add({ model, tenantId, guests: new Set() });
-        return model;
-      }),
-    );
+    const manifest = parseManifest(row.manifest);
+    const check = async (tx: Transaction): Promise<void> => {
+      await checkFile(tx, row, manifest);
+      await directory.refresh();
+      catalogue.check({ manifest, modelId: row.modelId }, tenantId);
+    };
+    try {
+      if (!(await finishUpload(database, row, check))) throw exists();
+    } catch (error) {
+      // No part can be told from another that is wrong: it starts again.
+      if (error instanceof ServiceError && error.code === "upload_digest_mismatch")
+        await this.#held(row, (tx) => removeParts(tx, id));
+      throw error instanceof UploadHeld ? new ServiceError("upload_busy") : error;
+    }
+    await directory.refresh();
+    return catalogue.requireOwn(row.modelId, tenantId).model;
   }
 
   /** Erases uploads whose time is over. @returns how many */
   async expire(): Promise<number> {
-    const ids = await removeExpiredUploads(this.#parts.database, new Date(this.#parts.nowMs()));
-    for (const id of ids) await rm(this.#file(id), { force: true });
-    return ids.length;
+    return await removeExpiredUploads(this.#parts.database, new Date(this.#parts.nowMs()));
   }
 
-  async #check(row: UploadRow): Promise<void> {
-    const path = this.#file(row.id);
-    if (BigInt(await this.#received(row.id)) !== row.bytes) throw new ServiceError("upload_incomplete");
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 }))
-      hash.update(chunk as Buffer);
-    if (!equal(hash.digest(), row.sha256)) {
-      // No part can be told from another that is wrong: it starts again.
-      await truncate(path, 0);
-      throw new ServiceError("upload_digest_mismatch");
-    }
-    const file = await open(path, "r");
+  async #held<T>(row: UploadRow, work: (tx: Transaction) => Promise<T>): Promise<T> {
     try {
-      const head = await readSealedHead(file);
-      checkHead(head, parseManifest(row.manifest), row.modelId);
-      if (BigInt(sealedByteLength(head)) !== row.bytes)
-        throw new ModelError("sealed_weights_malformed", "the file is not as long as it says");
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-  }
-
-  async #install({ id, modelId, manifest, broker }: UploadRow): Promise<LoadedModel> {
-    const root = modelsFolder(this.#parts.dataDirectory);
-    await mkdir(root, { recursive: true, mode: 0o700 });
-    const target = join(root, toHex(modelId));
-    await rm(target, { recursive: true, force: true });
-    const aside = await mkdtemp(join(root, ".adding-"));
-    await writeFile(join(aside, "manifest.json"), manifest, { flush: true });
-    await writeFile(join(aside, BROKER_FILE), JSON.stringify({ url: broker }), { flush: true });
-    await rename(this.#file(id), join(aside, SEALED_FILE));
-    await rename(aside, target);
-    return await loadModel(join(target, "manifest.json"), this.#parts.releaseKey);
-  }
-
-  async #drop(id: string): Promise<void> {
-    await removeUpload(this.#parts.database, id);
-    await rm(this.#file(id), { force: true });
-  }
-
-  async #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
-    if (this.#busy.has(name)) throw new ServiceError("upload_busy");
-    this.#busy.add(name);
-    try {
-      return await work();
-    } finally {
-      this.#busy.delete(name);
+      return await withUpload(this.#parts.database, row, work);
+    } catch (error) {
+      throw error instanceof UploadHeld ? new ServiceError("upload_busy") : error;
     }
   }
 
@@ -216,18 +169,8 @@ export class ModelUploads {
     throw new ServiceError("upload_not_found");
   }
 
-  async #view({ id, modelId, bytes, expiresAt }: UploadRow): Promise<UploadView> {
-    const receivedBytes = await this.#received(id);
-    return { id, modelId, bytes: Number(bytes), receivedBytes, expiresAt };
-  }
-
-  async #received(id: string): Promise<number> {
-    const found = await stat(this.#file(id)).catch(() => undefined);
-    return found?.size ?? 0;
-  }
-
-  #file(id: string): string {
-    return join(this.#parts.dataDirectory, "uploads", id);
+  async #view(row: UploadRow): Promise<UploadView> {
+    return toView(row, (await receivedOf(this.#parts.database.orm, row.id)).bytes);
   }
 
   #expiry(): Date {
@@ -235,9 +178,27 @@ export class ModelUploads {
   }
 }
 
-/** Where uploaded models lie, each in a folder of its model id. */
-export function modelsFolder(dataDirectory: string): string {
-  return join(dataDirectory, "uploaded-models");
+/** @throws ServiceError `upload_incomplete`, `upload_digest_mismatch`; ModelError */
+async function checkFile(tx: Transaction, row: UploadRow, manifest: Manifest): Promise<void> {
+  const hash = createHash("sha256");
+  let length = 0;
+  for (const { start } of await listParts(tx, row.id)) {
+    const part = await readPart(tx, row.id, start);
+    if (!part || start !== length) throw new ServiceError("upload_digest_mismatch");
+    hash.update(part);
+    length += part.length;
+  }
+  if (BigInt(length) !== row.bytes) throw new ServiceError("upload_incomplete");
+  if (!equal(hash.digest(), row.sha256)) throw new ServiceError("upload_digest_mismatch");
+  const reader = await openParts(tx, row.id);
+  const { head } = await readSealedHead(reader.readAt);
+  checkHead(head, manifest, row.modelId);
+  if (BigInt(sealedByteLength(head)) !== row.bytes)
+    throw new ModelError("sealed_weights_malformed", "the file is not as long as it says");
+}
+
+function toView({ id, modelId, bytes, expiresAt }: UploadRow, received: bigint): UploadView {
+  return { id, modelId, bytes: Number(bytes), receivedBytes: Number(received), expiresAt };
 }
 
 function readManifest(text: string): Manifest {

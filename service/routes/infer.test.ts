@@ -4,7 +4,8 @@ import { concat, toHex, utf8 } from "../../codec/index.ts";
 import { encodeInferRequest, ModelError, parseInferResponse } from "../../models/client.ts";
 import type { Tensor } from "../../receipts/index.ts";
 import { ServiceError } from "../problem.ts";
-import { ADMIN_KEY, createTestBench, KEY } from "./testing/services.ts";
+import type { Services } from "../services.ts";
+import { ADMIN_KEY, createTestBench, KEY, OTHER_KEY } from "./testing/services.ts";
 
 const x: Tensor = {
   name: "x",
@@ -304,4 +305,48 @@ test("metrics name models from manifests and codes from the table alone", async 
   );
   expect(text).toContain('route="unmatched",status="404"');
   expect(text).not.toContain("hunter2");
+});
+
+describe("a tenant's limits", () => {
+  const ended: unknown[] = [];
+  const headers = { "ratelimit-policy": '"minute";q=4;w=60', ratelimit: '"minute";r=3;t=15' };
+  const tenants = (refusal?: ServiceError): Services["tenants"] => ({
+    requireActive: async (tenantId) => {
+      if (tenantId === "two") throw new ServiceError("tenant_suspended");
+    },
+    admit: async () => {
+      if (refusal) throw refusal;
+      return { headers, end: (outcome) => ended.push(outcome) };
+    },
+  });
+
+  test("are told with the answer, which is counted with its bytes", async () => {
+    const bench = createTestBench({ services: { tenants: tenants() } });
+    const answer = await bench.infer(json);
+    const body = await answer.arrayBuffer();
+    expect(Object.fromEntries(answer.headers)).toMatchObject(headers);
+    expect((await bench.infer("no JSON")).status).toBe(400);
+    expect(ended).toEqual([
+      { answered: true, inputBytes: json.length, outputBytes: body.byteLength },
+      { answered: false, inputBytes: 7, outputBytes: 0 },
+    ]);
+  });
+
+  test("refuse before the body is read", async () => {
+    const refusal = new ServiceError("quota_exceeded", undefined, { retryAfterSeconds: 60, headers });
+    const bench = createTestBench({ services: { tenants: tenants(refusal) } });
+    const answer = await bench.infer("x".repeat(100));
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "60"]);
+    expect(Object.fromEntries(answer.headers)).toMatchObject(headers);
+    expect([await code(answer), bench.calls.length]).toEqual(["quota_exceeded", 0]);
+  });
+
+  test("do not matter to one that is suspended: it is let in nowhere", async () => {
+    const bench = createTestBench({ services: { tenants: tenants() } });
+    for (const path of ["/v1/account", "/v1/models", "/v1/receipts", "/v2/models/double"]) {
+      const answer = await bench.request(path, { key: OTHER_KEY });
+      expect([path, answer.status, await code(answer)]).toEqual([path, 403, "tenant_suspended"]);
+    }
+    expect((await bench.request("/v1/models")).status).toBe(200);
+  });
 });

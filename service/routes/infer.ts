@@ -11,6 +11,7 @@ import { Budget } from "../middleware/lifecycle.ts";
 import { sealable } from "../middleware/sealable.ts";
 import { problemCode } from "../problem.ts";
 import type { InferAnswer, Services } from "../services.ts";
+import type { Outcome } from "../tenants/index.ts";
 import { readInferHeaders } from "./infer-headers.ts";
 import { KEY_SECURITY, modelParams, modelVersionParams, problems } from "./schemas.ts";
 
@@ -96,6 +97,10 @@ const documented = {
       "unauthenticated",
       "api_key_invalid",
       "scope_missing",
+      "tenant_suspended",
+      "rate_limited",
+      "concurrency_limited",
+      "quota_exceeded",
       "request_header_invalid",
       "content_type_unsupported",
       "request_body_too_large",
@@ -159,9 +164,10 @@ export function infer(app: App, services: Services, authenticator: Authenticator
     budget: heldBytes,
   };
 
-  async function answer(c: AppContext, signal: AbortSignal): Promise<InferAnswer> {
+  async function answer(c: AppContext, signal: AbortSignal, outcome: Outcome): Promise<InferAnswer> {
     const read = readInferHeaders(c);
     const { bytes, release } = await readBody(c, bodyLimits);
+    outcome.inputBytes = bytes.length;
     try {
       signal.throwIfAborted();
       return await services.pipeline.infer({
@@ -179,13 +185,27 @@ export function infer(app: App, services: Services, authenticator: Authenticator
     }
   }
 
-  async function held(c: AppContext, signal: AbortSignal): Promise<InferAnswer> {
+  async function held(c: AppContext, signal: AbortSignal, outcome: Outcome): Promise<InferAnswer> {
     // The place is kept until the work has really ended, also where the caller was answered before.
     places.take(1);
     try {
-      return await answer(c, signal);
+      return await answer(c, signal, outcome);
     } finally {
       places.giveBack(1);
+    }
+  }
+
+  /** Within the tenant's limits, before anything of the body is read. */
+  async function metered(c: AppContext, signal: AbortSignal): Promise<InferAnswer> {
+    const admission = await services.tenants.admit(c.var.account.tenantId);
+    const outcome = { answered: false, inputBytes: 0, outputBytes: 0 };
+    try {
+      const given = await held(c, signal, outcome);
+      outcome.answered = true;
+      outcome.outputBytes = given.body.length;
+      return { ...given, headers: { ...given.headers, ...admission.headers } };
+    } finally {
+      admission.end(outcome);
     }
   }
 
@@ -197,7 +217,7 @@ export function infer(app: App, services: Services, authenticator: Authenticator
         headers: given,
         body: bytes,
       } = await withDeadline(c, limits.requestTimeoutMs, (signal) =>
-        services.lifecycle.during(() => held(c, signal)),
+        services.lifecycle.during(() => metered(c, signal)),
       );
       count("ok");
       const sent = {

@@ -12,6 +12,7 @@ import type { Services, UploadView } from "../services.ts";
 import { hex32, KEY_SECURITY, problems } from "./schemas.ts";
 
 const MAX_MANIFEST_BODY_BYTES = 2 * 1024 * 1024;
+const MAX_SIGNATURE_LENGTH = 64 * 1024;
 const MAX_PART_BYTES = 8 * 1024 * 1024;
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
 
@@ -36,6 +37,11 @@ const bodySchema = z.strictObject({
     .min(1)
     .max(2 ** 32),
   sha256: hex32.openapi({ description: "Of the sealed file" }),
+  signature: z
+    .string()
+    .max(MAX_SIGNATURE_LENGTH)
+    .optional()
+    .openapi({ description: "The model's signature, where the operator takes signed models alone" }),
 });
 const params = z.object({ id: z.uuid() });
 const partQuery = z.object({ offset: z.coerce.number().int().min(0) });
@@ -62,6 +68,11 @@ const begin = createRoute({
       "broker_not_allowed",
       "model_quota_exceeded",
       "model_exists",
+      "model_unsigned",
+      "model_signer_unknown",
+      "model_signature_malformed",
+      "model_signature_invalid",
+      "model_files_mismatch",
     ),
   },
 });
@@ -143,9 +154,9 @@ export function modelUploads(app: App, services: Services, authenticator: Authen
 
   app.post(begin.getRoutingPath(), admin, async (c) => {
     const body = await readJson(c, bodySchema, MAX_MANIFEST_BODY_BYTES);
-    const { manifest, broker: brokerUrl, bytes } = body;
+    const { manifest, broker: brokerUrl, bytes, signature } = body;
     const sha256 = fromHex(body.sha256, 32);
-    const wanted = { manifest, brokerUrl, bytes, sha256 };
+    const wanted = { manifest, brokerUrl, bytes, sha256, signature };
     return c.json(toJson(await uploads.begin(c.var.account.tenantId, wanted)), 201, noStore);
   });
   app.get(show.getRoutingPath(), admin, async (c) =>

@@ -3,6 +3,9 @@ import { concat, toHex, utf8 } from "../../codec/index.ts";
 import { AES_128_GCM, encodeRequestHeader } from "../../sealing/index.ts";
 import { x25519FromPrivateKey } from "../../vault/host/x25519.ts";
 import { binaryRequest, encapsulate, keyOf, parseBinaryAnswer } from "./testing/seal.ts";
+import { GATEWAY_TENANT } from "../db/columns.ts";
+import { ServiceError } from "../problem.ts";
+import type { Services } from "../services.ts";
 import { createTestBench, KEY, type TestBench } from "./testing/services.ts";
 
 const GATEWAY = "/.well-known/ohttp-gateway";
@@ -38,6 +41,27 @@ describe("the gateway", () => {
     expect(answer.headers.get("content-type")).toBe("application/ohttp-keys");
     const keys = toHex(new Uint8Array(await answer.arrayBuffer()));
     expect(keys).toBe(`002d010020${toHex(keyOf(bench))}00080001000200010001`);
+  });
+
+  test("has one limit for all who come this way, apart from the limits of whose key is inside", async () => {
+    const admitted: string[] = [];
+    const ended: unknown[] = [];
+    let refused = false;
+    const tenants: Services["tenants"] = {
+      requireActive: async () => {},
+      admit: async (tenantId) => {
+        admitted.push(tenantId);
+        if (refused) throw new ServiceError("rate_limited", undefined, { retryAfterSeconds: 7 });
+        return { headers: {}, end: (outcome) => ended.push(outcome) };
+      },
+    };
+    const bench = createTestBench({ services: { tenants } });
+    await exchange(bench, INFER);
+    expect(admitted).toEqual([GATEWAY_TENANT, "one"]);
+    expect(ended).toMatchObject([{ answered: true, inputBytes: BODY.length }, { answered: true }]);
+    refused = true;
+    const answer = await post(bench, utf8("not even looked at"));
+    expect([answer.status, answer.headers.get("retry-after"), bench.calls.length]).toEqual([429, "7", 1]);
   });
 
   test("answers what is inside as if it had come by itself, headers and errors too", async () => {

@@ -1,6 +1,7 @@
 /** The Oblivious HTTP gateway (RFC 9458, at the place of RFC 9540): a relay before it hides from the service who asks. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { encodeKeyConfigs } from "../../sealing/index.ts";
+import { GATEWAY_TENANT } from "../db/columns.ts";
 import { readBody } from "../middleware/body.ts";
 import { withDeadline } from "../middleware/deadline.ts";
 import type { App, AppContext } from "../middleware/env.ts";
@@ -8,12 +9,13 @@ import { Budget } from "../middleware/lifecycle.ts";
 import { ServiceError } from "../problem.ts";
 import { openEncapsulated, sealAnswer, toFetchRequest } from "../sealed/encapsulation.ts";
 import type { Services } from "../services.ts";
+import type { Outcome } from "../tenants/index.ts";
 import { problems } from "./schemas.ts";
 
 const PATH = "/.well-known/ohttp-gateway";
 const REQUEST_TYPE = "message/ohttp-req";
 const RESPONSE_TYPE = "message/ohttp-res";
-/** Callers here are nameless: what they may have held at one time is a part of what known callers may. */
+/** Callers here are nameless: what they may have held at one time is a part of what known callers may. One rate is for all. */
 const SHARE = 4;
 
 const octets = z.string().openapi({ format: "binary" });
@@ -47,6 +49,8 @@ const route = createRoute({
       "ohttp_key_unknown",
       "ohttp_request_invalid",
       "sealed_replayed",
+      "rate_limited",
+      "concurrency_limited",
       "service_overloaded",
       "request_timeout",
     ),
@@ -59,8 +63,9 @@ export function ohttpGateway(app: App, services: Services): void {
   const budget = new Budget(Math.ceil(limits.maxHeldBodyBytes / SHARE), "bytes of encapsulated requests");
   const bodyLimits = { maxBytes: limits.maxBodyBytes, maxInflateRatio: 1, budget };
 
-  async function answer(c: AppContext, signal: AbortSignal): Promise<Uint8Array> {
+  async function answer(c: AppContext, signal: AbortSignal, outcome: Outcome): Promise<Uint8Array> {
     const { bytes, release } = await readBody(c, bodyLimits);
+    outcome.inputBytes = bytes.length;
     try {
       const { request, keys, encapsulatedKey } = await openEncapsulated(services.sealing, bytes);
       const inner = toFetchRequest(request, signal);
@@ -85,15 +90,27 @@ export function ohttpGateway(app: App, services: Services): void {
   app.post(PATH, async (c) => {
     if (c.req.header("content-type") !== REQUEST_TYPE)
       throw new ServiceError("content_type_unsupported", `send ${REQUEST_TYPE}`);
-    places.take(1);
+    const admission = await services.tenants.admit(GATEWAY_TENANT);
+    const outcome = { answered: false, inputBytes: 0, outputBytes: 0 };
     try {
-      const body = await withDeadline(c, limits.requestTimeoutMs, (signal) => answer(c, signal));
+      const body = await withDeadline(c, limits.requestTimeoutMs, (signal) => held(c, signal, outcome));
       return c.body(body as Uint8Array<ArrayBuffer>, 200, {
         "content-type": RESPONSE_TYPE,
         "cache-control": "no-store, no-transform",
       });
     } finally {
-      places.giveBack(1);
+      admission.end(outcome);
     }
   });
+
+  async function held(c: AppContext, signal: AbortSignal, outcome: Outcome): Promise<Uint8Array> {
+    places.take(1);
+    try {
+      const body = await answer(c, signal, outcome);
+      Object.assign(outcome, { answered: true, outputBytes: body.length });
+      return body;
+    } finally {
+      places.giveBack(1);
+    }
+  }
 }

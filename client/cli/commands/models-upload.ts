@@ -17,6 +17,7 @@ import { flags, onlyPositional, printJson, readInput, UsageError, type Command }
 import { paint, printable } from "../output.ts";
 
 const MAX_MANIFEST_BYTES = 1024 * 1024;
+const MAX_SIGNATURE_BYTES = 64 * 1024;
 
 const UPLOAD_HELP = `
 affidavit models upload FILE.sealed --manifest FILE --broker URL [flags]
@@ -26,6 +27,7 @@ after an interruption, it goes on where it was.
 
   --manifest FILE      the model's manifest
   --broker URL         your key broker (affidavit broker serve), which the service asks at every load
+  --signature FILE     the model's signature (affidavit models sign), where the service takes signed models alone
 ${ADMIN_FLAGS_HELP}
 `;
 
@@ -65,6 +67,7 @@ async function upload(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, {
     manifest: { type: "string" },
     broker: { type: "string" },
+    signature: { type: "string" },
     ...adminFlags,
   });
   const path = onlyPositional(positionals, "sealed file");
@@ -74,7 +77,17 @@ async function upload(words: string[]): Promise<number> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile()) throw new UsageError(`${path} cannot be read`, "file_unreadable");
   const transport = await adminTransport(values);
-  const body = { manifest, broker: values.broker, bytes: found.size, sha256: await digestOf(path) };
+  const signature =
+    values.signature === undefined
+      ? undefined
+      : fromUtf8(await readInput(values.signature, MAX_SIGNATURE_BYTES));
+  const body = {
+    manifest,
+    broker: values.broker,
+    bytes: found.size,
+    sha256: await digestOf(path),
+    signature,
+  };
   const begun = uploadOf(
     await transport.send("/v1/models", { ...json(body), method: "POST", expectedStatus: 201 }),
   );

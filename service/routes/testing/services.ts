@@ -76,6 +76,10 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     nowMs: () => Date.now(),
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
     keys: memoryKeys(),
+    tenants: {
+      requireActive: async () => {},
+      admit: async () => ({ headers: {}, end: () => {} }),
+    },
     pipeline: {
       infer: (call) => {
         calls.push(call);
