@@ -17,4 +17,4 @@ export * from "./usage.ts";
 export * from "./chain.ts";
 export * from "./receipts.ts";
 export * from "./idempotency.ts";
-export { DEFAULT_TENANT, GATEWAY_TENANT, SYSTEM_TENANT } from "./columns.ts";
+export { DEFAULT_TENANT, SYSTEM_TENANT } from "./columns.ts";

@@ -56,11 +56,20 @@ afterAll(async () => {
   folder.remove();
 });
 
+function failed(error: unknown): never {
+  throw error;
+}
+
+async function storedParts(): Promise<number> {
+  return (await database.pool.query("SELECT count(*)::int AS n FROM model_parts")).rows[0].n;
+}
+
+function secretAt({ catalogue }: UploadParts, tenantId: string): LoadedModel | undefined {
+  return catalogue.get("secret", undefined, tenantId);
+}
+
 /** What one replica has. It looks at the database when it is told to. */
 async function replica(over: Partial<UploadParts> = {}): Promise<UploadParts> {
-  const failed = (error: unknown) => {
-    throw error;
-  };
   const directory = await TenantDirectory.open({ database, onError: failed, intervalMs: 3_600_000 });
   directories.push(directory);
   return {
@@ -171,9 +180,7 @@ describe("an upload", () => {
     await uploads.put(OWNER, id, 0, bytes.subarray(0, 10));
     nowMs += 25 * 3_600_000;
     await expect(uploads.find(OWNER, id)).rejects.toEqual(refusal("upload_not_found"));
-    const stored = async () =>
-      (await database.pool.query("SELECT count(*)::int AS n FROM model_parts")).rows[0].n;
-    expect([await stored(), await expire(), await stored()]).toEqual([1, 1, 0]);
+    expect([await storedParts(), await expire(), await storedParts()]).toEqual([1, 1, 0]);
     await expect(uploads.begin(OWNER, second.wanted)).resolves.toMatchObject({ receivedBytes: 0 });
   });
 });
@@ -216,17 +223,16 @@ describe("a tenant's own model", () => {
       await uploads.put(OWNER, id, at, bytes.subarray(at, at + 301));
     }
     await there.uploads.complete(OWNER, id);
-    const seen = (at: UploadParts, tenantId: string) => at.catalogue.get("secret", undefined, tenantId);
-    expect(seen(one, OWNER)).toBeUndefined();
+    expect(secretAt(one, OWNER)).toBeUndefined();
     await one.directory.refresh();
-    expect(await seen(one, OWNER)!.weights()).toEqual(await secret.weights());
-    const before = seen(one, OWNER);
+    expect(await secretAt(one, OWNER)!.weights()).toEqual(await secret.weights());
+    const before = secretAt(one, OWNER);
     await there.allow(secret.modelId, OWNER, GUEST);
     await one.directory.refresh();
-    expect(seen(one, GUEST)).toBe(before);
+    expect(secretAt(one, GUEST)).toBe(before);
     await here.remove(secret.modelId, OWNER);
     await two.directory.refresh();
-    expect([seen(one, OWNER), seen(two, GUEST)]).toEqual([undefined, undefined]);
+    expect([secretAt(one, OWNER), secretAt(two, GUEST)]).toEqual([undefined, undefined]);
     await expect(before!.weights()).rejects.toEqual(refusal("weights_missing"));
   });
 

@@ -18,10 +18,11 @@ interface Replica extends RunningTenants {
 }
 const open: Replica[] = [];
 
+function onError(error: unknown): never {
+  throw error;
+}
+
 async function replica(): Promise<Replica> {
-  const onError = (error: unknown) => {
-    throw error;
-  };
   const directory = await TenantDirectory.open({ database, onError, intervalMs: NEVER_MS });
   const tenants = openTenants({
     database,
