@@ -109,7 +109,7 @@ const services: Services = {
     inclusion: absent,
     covered: absent,
   },
-  assurances: { find: absent, cancel: absent, prove: absent, bundle: absent },
+  assurances: { circuits: async () => [], find: absent, cancel: absent, prove: absent, bundle: absent },
   ledger() {
     throw new ServiceError("balances_off");
   },

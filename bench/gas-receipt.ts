@@ -35,7 +35,7 @@ import { figure, type Figure } from "./report.ts";
 const RUNS = 5;
 /** An inclusion proof in a tree of 2^20 leaves. */
 const LEVELS = 20;
-const GAS = { unit: "gas", better: "lower" } as const;
+export const GAS = { unit: "gas", better: "lower" } as const;
 const HOUR_SECONDS = 3600;
 const FORWARDER_ABI = parseAbi(["function forward(address target, bytes data)"]);
 
@@ -55,7 +55,11 @@ interface Cost {
 }
 
 /** One transaction through a forwarder, whose trace has a frame for the call. */
-async function costOf(subject: Pick<Subject, "chain" | "forwarder">, to: Address, data: Hex): Promise<Cost> {
+export async function costOf(
+  subject: Pick<Subject, "chain" | "forwarder">,
+  to: Address,
+  data: Hex,
+): Promise<Cost> {
   const { chain, forwarder } = subject;
   const args = [to, data] as const;
   const forwarded = encodeFunctionData({ abi: FORWARDER_ABI, functionName: "forward", args });
@@ -194,13 +198,13 @@ async function requestAndDeliver(subject: Subject, run: number) {
   return { request, deliver: await costOf(subject, coordinator, data) };
 }
 
-async function repeated<T>(work: (run: number) => Promise<T>): Promise<T[]> {
+export async function repeated<T>(work: (run: number) => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   for (let run = 0; run < RUNS; run++) results.push(await work(run));
   return results;
 }
 
-function figures(name: string, costs: readonly Cost[], aim?: number): Figure[] {
+export function figures(name: string, costs: readonly Cost[], aim?: number): Figure[] {
   return [
     figure(
       name,

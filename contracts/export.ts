@@ -14,6 +14,7 @@ const EXPORTED = [
   "ReceiptVerifier",
   "CheckpointAnchor",
   "InferenceCoordinator",
+  "ZkInferenceVerifier",
   "TdxQuoteVerifier",
   "DcapCollateral",
   "DevelopmentQuoteVerifier",

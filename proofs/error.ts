@@ -32,6 +32,9 @@ export type ProofErrorCode =
   | "prover_memory"
   | "prover_disk_full"
   | "prover_busy"
+  /** A generated contract that no chain takes. */
+  | "verifier_too_large"
+  | "verifier_unsuitable"
   /** The proof system said no: the message has its words. */
   | "prover_failed"
   | "cancelled";

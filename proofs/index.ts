@@ -9,4 +9,6 @@ export type { EzklOptions, EzklSystem } from "./ezkl/system.ts";
 export { buildCircuit } from "./build.ts";
 export type { BuildRequest, BuiltCircuit } from "./build.ts";
 export type { Sample } from "./search.ts";
+export { makeVerifier } from "./on-chain.ts";
+export type { VerifierCode } from "./on-chain.ts";
 export { checkCircuit } from "./check.ts";

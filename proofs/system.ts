@@ -75,6 +75,17 @@ export interface Rehearsal {
   lookups: [number, number];
 }
 
+/** `whole`: one contract with its verifying key inside; `reusable`: one for all circuits, beside a contract that is the key. */
+export type VerifierForm = "whole" | "reusable";
+
+/** Solidity, a source each. */
+export interface VerifierSource {
+  form: VerifierForm;
+  verifier: string;
+  /** Null where the verifier has its own. */
+  key: string | null;
+}
+
 export interface ProofSystem {
   readonly name: ProofSystemName;
   /** Makes the circuit of a model with one more input, the salt, in a folder. @throws ProofError `circuit_unsupported` */
@@ -115,8 +126,12 @@ export interface ProofSystem {
   prove(request: ProveRequest): Promise<ProveResult>;
   /** Verifies natively. */
   verify(circuit: StoredCircuit, parts: ProofParts, options?: OperationOptions): Promise<boolean>;
-  /** Solidity of a contract that verifies proofs of this circuit. */
-  onChainVerifier(circuit: StoredCircuit, options?: OperationOptions): Promise<string>;
+  /** What verifies proofs of this circuit on chain; `compileVerifier` makes code of it. */
+  onChainVerifier(
+    circuit: StoredCircuit,
+    form: VerifierForm,
+    options?: OperationOptions,
+  ): Promise<VerifierSource>;
   /** Ends the workers. */
   close(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import { apiKeys } from "./routes/api-keys.ts";
 import { attestation } from "./routes/attestation.ts";
 import { balanceKeys } from "./routes/balance-keys.ts";
 import { chainRequests } from "./routes/chain-requests.ts";
+import { circuits } from "./routes/circuits.ts";
 import { chainCheckpoint } from "./routes/chain-checkpoint.ts";
 import { docs } from "./routes/docs.ts";
 import { document } from "./routes/document.ts";
@@ -124,5 +125,6 @@ function registerRoutes(app: App, services: Services): void {
   logCheckpoint(app, services);
   chainCheckpoint(app, services);
   chainRequests(app, services);
+  circuits(app, services);
   logTile(app, services);
 }

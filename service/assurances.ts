@@ -3,6 +3,7 @@ import { fromHex } from "../codec/index.ts";
 import {
   askLateProof,
   cancelPromise,
+  OfferedCircuits,
   proofBundle,
   requirePromise,
   viewPromise,
@@ -22,7 +23,7 @@ interface Parts {
   config: Config;
   database: Database;
   appender: Appender;
-  models: { list(): LoadedModel[] };
+  models: { list(): LoadedModel[]; visibleTo(tenantId: string | undefined): LoadedModel[] };
   engine: Engine;
   sessions: SessionHolder;
   jobs: JobQueue | undefined;
@@ -34,10 +35,16 @@ export function assurancesOf(parts: Parts, keysets: KeysetRecords): Assurances {
   const { planning, circuits, hasher } = assurance;
   const { inferenceTimeoutMs } = parts.config;
   const parser = new RequestParser();
+  const offered = new OfferedCircuits({
+    sessions: parts.sessions,
+    models: () => parts.models.visibleTo(undefined),
+    circuit: planning.circuit,
+  });
   const find: Assurances["find"] = async (account, kind, id) =>
     await viewPromise(database, await requirePromise(database, account, kind, id));
   return {
     find,
+    circuits: () => offered.list(),
     async cancel(account, kind, id) {
       await cancelPromise(database, jobs, await requirePromise(database, account, kind, id));
       return await find(account, kind, id);

@@ -29,6 +29,8 @@ export const PROOF_PROBLEMS = {
   prover_memory: [503, "The prover ran out of memory"],
   prover_disk_full: [503, "The prover's disk is full"],
   prover_busy: [503, "The prover is busy"],
+  verifier_too_large: [500, "The circuit's verifier is too large for a chain"],
+  verifier_unsuitable: [500, "No chain takes the circuit's verifying key"],
   prover_failed: [500, "The prover failed"],
 } as const satisfies Record<Exclude<ProofErrorCode, "cancelled" | "format_version_unknown">, ProblemRow>;
 

@@ -8,7 +8,7 @@ import type {
   SignedCheckpointStatement,
   TileId,
 } from "../receipts/index.ts";
-import type { Opening, PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
+import type { OfferedCircuit, Opening, PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
 import type { AccountState, LedgerRequest, Owner } from "../balances/index.ts";
 import type { LedgerOperationRow } from "./db/ledger.ts";
 import type { FheKeyName } from "./ledger/keys.ts";
@@ -318,6 +318,8 @@ export interface Assurances {
    * @throws as `askLateProof`
    */
   prove(account: Account, receiptId: string, opening: Opening): Promise<PromiseView>;
+  /** Those in use, of models that everybody may use. @throws ServiceError `session_unavailable` */
+  circuits(): Promise<OfferedCircuit[]>;
   /** JSON text of a proof bundle. @throws ServiceError `promise_not_found`, `proof_not_delivered` */
   bundle(account: Account, id: string): Promise<string>;
 }

@@ -9,14 +9,13 @@ export {
 } from "./contracts/development-quote-verifier.ts";
 export { inferenceCoordinatorAbi, inferenceCoordinatorCode } from "./contracts/inference-coordinator.ts";
 export { receiptVerifierAbi, receiptVerifierCode } from "./contracts/receipt-verifier.ts";
-export {
-  checkDeployment,
-  deployContracts,
-  deploymentToJson,
-  DEVELOPMENT_CHAINS,
-  parseDeployment,
-} from "./deployment.ts";
-export type { Deployment, DeployOptions } from "./deployment.ts";
+export { zkInferenceVerifierAbi, zkInferenceVerifierCode } from "./contracts/zk-inference-verifier.ts";
+export { deployVerifier, encodeZkProof, registerCircuit } from "./circuit.ts";
+export type { VerifierPlace } from "./circuit.ts";
+export { deployContracts } from "./deploy.ts";
+export type { DeployOptions, ListedSrs } from "./deploy.ts";
+export { checkDeployment, deploymentToJson, DEVELOPMENT_CHAINS, parseDeployment } from "./deployment.ts";
+export type { Deployment } from "./deployment.ts";
 export { ChainError } from "./error.ts";
 export type { ChainErrorCode } from "./error.ts";
 export {
@@ -29,6 +28,8 @@ export {
   verifyOnChain,
 } from "./receipt.ts";
 export type { ContractReceipt, Delivery, ReceiptExtras, Requirements } from "./receipt.ts";
+export { offeredCircuit } from "./offered-circuit.ts";
+export type { CircuitSource, OfferedCircuit, SignedBinding } from "./offered-circuit.ts";
 export { DEFAULT_MASK, quoteRegisters, referenceValueId, TECHNOLOGIES } from "./reference-value.ts";
 export type { Technology } from "./reference-value.ts";
 export { attestedReferenceValue, registerKeyset, unpackKey } from "./register.ts";

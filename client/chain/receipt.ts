@@ -31,7 +31,7 @@ type ContractSignature = ContractReceipt["signature"];
 
 export const NO_REQUIREMENTS: Requirements = { delivered: 0, pinned: false, maxAgeSeconds: 0n };
 
-type OnChainType = "InferenceStatement" | "Proof" | "Reexecution" | "Revocation";
+type OnChainType = "InferenceStatement" | "CircuitBinding" | "Proof" | "Reexecution" | "Revocation";
 
 /** A statement's fields as viem encodes them: digests in hex, `uint64` as bigint. */
 export function contractStatement<T extends OnChainType>(type: T, statement: StatementOf<T>) {

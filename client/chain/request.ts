@@ -26,10 +26,13 @@ export interface Ask {
   payment: bigint;
   /** Unix time after which the payment can be fetched back. */
   deadlineSeconds: number;
-  /** Bits of what must be delivered: 2 re-execution. */
+  /** Bits of what must be delivered: 1 proof and 2 re-execution, on an enclave's word; 4 proof, verified by the chain. */
   assurance: number;
+  /** `circuitInput` of a proof: `commitInput` under the all-zero salt, 32 bytes; undefined where none is asked for. */
+  circuitInput?: Uint8Array | undefined;
 }
 
+const NONE: Hex = `0x${"00".repeat(32)}`;
 /** As in RequestBook.sol. */
 const STATUSES = ["none", "open", "delivered", "refunded"] as const;
 export type RequestStatus = (typeof STATUSES)[number];
@@ -46,7 +49,7 @@ export async function requestInference(
   const terms = {
     modelId: bytesToHex(ask.modelId),
     policyDigest: bytesToHex(ask.policyDigest),
-    circuitInput: `0x${"00".repeat(32)}`,
+    circuitInput: ask.circuitInput ? bytesToHex(ask.circuitInput) : NONE,
     assurance: ask.assurance,
     pinned: false,
     callbackGas: 0,
@@ -55,7 +58,7 @@ export async function requestInference(
     payment: ask.payment,
     deadlineSeconds: ask.deadlineSeconds,
   } as const;
-  const input = { publicInput: bytesToHex(ask.publicInput), commitment: terms.circuitInput } as const;
+  const input = { publicInput: bytesToHex(ask.publicInput), commitment: NONE } as const;
   const abi = inferenceCoordinatorAbi;
   const call = { address: coordinator, abi, functionName: "request", args: [terms, input] } as const;
   const sent = await send(writer, { ...call, value: ask.payment });

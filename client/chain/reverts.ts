@@ -15,6 +15,7 @@ import { intelDocumentsAbi } from "./contracts/intel-documents.ts";
 import { inferenceCoordinatorAbi } from "./contracts/inference-coordinator.ts";
 import { receiptVerifierAbi } from "./contracts/receipt-verifier.ts";
 import { tdxQuoteVerifierAbi } from "./contracts/tdx-quote-verifier.ts";
+import { zkInferenceVerifierAbi } from "./contracts/zk-inference-verifier.ts";
 import { ChainError } from "./error.ts";
 
 type AbiError = {
@@ -28,6 +29,7 @@ export const CONTRACT_ERRORS = distinct([
   ...receiptVerifierAbi,
   ...checkpointAnchorAbi,
   ...inferenceCoordinatorAbi,
+  ...zkInferenceVerifierAbi,
   ...developmentQuoteVerifierAbi,
   ...automataQuoteVerifierAbi,
   ...tdxQuoteVerifierAbi,

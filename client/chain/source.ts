@@ -3,12 +3,14 @@ import { fromUtf8 } from "../../codec/index.ts";
 import { fetchConsistency } from "../audit/consistency.ts";
 import { getBytes, httpSource } from "../monitor/source.ts";
 import type { CheckpointSource } from "./anchor.ts";
+import type { CircuitSource } from "./offered-circuit.ts";
 import type { AskAttestation } from "./register.ts";
 
 const MAX_ATTESTATION_BYTES = 4 * 1024 * 1024;
 const MAX_STATEMENT_BYTES = 8192;
+const MAX_CIRCUITS_BYTES = 4 * 1024 * 1024;
 
-export interface ChainSource extends CheckpointSource {
+export interface ChainSource extends CheckpointSource, CircuitSource {
   attestation: AskAttestation;
 }
 
@@ -22,6 +24,8 @@ export function chainSource(url: string, request: typeof fetch = fetch): ChainSo
     attestation: (nonce) => text(`/v1/attestation?nonce=${nonce}`, MAX_ATTESTATION_BYTES),
     checkpoint: () => text("/v1/chain/checkpoint", MAX_STATEMENT_BYTES),
     consistency: (first, second) => fetchConsistency(log, first, second),
+    circuits: () => text("/v1/circuits", MAX_CIRCUITS_BYTES),
+    document: (digest) => log.document(digest),
     keyset: async (digest) => fromUtf8(await log.document(digest)),
   };
 }

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { fromUtf8 } from "../../codec/index.ts";
+import { fromUtf8, toHex } from "../../codec/index.ts";
 import {
   EnginePool,
   loadModel,
@@ -14,12 +14,14 @@ import {
 } from "../../models/index.ts";
 import {
   cacheDirectory,
+  CircuitStore,
   createEzklSystem,
   findProofSystem,
   ProofError,
   type EzklSystem,
   type ModelGraph,
   type Sample,
+  type StoredCircuit,
 } from "../../proofs/index.ts";
 import type { Tensor } from "../../receipts/index.ts";
 import { readInput, RefusedError, UsageError } from "./command.ts";
@@ -57,6 +59,25 @@ export async function refusing<T>(work: () => Promise<T>): Promise<T> {
       throw new RefusedError(cause.code, cause.message, { cause });
     throw cause;
   }
+}
+
+export async function loadCircuits(dataDirectory: string | undefined): Promise<CircuitStore> {
+  return await refusing(() => CircuitStore.load([circuitsDirectory(dataDirectory, process.env)]));
+}
+
+/**
+ * @param id in hex, or the first digits of it
+ * @throws UsageError, RefusedError `circuit_not_found`
+ */
+export async function findCircuit(id: string, dataDirectory: string | undefined): Promise<StoredCircuit> {
+  const digits = id.replace(/^0x/, "");
+  if (!/^[0-9a-f]{4,64}$/.test(digits))
+    throw new UsageError("a circuit's id is hex, of which four digits or more are given");
+  const store = await loadCircuits(dataDirectory);
+  const found = store.list().filter(({ circuit }) => toHex(circuit.circuitId).startsWith(digits));
+  if (found.length > 1) throw new UsageError(`${found.length} circuits start with ${digits}`);
+  if (!found[0]) throw new RefusedError("circuit_not_found", `no circuit ${digits} here`);
+  return found[0];
 }
 
 export interface FoundModel {

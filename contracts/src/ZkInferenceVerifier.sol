@@ -30,8 +30,10 @@ contract ZkInferenceVerifier is IZkInferenceVerifier, Ownable {
         address key;
     }
 
+    /// @param vkDigest SHA-256 of the verifying key that the owner of the model signed for
     struct Circuit {
         bytes32 modelId;
+        bytes32 vkDigest;
         uint8 outputScale;
         uint64 bound;
         uint40 countsFromSeconds;
@@ -123,6 +125,7 @@ contract ZkInferenceVerifier is IZkInferenceVerifier, Ownable {
         uint256 countsFrom = block.timestamp + delaySeconds;
         circuits[circuitId] = Circuit(
             binding.modelId,
+            binding.vkDigest,
             binding.outputScale,
             binding.bound,
             uint40(countsFrom),
@@ -140,21 +143,33 @@ contract ZkInferenceVerifier is IZkInferenceVerifier, Ownable {
     }
 
     /// @inheritdoc IZkInferenceVerifier
-    /// @param proof abi.encode(bytes32 circuitId, bytes proof, uint256[] instances)
+    /// @param proof as for `requireProof`
     function requireProved(
         InferenceStatement calldata statement,
         bytes calldata encodedOutput,
         bytes calldata proof
     ) external view {
+        requireProof(statement.modelId, statement.circuitInput, encodedOutput, proof);
+    }
+
+    /// @notice As `requireProved`, for who has no statement: reverts unless the model turns the input behind `circuitInput` into
+    /// this output, within the circuit's bound.
+    /// @param proof abi.encode(bytes32 circuitId, bytes proof, uint256[] instances)
+    function requireProof(
+        bytes32 modelId,
+        bytes32 circuitInput,
+        bytes calldata encodedOutput,
+        bytes calldata proof
+    ) public view {
         (bytes32 circuitId, bytes memory halo2Proof, uint256[] memory instances) =
             abi.decode(proof, (bytes32, bytes, uint256[]));
         Circuit memory circuit = circuitOf(circuitId);
-        if (circuit.modelId != statement.modelId) revert ModelMismatch(circuit.modelId, statement.modelId);
+        if (circuit.modelId != modelId) revert ModelMismatch(circuit.modelId, modelId);
         Verification memory verification = circuit.verification;
         if (halo2Proof.length != verification.proofLength) {
             revert ProofLengthMismatch(verification.proofLength, halo2Proof.length);
         }
-        requireInstances(circuit, instances, statement.circuitInput, encodedOutput);
+        requireInstances(circuit, instances, circuitInput, encodedOutput);
         address halo2 = verification.halo2;
         address key = verification.key;
         if (halo2.codehash != circuit.halo2CodeHash || key.codehash != circuit.keyCodeHash) {

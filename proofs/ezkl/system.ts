@@ -20,6 +20,8 @@ import type {
   ProveStage,
   RawProof,
   Rehearsal,
+  VerifierForm,
+  VerifierSource,
 } from "../system.ts";
 import { PROVE_STAGES } from "../system.ts";
 import { checkProof, type ProofParts, type ProofVerifier } from "../verifier.ts";
@@ -170,9 +172,13 @@ export class EzklSystem implements ProofSystem {
     return (result as { holds: boolean }).holds;
   }
 
-  async onChainVerifier({ directory }: StoredCircuit, options: OperationOptions = {}): Promise<string> {
-    const { result } = await this.#run("evm", { directory }, options);
-    return (result as { solidity: string }).solidity;
+  async onChainVerifier(
+    { directory }: StoredCircuit,
+    form: VerifierForm,
+    options: OperationOptions = {},
+  ): Promise<VerifierSource> {
+    const { result } = await this.#run("evm", { directory, reusable: form === "reusable" }, options);
+    return { form, ...(result as Omit<VerifierSource, "form">) };
   }
 
   async close(): Promise<void> {

@@ -204,26 +204,28 @@ def verify(request, _):
     return {"holds": bool(held)}
 
 
+def solidity_of(generate, scratch, *paths, **options):
+    source = in_folder(scratch, "source.sol")
+    try:
+        call(generate, *paths, source, in_folder(scratch, "abi"), **options)
+    except RuntimeError:
+        # The source is written before a compiler is looked for, and the compiler is not needed here.
+        if not os.path.exists(source):
+            raise
+    with open(source) as file:
+        return file.read()
+
+
 def evm_verifier(request, _):
-    folder = request["directory"]
-    vk, settings = in_folder(folder, "vk"), in_folder(folder, "settings.json")
+    folder, reusable = request["directory"], request["reusable"]
+    paths = [in_folder(folder, name) for name in ("vk", "settings.json")]
+    srs = {"srs_path": in_folder(folder, "kzg.srs")}
     with tempfile.TemporaryDirectory() as scratch:
-        source = in_folder(scratch, "verifier.sol")
-        try:
-            call(
-                ezkl.create_evm_verifier,
-                vk,
-                settings,
-                source,
-                in_folder(scratch, "abi"),
-                srs_path=in_folder(folder, "kzg.srs"),
-            )
-        except RuntimeError:
-            # The source is written before a compiler is looked for, and the compiler is not needed here.
-            if not os.path.exists(source):
-                raise
-        with open(source) as file:
-            return {"solidity": file.read()}
+        verifier = solidity_of(ezkl.create_evm_verifier, scratch, *paths, reusable=reusable, **srs)
+    if not reusable:
+        return {"verifier": verifier, "key": None}
+    with tempfile.TemporaryDirectory() as scratch:
+        return {"verifier": verifier, "key": solidity_of(ezkl.create_evm_vka, scratch, *paths, **srs)}
 
 
 OPERATIONS = {

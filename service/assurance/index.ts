@@ -8,6 +8,7 @@ export {
   type PromiseKind,
   type PromiseView,
 } from "./promise-views.ts";
+export { OfferedCircuits, type OfferedCircuit } from "./offered.ts";
 export type { Wish } from "./plan.ts";
 export { openKeptProof, proofBundle } from "./proof-bundle.ts";
 export { startAssurance, type Assurance, type ProverState } from "./start.ts";

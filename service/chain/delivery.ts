@@ -1,6 +1,11 @@
 /** An answer in the form that the coordinator takes, once all that it promised is delivered. */
-import { bytesToHex, encodeAbiParameters, parseAbiParameters, type Hex } from "viem";
-import { contractReceipt, type ContractReceipt, type Delivery } from "../../client/chain/index.ts";
+import type { Hex } from "viem";
+import {
+  contractReceipt,
+  encodeZkProof,
+  type ContractReceipt,
+  type Delivery,
+} from "../../client/chain/index.ts";
 import { decodeStatement, PROMISED_PROOF } from "../../receipts/index.ts";
 import { openKeptProof } from "../assurance/index.ts";
 import {
@@ -14,8 +19,6 @@ import {
 import type { SessionHolder } from "../session.ts";
 import { Declined, NotYet } from "./declined.ts";
 
-/** What `ZkInferenceVerifier` reads of `zkProof`: instances as numbers, in the circuit's order. */
-const ZK_PROOF = parseAbiParameters("bytes32 circuitId, bytes proof, uint256[] instances");
 const NO_PROOF: Hex = "0x";
 
 interface Parts {
@@ -42,9 +45,7 @@ export async function deliveryOf(
     const reexecution = delivered("Reexecution", outcome);
     return { receipt: contractReceipt(signed, output, { reexecution }), zkProof: NO_PROOF };
   }
-  const { proof, instances } = await openKeptProof(parts.sessions, row);
-  const numbers = instances.map((bytes) => BigInt(bytesToHex(bytes.toReversed())));
-  const zkProof = encodeAbiParameters(ZK_PROOF, [bytesToHex(row.circuitId!), bytesToHex(proof), numbers]);
+  const zkProof = encodeZkProof(row.circuitId!, await openKeptProof(parts.sessions, row));
   return { receipt: contractReceipt(signed, output, { proof: delivered("Proof", outcome) }), zkProof };
 }
 

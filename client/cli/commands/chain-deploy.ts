@@ -39,7 +39,11 @@ Deploys ReceiptVerifier (registry and verifier in one) with its CheckpointAnchor
   --tdx-verifier ADDRESS   a quote verifier that is on the chain already; likewise --automata-verifier
   --sw-hardening           accepts quotes whose platform needs software hardening, beside those up to date
   --tcb-floor N            smallest TCB evaluation data number that is accepted (0)
-  --coordinator            also deploys InferenceCoordinator, which takes requests from contracts
+  --coordinator            also deploys InferenceCoordinator, which takes requests from contracts, and ZkInferenceVerifier, which
+                           checks the proofs that they can ask for
+  --srs DIGEST             an SRS whose proofs count, by its ceremony: srsDigest of circuit show; may be given again. What is
+                           not named here never counts
+  --development-srs DIGEST likewise one that was made here, whose maker can forge proofs: chain ids 31337 and 1337 only
   --tdx                    also deploys the verifier of TDX quotes and its registry of Intel's collateral
   --development            also deploys the verifier of simulated TEEs: chain ids 31337 and 1337 only
 ${WRITER_FLAGS_HELP}${READER_FLAGS_HELP}
@@ -60,13 +64,21 @@ async function run(words: string[]): Promise<number> {
     "sw-hardening": { type: "boolean" },
     "tcb-floor": { type: "string" },
     coordinator: { type: "boolean" },
+    srs: { type: "string", multiple: true },
+    "development-srs": { type: "string", multiple: true },
     tdx: { type: "boolean" },
     development: { type: "boolean" },
   });
   const { out } = values;
   if (out === undefined || positionals.length > 0)
     throw new UsageError("chain deploy needs --out FILE alone");
-  const referenceValues = (values["reference-value"] ?? []).map(readId);
+  const referenceValues = (values["reference-value"] ?? []).map((id) => readDigest(id, "--reference-value"));
+  const srs = {
+    ceremony: (values.srs ?? []).map((digest) => readDigest(digest, "--srs")),
+    development: (values["development-srs"] ?? []).map((digest) => readDigest(digest, "--development-srs")),
+  };
+  if (!values.coordinator && srs.ceremony.length + srs.development.length > 0)
+    throw new UsageError("--srs and --development-srs are of --coordinator");
   const quoteVerifiers = readVerifiers(values["tdx-verifier"], values["automata-verifier"]);
   const tcbFloor = readNumber(values["tcb-floor"] ?? "0", "--tcb-floor");
   const writer = await writerOf(values);
@@ -86,6 +98,7 @@ async function run(words: string[]): Promise<number> {
       quoteVerifiers,
       development: values.development ?? false,
       coordinator: values.coordinator ?? false,
+      srs,
       ...(values.tdx ? { tdxRoot: INTEL_SGX_ROOT.certificate.der } : {}),
     });
   });
@@ -101,8 +114,8 @@ async function run(words: string[]): Promise<number> {
   return 0;
 }
 
-function readId(text: string): Hex {
-  if (!isHex(text) || text.length !== 66) throw new UsageError("--reference-value is not 32 bytes in hex");
+function readDigest(text: string, flag: string): Hex {
+  if (!isHex(text) || text.length !== 66) throw new UsageError(`${flag} is not 32 bytes in hex`);
   return text;
 }
 

@@ -1,9 +1,9 @@
 /** `affidavit chain request`: asks a service through a chain's coordinator, and pays there. */
-import { CodecError, fromHex, fromUtf8, sha256, utf8 } from "../../../codec/index.ts";
-import { ModelError, OipError, parseCanonicalManifest, parseInferRequest } from "../../../models/client.ts";
-import { canonicalTensors } from "../../../receipts/index.ts";
-import { requestInference } from "../../chain/index.ts";
-import { AffidavitError } from "../../errors.ts";
+import { fromHex, sha256, utf8 } from "../../../codec/index.ts";
+import { OipError, parseInferRequest } from "../../../models/client.ts";
+import { circuitSalt, commitInput, ProofError } from "../../../proofs/client.ts";
+import { canonicalTensors, type Tensor } from "../../../receipts/index.ts";
+import { chainSource, offeredCircuit, requestInference } from "../../chain/index.ts";
 import { Transport } from "../../transport.ts";
 import { objectOf, readObject, textMember } from "../admin.ts";
 import {
@@ -18,10 +18,15 @@ import {
 } from "../chain-connection.ts";
 import { flags, printJson, readInput, RefusedError, UsageError, type Command } from "../command.ts";
 import { DEFAULT_URL } from "../credentials.ts";
+import { offeredModels } from "../offered-models.ts";
 
 const MAX_INPUT_BYTES = 1024 * 1024;
 const DEFAULT_DEADLINE_SECONDS = "3600";
-const REEXECUTION = 2;
+/** Bits of what must be delivered. */
+const ASSURANCES = { tee: 0, "tee+reexecution": 2, "tee+zk": 4 } as const;
+type Assurance = keyof typeof ASSURANCES;
+/** Everyone sees the input, so that its commitments hide nothing. */
+const PUBLIC_SALT = new Uint8Array(32);
 
 const HELP = `
 affidavit chain request MODEL INPUT --deployment FILE --payment WEI [flags]
@@ -32,7 +37,7 @@ the payment can be fetched back.
 
   --payment WEI            what the answer is worth; the service says what it takes at least
   --deadline-seconds N     until when it is wanted, from now (${DEFAULT_DEADLINE_SECONDS}, up to 30 days)
-  --assurance WHAT         tee (default) or tee+reexecution
+  --assurance WHAT         tee (default), tee+reexecution, or tee+zk: a proof that the chain verifies
   --url URL                the service (AFFIDAVIT_URL, else ${DEFAULT_URL})
 ${DEPLOYMENT_FLAG_HELP}${WRITER_FLAGS_HELP}${READER_FLAGS_HELP}
 `;
@@ -52,8 +57,8 @@ async function run(words: string[]): Promise<number> {
     throw new UsageError("give MODEL and INPUT");
   const payment = readNumber("--payment", values.payment, 28);
   const seconds = readNumber("--deadline-seconds", values["deadline-seconds"] ?? DEFAULT_DEADLINE_SECONDS, 7);
-  const reexecuted = isReexecuted(values.assurance);
-  const publicInput = await readPublicInput(file);
+  const assurance = readAssurance(values.assurance);
+  const inputs = await readInputs(file);
   const writer = await writerOf(values);
   const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
   if (!URL.canParse(url)) throw new UsageError("--url takes an address such as https://inference.example");
@@ -65,16 +70,18 @@ async function run(words: string[]): Promise<number> {
     const offer = readObject(await transport.send("/v1/chain", {}));
     if (readAddress(textMember(offer, "coordinator"), "the service's coordinator") !== coordinator)
       throw new RefusedError("coordinator_mismatch", "the service answers another coordinator's requests");
-    const policies = objectOf(offer["policies"]);
+    if (assurance === "tee+zk" && !deployment.zkInferenceVerifier)
+      throw new UsageError("the deployment names no verifier of ZK proofs", "file_unreadable");
     const { timestamp } = await writer.reader.getBlock();
+    const modelId = await modelIdOf(transport, model);
     return await requestInference(writer, coordinator, {
-      modelId: await modelIdOf(transport, model),
-      policyDigest: fromHex(textMember(policies, reexecuted ? "reexecution" : "tee"), 32),
-      publicInput,
+      modelId,
+      ...(assurance === "tee+zk" ? await proved(url, modelId, inputs) : underPolicy(offer, assurance)),
+      publicInput: canonicalTensors(inputs),
       operator: readAddress(textMember(offer, "operator"), "the service's operator"),
       payment,
       deadlineSeconds: Number(timestamp + seconds),
-      assurance: reexecuted ? REEXECUTION : 0,
+      assurance: ASSURANCES[assurance],
     });
   });
   const { requestId, sent } = made;
@@ -89,16 +96,32 @@ function readNumber(flag: string, text: string | undefined, digits: number): big
   return BigInt(text);
 }
 
-function isReexecuted(assurance = "tee"): boolean {
-  if (assurance !== "tee" && assurance !== "tee+reexecution")
-    throw new UsageError("--assurance takes tee or tee+reexecution");
-  return assurance === "tee+reexecution";
+function readAssurance(text = "tee"): Assurance {
+  if (Object.hasOwn(ASSURANCES, text)) return text as Assurance;
+  throw new UsageError("--assurance takes tee, tee+reexecution or tee+zk");
 }
 
-async function readPublicInput(file: string): Promise<Uint8Array> {
+function underPolicy(offer: Record<string, unknown>, assurance: Exclude<Assurance, "tee+zk">) {
+  const name = assurance === "tee" ? "tee" : "reexecution";
+  return { policyDigest: fromHex(textMember(objectOf(offer["policies"]), name), 32) };
+}
+
+/** What a proof is about: the policy that names the circuit's binding, and the input's commitment under it. */
+async function proved(url: string, modelId: Uint8Array, inputs: readonly Tensor[]) {
+  const offered = await offeredCircuit(chainSource(url), modelId);
+  if (!offered) throw new RefusedError("circuit_missing", "the service has no circuit for this model");
+  const { circuit, policyDigest } = offered;
   try {
-    const { inputs } = parseInferRequest(await readInput(file, MAX_INPUT_BYTES));
-    return canonicalTensors(inputs);
+    return { policyDigest, circuitInput: commitInput(circuit, inputs, circuitSalt(PUBLIC_SALT)) };
+  } catch (cause) {
+    if (cause instanceof ProofError) throw new RefusedError(cause.code, cause.message, { cause });
+    throw cause;
+  }
+}
+
+async function readInputs(file: string): Promise<Tensor[]> {
+  try {
+    return parseInferRequest(await readInput(file, MAX_INPUT_BYTES)).inputs;
   } catch (error) {
     if (error instanceof OipError) throw new UsageError(`${file}: ${error.message}`, "file_unreadable");
     throw error;
@@ -107,19 +130,10 @@ async function readPublicInput(file: string): Promise<Uint8Array> {
 
 /** By the manifest itself, whose digest the id is: the service's word for it is not taken. */
 async function modelIdOf(transport: Transport, wanted: string): Promise<Uint8Array> {
-  const { body } = await transport.send("/v1/models", {});
-  try {
-    const { models } = JSON.parse(fromUtf8(body)) as { models: { manifest: string }[] };
-    const found = models.find(({ manifest }) => {
-      const { name, version } = parseCanonicalManifest(manifest);
-      return wanted === name || wanted === `${name}/${version}`;
-    });
-    if (found) return sha256(utf8(found.manifest));
-  } catch (cause) {
-    const malformed = [SyntaxError, CodecError, TypeError, ModelError].some((kind) => cause instanceof kind);
-    if (!malformed) throw cause;
-    const message = "the server's answer is not what /v1/models answers";
-    throw new AffidavitError("server_response_invalid", message, { cause });
-  }
-  throw new RefusedError("model_not_found", `the service offers no ${JSON.stringify(wanted)}`);
+  const models = await offeredModels(transport);
+  const found = models.find(
+    ({ manifest: { name, version } }) => wanted === name || wanted === `${name}/${version}`,
+  );
+  if (!found) throw new RefusedError("model_not_found", `the service offers no ${JSON.stringify(wanted)}`);
+  return sha256(utf8(found.text));
 }

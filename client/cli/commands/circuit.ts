@@ -4,20 +4,20 @@ import { toHex, toHex0x, fromHex, CodecError } from "../../../codec/index.ts";
 import {
   checkCircuit,
   circuitToJson,
-  CircuitStore,
   signCircuitBinding,
   storeBinding,
   type StoredCircuit,
 } from "../../../proofs/index.ts";
 import {
   CIRCUITS_HELP,
-  circuitsDirectory,
+  findCircuit,
   findModel,
   graphOf,
+  loadCircuits,
   openProofSystem,
   refusing,
 } from "../circuits.ts";
-import { flags, onlyPositional, printJson, RefusedError, UsageError, type Command } from "../command.ts";
+import { flags, onlyPositional, printJson, UsageError, type Command } from "../command.ts";
 import { paint, printable, table } from "../output.ts";
 
 const LIST_HELP = `
@@ -75,21 +75,6 @@ export const circuitBind: Command = {
 
 const COMMON = { "data-dir": { type: "string" }, json: { type: "boolean" } } as const;
 
-async function load(dataDirectory: string | undefined): Promise<CircuitStore> {
-  return await refusing(() => CircuitStore.load([circuitsDirectory(dataDirectory, process.env)]));
-}
-
-async function find(id: string, dataDirectory: string | undefined): Promise<StoredCircuit> {
-  const digits = id.replace(/^0x/, "");
-  if (!/^[0-9a-f]{4,64}$/.test(digits))
-    throw new UsageError("a circuit's id is hex, of which four digits or more are given");
-  const store = await load(dataDirectory);
-  const found = store.list().filter(({ circuit }) => toHex(circuit.circuitId).startsWith(digits));
-  if (found.length > 1) throw new UsageError(`${found.length} circuits start with ${digits}`);
-  if (!found[0]) throw new RefusedError("circuit_not_found", `no circuit ${digits} here`);
-  return found[0];
-}
-
 function recordOf({ circuit, directory, binding }: StoredCircuit): object {
   return { ...circuitToJson(circuit), directory, owner: binding ? toHex0x(binding.document.owner) : null };
 }
@@ -97,7 +82,7 @@ function recordOf({ circuit, directory, binding }: StoredCircuit): object {
 async function list(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, COMMON);
   if (positionals.length > 0) throw new UsageError(`unexpected ${JSON.stringify(positionals[0])}`);
-  const circuits = (await load(values["data-dir"])).list();
+  const circuits = (await loadCircuits(values["data-dir"])).list();
   if (values.json) printJson({ ok: true, code: "ok", circuits: circuits.map(recordOf) });
   else process.stdout.write(`${listed(circuits)}\n`);
   return 0;
@@ -117,7 +102,7 @@ function listed(circuits: StoredCircuit[]): string {
 
 async function show(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, COMMON);
-  const stored = await find(onlyPositional(positionals, "circuit id"), values["data-dir"]);
+  const stored = await findCircuit(onlyPositional(positionals, "circuit id"), values["data-dir"]);
   const record = recordOf(stored);
   if (values.json) printJson({ ok: true, code: "ok", circuit: record });
   else {
@@ -135,7 +120,7 @@ async function check(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, { ...COMMON, model: { type: "string" } });
   const id = onlyPositional(positionals, "circuit id");
   if (values.model === undefined) throw new UsageError("give the --model whose circuit it should be");
-  const stored = await find(id, values["data-dir"]);
+  const stored = await findCircuit(id, values["data-dir"]);
   const { model } = await findModel(values.model, values["data-dir"]);
   const graph = await graphOf(model);
   const system = openProofSystem();
@@ -159,7 +144,7 @@ async function bind(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, { ...COMMON, key: { type: "string" } });
   const id = onlyPositional(positionals, "circuit id");
   if (values.key === undefined) throw new UsageError("give the owner's --key");
-  const stored = await find(id, values["data-dir"]);
+  const stored = await findCircuit(id, values["data-dir"]);
   const text = signCircuitBinding(stored.circuit, BigInt(Date.now()), await readSeed(values.key));
   await refusing(() => storeBinding(stored, text));
   const circuitId = toHex0x(stored.circuit.circuitId);

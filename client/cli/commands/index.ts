@@ -3,6 +3,7 @@ import type { Command } from "../command.ts";
 import { appraise } from "./appraise.ts";
 import { benchModel } from "./bench-model.ts";
 import { chainAnchor } from "./chain-anchor.ts";
+import { chainCircuit } from "./chain-circuit.ts";
 import { chainDeploy } from "./chain-deploy.ts";
 import { chainRegister } from "./chain-register.ts";
 import { chainRequest } from "./chain-request.ts";
@@ -61,6 +62,7 @@ export const COMMANDS: Record<string, Command> = {
   "jobs cancel": jobsCancel,
   "chain deploy": chainDeploy,
   "chain register": chainRegister,
+  "chain circuit": chainCircuit,
   "chain anchor": chainAnchor,
   "chain verify": chainVerify,
   "chain request": chainRequest,

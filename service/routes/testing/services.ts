@@ -235,6 +235,7 @@ function memoryAssurances(): Services["assurances"] {
     return proof;
   };
   return {
+    circuits: async () => [],
     find,
     prove: async () => proof,
     bundle: async (account, id) => {

@@ -1,0 +1,167 @@
+/** Real proofs, verified by contracts that were generated from a verifying key: accepted whole, refused wherever they are changed. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bytesToHex, hexToBytes, type Hex } from "viem";
+import {
+  ChainError,
+  CONTRACT_ERRORS,
+  deployVerifier,
+  onChain,
+  zkInferenceVerifierAbi,
+} from "../client/chain/index.ts";
+import { makeVerifier, type VerifierCode } from "../proofs/index.ts";
+import { hasProver, WITHOUT_PROVER } from "../proofs/testing/prover.ts";
+import { startAnvil, type Chain } from "./anvil.ts";
+import { temporaryDirectory } from "./folder.ts";
+import { NOW_MS } from "./receipt-fixture.ts";
+import {
+  admit,
+  admitAt,
+  argumentsOf,
+  CIRCUIT,
+  deployZk,
+  provedCall,
+  recordedVerifiers,
+  type ZkChain,
+} from "./zk-chain.ts";
+
+let chain: Chain;
+let codes: { whole: VerifierCode; reusable: VerifierCode };
+let folder: ReturnType<typeof temporaryDirectory>;
+
+beforeAll(async () => {
+  if (!hasProver) return;
+  folder = temporaryDirectory();
+  [chain, codes] = await Promise.all([
+    startAnvil({ nowSeconds: NOW_MS / 1000 }),
+    recordedVerifiers(folder.path),
+  ]);
+}, 120_000);
+afterAll(async () => {
+  await chain?.stop();
+  folder?.remove();
+});
+
+async function verdict({ deployment }: ZkChain, args: ReturnType<typeof argumentsOf>): Promise<string> {
+  const contract = {
+    address: deployment.zkInferenceVerifier!,
+    abi: [...zkInferenceVerifierAbi, ...CONTRACT_ERRORS],
+  };
+  try {
+    await onChain(() =>
+      chain.reader.readContract({ ...contract, functionName: "requireProof", args } as never),
+    );
+    return "accepted";
+  } catch (error) {
+    if (error instanceof ChainError) return error.detail ?? error.code;
+    throw error;
+  }
+}
+
+/** An instance, by one. */
+const off = (bytes: Uint8Array) => bytes.with(0, bytes[0]! ^ 1);
+
+/** The last bit, of a number's smallest. */
+function flipped(hex: Hex): Hex {
+  const bytes = hexToBytes(hex);
+  bytes[bytes.length - 1]! ^= 1;
+  return bytesToHex(bytes);
+}
+
+describe.skipIf(!hasProver)(`a generated verifier on chain${WITHOUT_PROVER}`, () => {
+  it.each(["whole", "reusable"] as const)(
+    "accepts the real proof, and nothing that was changed: %s",
+    { timeout: 120_000 },
+    async (form) => {
+      const zk = await deployZk(chain);
+      await admit(zk, codes[form]);
+      const call = provedCall();
+      expect(await verdict(zk, argumentsOf(call))).toBe("accepted");
+
+      const proofOf = (proof: Uint8Array) => verdict(zk, argumentsOf({ ...call, proof }));
+      // Each word of the proof: a point's coordinate or an evaluation.
+      for (let at = 31; at < call.proof.length; at += 32) {
+        const changed = call.proof.slice();
+        changed[at]! ^= 1;
+        expect(await proofOf(changed), `word ${(at - 31) / 32}`).toBe("proof_invalid");
+      }
+      const longer = new Uint8Array(call.proof.length + 32);
+      longer.set(call.proof);
+      expect(await proofOf(longer)).toBe("proof_length_mismatch");
+      expect(await proofOf(call.proof.subarray(32))).toBe("proof_length_mismatch");
+
+      const [input, output] = call.instances as [Uint8Array, Uint8Array];
+      const instancesOf = (instances: Uint8Array[]) => verdict(zk, argumentsOf({ ...call, instances }));
+      expect(await instancesOf([off(input), output])).toBe("circuit_input_mismatch");
+      // Within the bound, and not what was proved.
+      expect(await instancesOf([input, off(output)])).toBe("proof_invalid");
+      expect(await instancesOf([input])).toBe("instances_invalid");
+      expect(await instancesOf([input, output, output])).toBe("instances_invalid");
+
+      const { modelId, circuitInput } = call;
+      expect(await verdict(zk, argumentsOf({ ...call, modelId: flipped(modelId) }))).toBe("model_mismatch");
+      const otherInput = { ...call, circuitInput: flipped(circuitInput) };
+      expect(await verdict(zk, argumentsOf(otherInput))).toBe("circuit_input_mismatch");
+      // Instance and request agree with each other, and the proof with neither.
+      const moved = { ...otherInput, instances: [hexToBytes(otherInput.circuitInput).toReversed(), output] };
+      expect(await verdict(zk, argumentsOf(moved))).toBe("proof_invalid");
+      const none: Hex = `0x${"00".repeat(32)}`;
+      expect(await verdict(zk, argumentsOf({ ...call, circuitInput: none }))).toBe("circuit_input_mismatch");
+      expect(await verdict(zk, argumentsOf(call, CIRCUIT.circuitId.with(0, 0)))).toBe("circuit_unknown");
+
+      const far = hexToBytes(call.encodedOutput);
+      far[far.length - 3]! ^= 0x7f;
+      const beyond = { ...call, encodedOutput: bytesToHex(far) };
+      expect(await verdict(zk, argumentsOf(beyond))).toBe("output_beyond_bound");
+    },
+  );
+
+  it(
+    "counts with the SRS and the binding that the owner and an enclave vouch for alone",
+    { timeout: 60_000 },
+    async () => {
+      const { place } = await deployVerifier(chain.writer, codes.whole);
+      const other = await deployZk(chain, CIRCUIT.srsDigest.with(0, 1));
+      await expect(admitAt(other, place)).rejects.toMatchObject({ detail: "srs_not_listed" });
+      const zk = await deployZk(chain);
+      const revoked = { ...zk, issuer: { ...zk.issuer, digest: zk.issuer.digest.with(0, 1) } };
+      await expect(admitAt(revoked, place)).rejects.toMatchObject({ detail: "binding_key_not_accepted" });
+      await admitAt(zk, place);
+      await expect(admitAt(zk, place)).rejects.toMatchObject({ detail: "circuit_registered" });
+    },
+  );
+
+  it("is told of a key of another circuit by nothing but a refusal", { timeout: 60_000 }, async () => {
+    const zk = await deployZk(chain);
+    const { place } = await deployVerifier(chain.writer, codes.reusable);
+    const { place: whole } = await deployVerifier(chain.writer, codes.whole);
+    // Code that is a contract and no key.
+    await admitAt(zk, { ...place, key: whole.verifier });
+    expect(await verdict(zk, argumentsOf(provedCall()))).toBe("proof_invalid");
+  });
+});
+
+/** Solidity in the form that EZKL writes. */
+const generating = (verifier: string, key: string | null) => ({
+  onChainVerifier: async () => ({ form: "reusable" as const, verifier, key }),
+});
+const keySource = (start: string, length: string) =>
+  `contract K { constructor() { assembly { mstore(0x0000, 0x${start}${"11".repeat(31)}) return(0, 0x${length}) } } }`;
+const verifierSource = (body: string) => `contract V { fallback() external { assembly { ${body} } } }`;
+
+async function madeOf(verifier: string, key: string | null): Promise<string> {
+  return await makeVerifier(generating(verifier, key), {} as never, "reusable").then(
+    () => "made",
+    (error: { code: string }) => error.code,
+  );
+}
+
+it("a verifier that no chain takes is refused by name", { timeout: 60_000 }, async () => {
+  const small = verifierSource("");
+  expect(await madeOf(small, keySource("12", "40"))).toBe("made");
+  expect(await madeOf(small, keySource("ef", "40"))).toBe("verifier_unsuitable");
+  expect(await madeOf(small, keySource("12", "6020"))).toBe("verifier_too_large");
+  expect(await madeOf(small, "contract K {}")).toBe("prover_failed");
+  expect(await madeOf("contract V {", null)).toBe("prover_failed");
+  const stores = Array.from({ length: 800 }, (_, i) => `sstore(${i}, 0x${String(i).padStart(64, "7")})`);
+  expect(await madeOf(verifierSource(stores.join(" ")), null)).toBe("verifier_too_large");
+});

@@ -1,0 +1,135 @@
+/** A chain that verifies the proofs of the recorded circuit: contracts, a keyset by a development quote, a generated verifier. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bytesToHex, type Hex } from "viem";
+import {
+  deployContracts,
+  deployVerifier,
+  encodeZkProof,
+  quoteRegisters,
+  referenceValueId,
+  registerCircuit,
+  registerKeyset,
+  type Deployment,
+  type SignedBinding,
+  type VerifierPlace,
+} from "../client/chain/index.ts";
+import {
+  bindingStatement,
+  CIRCUIT_FILES,
+  makeVerifier,
+  signCircuitBinding,
+  type StoredCircuit,
+  type VerifierCode,
+} from "../proofs/index.ts";
+import { zooModel } from "../proofs/testing/models.ts";
+import { openProver } from "../proofs/testing/prover.ts";
+import { recorded } from "../proofs/testing/recorded.ts";
+import { attestationToJson, encodeOutput } from "../receipts/index.ts";
+import type { Chain } from "./anvil.ts";
+import { OWNER_SECRET } from "./circuit-fixture.ts";
+import { createIssuer, NOW_MS, type Issuer } from "./receipt-fixture.ts";
+
+/** Of the zoo's breast-cancer. */
+export const DECIMALS = 6;
+const { circuit: CIRCUIT, parts: PARTS } = recorded("breast-cancer");
+export { CIRCUIT };
+
+export interface ZkChain {
+  chain: Chain;
+  deployment: Deployment;
+  issuer: Issuer;
+}
+
+/** The recorded circuit as a folder, as far as its verifier is made of it. */
+function storedIn(directory: string): StoredCircuit {
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, CIRCUIT_FILES.vk), PARTS.verifyingKey);
+  writeFileSync(join(directory, CIRCUIT_FILES.settings), PARTS.settings);
+  // Of the SRS the verifier holds what is in its verifying part.
+  writeFileSync(join(directory, CIRCUIT_FILES.srs), PARTS.srs);
+  const { settings, verifyingKey, srs } = PARTS;
+  return { circuit: CIRCUIT, directory, settings, verifyingKey, srs, binding: undefined };
+}
+
+/** The code of both forms, by the prover's environment: some seconds, most of them the compiler's. */
+export async function recordedVerifiers(
+  directory: string,
+): Promise<{ whole: VerifierCode; reusable: VerifierCode }> {
+  const system = openProver();
+  try {
+    const stored = storedIn(directory);
+    return {
+      whole: await makeVerifier(system, stored),
+      reusable: await makeVerifier(system, stored, "reusable"),
+    };
+  } finally {
+    await system.close();
+  }
+}
+
+/** Contracts whose only SRS is the recorded one, with the issuer's keyset registered. */
+export async function deployZk(chain: Chain, srsDigest = CIRCUIT.srsDigest): Promise<ZkChain> {
+  const issuer = await createIssuer();
+  const { deployment } = await deployContracts(chain.writer, {
+    owner: chain.writer.wallet.account.address,
+    delaySeconds: 0n,
+    referenceValues: [referenceValueId("development", quoteRegisters(issuer.record.evidence.quote))],
+    tcbStatuses: 1,
+    tcbFloor: 0,
+    quoteVerifiers: {},
+    development: true,
+    coordinator: true,
+    srs: { ceremony: [], development: [bytesToHex(srsDigest)] },
+  });
+  await registerKeyset(chain.writer, deployment, async (nonce) =>
+    JSON.stringify(attestationToJson(await issuer.attestation(Buffer.from(nonce, "hex")))),
+  );
+  return { chain, deployment, issuer };
+}
+
+export function signedBinding(issuer: Issuer, circuit = CIRCUIT): SignedBinding {
+  const text = signCircuitBinding(circuit, BigInt(NOW_MS), OWNER_SECRET);
+  const statement = bindingStatement(text, BigInt(NOW_MS));
+  return { statement, keysetDigest: issuer.digest, signature: issuer.sign("CircuitBinding", statement) };
+}
+
+/** Deploys the verifier, and registers the circuit with it. */
+export async function admit({ chain, deployment, issuer }: ZkChain, code: VerifierCode, circuit = CIRCUIT) {
+  const { place, steps } = await deployVerifier(chain.writer, code);
+  const registered = await admitAt({ chain, deployment, issuer }, place, circuit);
+  return { place, steps, ...registered };
+}
+
+export async function admitAt(
+  { chain, deployment, issuer }: ZkChain,
+  place: VerifierPlace,
+  circuit = CIRCUIT,
+) {
+  const binding = signedBinding(issuer, circuit);
+  return await registerCircuit(chain.writer, deployment, circuit, DECIMALS, binding, place);
+}
+
+/** Arguments of `requireProof` for the recorded proof. */
+export function provedCall(): {
+  modelId: Hex;
+  circuitInput: Hex;
+  encodedOutput: Hex;
+  proof: Uint8Array;
+  instances: Uint8Array[];
+} {
+  const [sample] = zooModel("breast-cancer").samples;
+  const encoded = encodeOutput({ kind: "fixedPoint", scale: DECIMALS }, sample!.outputs);
+  return {
+    modelId: bytesToHex(CIRCUIT.modelId),
+    circuitInput: bytesToHex(PARTS.instances[0]!.toReversed()),
+    encodedOutput: bytesToHex(encoded),
+    proof: PARTS.proof,
+    instances: PARTS.instances,
+  };
+}
+
+export function argumentsOf(call: ReturnType<typeof provedCall>, circuitId = CIRCUIT.circuitId) {
+  const { modelId, circuitInput, encodedOutput } = call;
+  return [modelId, circuitInput, encodedOutput, encodeZkProof(circuitId, call)] as const;
+}
