@@ -120,6 +120,7 @@ const services: Services = {
   },
   chain: undefined,
   sealing: { keys: () => [], exportKeys: absent },
+  vaultAdministration: { sealingKeys: absent, rotate: absent },
   health: { components: async () => [] },
 };
 

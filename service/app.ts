@@ -47,6 +47,7 @@ import { receiptSalt } from "./routes/receipt-salt.ts";
 import { receipt } from "./routes/receipt.ts";
 import { repositoryIndex } from "./routes/repository-index.ts";
 import { revocations } from "./routes/revocations.ts";
+import { sealingKeys } from "./routes/sealing-keys.ts";
 import { serverMetadata } from "./routes/server-metadata.ts";
 import type { Services } from "./services.ts";
 
@@ -100,6 +101,7 @@ function registerRoutes(app: App, services: Services): void {
   attestation(app, services);
   hpkeKeys(app, services);
   ohttpGateway(app, services);
+  sealingKeys(app, services, authenticator);
   receipt(app, services, authenticator);
   receiptInclusion(app, services, authenticator);
   receiptLink(app, services, authenticator);

@@ -34,6 +34,7 @@ import { createHealth } from "./health.ts";
 import { Idempotency, type ReplayStore } from "./idempotency.ts";
 import { JobError, type JobQueue } from "./jobs/index.ts";
 import { keptSalt } from "./kept-salt.ts";
+import type { Keeper } from "./keeper.ts";
 import { KeysetRecords } from "./keyset-records.ts";
 import type { Metrics } from "./metrics.ts";
 import { Lifecycle } from "./middleware/lifecycle.ts";
@@ -58,6 +59,7 @@ import {
 import { LoggedRevocations } from "./revocations.ts";
 import { sessionSealing } from "./sealed/session-sealing.ts";
 import type { SessionHolder } from "./session.ts";
+import { vaultAdministration } from "./vault-administration.ts";
 
 export interface Parts {
   config: Config;
@@ -83,6 +85,7 @@ export interface Parts {
   /** Undefined where balances are off. */
   ledger: Ledger | undefined;
   chain: ChainView | undefined;
+  keeper: Pick<Keeper, "tendSealingKeys">;
 }
 
 export function assemble(parts: Parts): Services {
@@ -163,6 +166,7 @@ export function assemble(parts: Parts): Services {
       },
     },
     sealing: sessionSealing(sessions),
+    vaultAdministration: vaultAdministration(parts.keeper),
     health: createHealth({
       database,
       embedded: parts.embedded,

@@ -8,6 +8,7 @@ import { devicesFor, engineDevices, executionProviders } from "./engine-setting.
 import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
 import { BALANCES_SETTINGS } from "./balances-settings.ts";
 import { CHAIN_SETTINGS } from "./chain-settings.ts";
+import { SEALING_SETTINGS } from "./sealing-settings.ts";
 import {
   directory,
   HOUR_MS,
@@ -394,6 +395,7 @@ const SETTINGS = {
   ...ASSURANCE_SETTINGS,
   ...BALANCES_SETTINGS,
   ...CHAIN_SETTINGS,
+  ...SEALING_SETTINGS,
 } satisfies Record<string, Setting<unknown>>;
 
 /** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */

@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { createSimulatedAttester } from "../attestation/attest/index.ts";
 import { toHex } from "../codec/index.ts";
-import { reportData } from "../receipts/index.ts";
+import { parseKeyset, reportData } from "../receipts/index.ts";
 import { temporaryDirectory } from "../test/folder.ts";
 import { createTestDatabase } from "../test/postgres.ts";
 import { auditLog } from "../test/service-store.ts";
 import { processTree } from "../test/service-tree.ts";
+import type { SealingRotation } from "../vault/index.ts";
 import { inference } from "../vault/vault.test-support.ts";
 import { CheckpointFeed } from "./checkpoint-feed.ts";
 import { checkpointStore } from "./checkpoint-store.ts";
@@ -30,6 +31,8 @@ type Append = ReturnType<typeof createAppender>["append"];
 async function setUp(options: {
   lifetimeMs: number;
   silenceMs?: number;
+  tendMs?: number;
+  sealing?: SealingRotation;
   around?: (append: Append) => Append;
 }) {
   const folder = temporaryDirectory();
@@ -61,6 +64,8 @@ async function setUp(options: {
     },
     nowMs: Date.now,
     ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
+    ...(options.tendMs === undefined ? {} : { tendMs: options.tendMs }),
+    sealing: options.sealing,
     onLine: () => {},
     onEvent: (event) => events.push(event),
   });
@@ -266,4 +271,56 @@ test("stopped while it starts a vault again, it leaves none behind", async () =>
   expect(keeper.holder.peek()).toBeUndefined();
   expect(processTree(process.pid).filter(({ role }) => role === "vault")).toEqual([]);
   expect(events.map(({ kind }) => kind)).toEqual(["session", "vault_died"]);
+});
+
+function listedEpochs({ keeper }: SetUp): number[] {
+  const { encryptionKeys } = parseKeyset(keeper.holder.current().keyset.text);
+  return encryptionKeys.map(({ keyId }) => Number(keyId));
+}
+
+test("a rotated HPKE key is attested, logged and listed first under load, and the one before until its overlap ends", async () => {
+  const sealing = { rotateAfterMs: 0, overlapMs: 1500 };
+  const parts = await setUp({ lifetimeMs: 60_000, tendMs: 50, sealing, around: slowly });
+  const { signed, refused, stop } = load(parts, 8);
+  const rotated = await Promise.all([
+    parts.keeper.tendSealingKeys("rotate"),
+    parts.keeper.tendSealingKeys("rotate"),
+  ]);
+  expect(rotated.map((keys) => keys.map(({ epoch }) => epoch))).toEqual([
+    [2, 1],
+    [3, 2, 1],
+  ]);
+  expect(listedEpochs(parts)).toEqual([3, 2, 1]);
+  const { digest, text } = parts.keeper.holder.current().keyset;
+  expect(parts.logged.has(toHex(digest))).toBe(true);
+  const [newest] = parseKeyset(text).encryptionKeys;
+  expect(newest!.publicKey).toBe(toHex(rotated[1]![0]!.publicKey));
+  await expect.poll(() => listedEpochs(parts), { timeout: 10_000 }).toEqual([3]);
+  await stop();
+  expect([...refused]).toEqual([]);
+  expectAllLogged(signed, parts.logged);
+});
+
+test("an HPKE key that is old is followed by another by itself; a vault killed at any moment of it goes on with one that is listed", async () => {
+  const sealing = { rotateAfterMs: 300, overlapMs: 60_000 };
+  const parts = await setUp({ lifetimeMs: 60_000, tendMs: 20, sealing });
+  const { keeper } = parts;
+  await expect.poll(() => listedEpochs(parts)[0], { timeout: 10_000 }).toBe(2);
+  for (const delayMs of [0, 3]) {
+    const { vault } = keeper.holder.current();
+    const rotating = keeper.tendSealingKeys("rotateAndEnd").then(
+      () => "rotated",
+      () => "failed",
+    );
+    await sleep(delayMs);
+    process.kill(vault.pid, "SIGKILL");
+    await Promise.all([rotating, vault.exited]);
+    await expect
+      .poll(() => keeper.holder.peek()?.vault !== vault && keeper.holder.peek() !== undefined, {
+        timeout: 20_000,
+      })
+      .toBe(true);
+    const held = (await keeper.tendSealingKeys("look")).map(({ epoch }) => epoch);
+    expect(listedEpochs(parts)).toEqual(held);
+  }
 });

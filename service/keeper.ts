@@ -3,7 +3,16 @@
  * when the vault dies. Between a death and the next session the service answers 503.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { startVault, type BalancesPolicy, type ChainPolicy, type Vault } from "../vault/index.ts";
+import {
+  startVault,
+  type BalancesPolicy,
+  type ChainPolicy,
+  type SealingKeyInfo,
+  type SealingRotation,
+  type Tending,
+  type Vault,
+} from "../vault/index.ts";
+import { parseKeyset } from "../receipts/index.ts";
 import { attestKeyset, type AttestOptions } from "./attest-keyset.ts";
 import { Session, SessionHolder, type AttestedKeyset } from "./session.ts";
 
@@ -23,11 +32,15 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   chain?: ChainPolicy | undefined;
   /** Encrypted balances; off where undefined. */
   balances?: BalancesPolicy | undefined;
+  /** How HPKE keys are rotated. */
+  sealing?: SealingRotation | undefined;
   nowMs: () => number;
   /** Where the session in use is found, also before the first. */
   holder?: SessionHolder;
   /** A vault that answers nothing for so long is ended and replaced (15,000). */
   silenceMs?: number;
+  /** How often HPKE keys are looked after (60,000). */
+  tendMs?: number;
   onLine: (line: string) => void;
   onEvent: (event: KeeperEvent) => void;
 }
@@ -44,6 +57,7 @@ const RENEW_AFTER = 0.8;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 10_000;
 const DEFAULT_SILENCE_MS = 15_000;
+const DEFAULT_TEND_MS = 60_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Keeper {
@@ -87,11 +101,14 @@ export class Keeper {
       this.#stopping.signal.throwIfAborted();
       await this.#options.accept?.(vault);
       this.#vault = vault;
+      // Before its keyset is made: one that is due is listed at once.
+      await vault.tendSealingKeys("look");
       const session = new Session(vault, await this.#attest(vault), nowMs);
       this.#stopping.signal.throwIfAborted();
       this.holder.replace(session);
       void vault.exited.then(() => this.#died(session));
       void this.#watch(session);
+      void this.#tend(session);
       this.#scheduleRenewal(session);
       this.#options.onEvent({ kind: "session", session });
     } catch (error) {
@@ -108,7 +125,7 @@ export class Keeper {
     if (this.#stopping.signal.aborted || !this.holder.isCurrent(session)) return;
     this.holder.replace(undefined);
     this.#options.onEvent({ kind: "vault_died" });
-    this.#work = this.#beginAgain();
+    void this.#inTurn(() => this.#beginAgain());
   }
 
   /** A process that hangs never exits by itself: every call to it would wait for ever, and a shutdown with them. */
@@ -129,6 +146,52 @@ export class Keeper {
     }
   }
 
+  /**
+   * Looks after the HPKE keys, and makes another where that is asked. Once this resolves they are attested, logged and listed.
+   * @throws ServiceError `session_unavailable`; VaultError `sealing_keys_limit`; what a renewal throws: the next look goes on
+   */
+  async tendSealingKeys(how: Tending): Promise<SealingKeyInfo[]> {
+    const session = this.holder.current();
+    return await this.#inTurn(() => this.#tendKeys(session, how));
+  }
+
+  async #tend(session: Session): Promise<void> {
+    for (;;) {
+      await sleep(this.#options.tendMs ?? DEFAULT_TEND_MS, undefined, { ref: false });
+      if (!this.holder.isCurrent(session)) return;
+      try {
+        await this.#inTurn(() => this.#tendKeys(session, "look"));
+      } catch (error) {
+        if (this.holder.isCurrent(session)) this.#options.onEvent({ kind: "failed", error });
+      }
+    }
+  }
+
+  /** The vault's keys first; then a keyset that lists just these. */
+  async #tendKeys(session: Session, how: Tending): Promise<SealingKeyInfo[]> {
+    const keys = await session.vault.tendSealingKeys(how);
+    const wanted = keys.map(({ epoch }) => String(epoch)).join();
+    const listed = parseKeyset(session.keyset.text).encryptionKeys.map(({ keyId }) => keyId);
+    if (listed.join() !== wanted) await this.#renewNow(session);
+    return keys;
+  }
+
+  /** Starts, renewals and rotations come one after another. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(work);
+    this.#work = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
+  async #renewNow(session: Session): Promise<void> {
+    await session.renew(() => this.#attest(session.vault));
+    if (this.holder.isCurrent(session)) this.#scheduleRenewal(session);
+    this.#options.onEvent({ kind: "renewed", session });
+  }
+
   #scheduleRenewal(session: Session): void {
     const left = session.keyset.notAfterMs - this.#options.nowMs();
     this.#renewIn(session, left * RENEW_AFTER, FIRST_RETRY_MS);
@@ -136,7 +199,7 @@ export class Keeper {
 
   #renewIn(session: Session, delayMs: number, retryMs: number): void {
     clearTimeout(this.#renewal);
-    const start = () => void (this.#work = this.#renew(session, retryMs));
+    const start = () => void this.#inTurn(() => this.#renew(session, retryMs));
     this.#renewal = setTimeout(start, Math.min(delayMs, LONGEST_TIMER_MS)).unref();
   }
 
@@ -144,9 +207,7 @@ export class Keeper {
     // Its vault died: the session that comes has a keyset of its own.
     if (!this.holder.isCurrent(session)) return;
     try {
-      await session.renew(() => this.#attest(session.vault));
-      if (this.holder.isCurrent(session)) this.#scheduleRenewal(session);
-      this.#options.onEvent({ kind: "renewed", session });
+      await this.#renewNow(session);
     } catch (error) {
       this.#options.onEvent({ kind: "failed", error });
       const next = Math.min(2 * retryMs, LONGEST_RETRY_MS);

@@ -225,6 +225,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     owner:
       config.ownerKey ?? (isLoopback(config) ? await provideOwnerKey(config.configDirectory) : undefined),
     chain: chain?.policy,
+    sealing: { rotateAfterMs: config.sealingRotationMs, overlapMs: config.sealingOverlapMs },
     subject: config.subject,
     logOrigin: config.logOrigin,
     tlsKeys: identity ? [{ spkiSha256: identity.spkiSha256, domain: null }] : [],
@@ -315,6 +316,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     balances: ledger.component,
     ledger: ledger.ledger,
     chain: contracts,
+    keeper,
   });
   const vault = () => keeper.holder.current().vault;
   if (chain) await anchorOwnLog(chain, { config, services, tree, vault, log }, cleanup);

@@ -373,6 +373,7 @@ const VAULT = {
   vault_chain_answered: [409, "Another answer to this request was signed"],
   vault_chain_call_refused: [500, "The vault does not sign for that call"],
   vault_chain_limit_reached: [503, "The chain key's limit is reached"],
+  vault_sealing_keys_limit: [409, "As many sealing keys as there may be still open requests"],
   vault_measurement_failed: [503, "The TEE's measurement register failed"],
 } as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;
 

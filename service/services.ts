@@ -15,6 +15,7 @@ import type { FheKeyName } from "./ledger/keys.ts";
 import type { Wish as LedgerWish } from "./ledger/wish.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
 import type { Sealing } from "./sealed/sealing.ts";
+import type { VaultAdministration } from "./vault-administration.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Admission } from "./tenants/index.ts";
@@ -446,5 +447,6 @@ export interface Services {
   /** Undefined where no chain is configured. */
   chain: AnsweredContracts | undefined;
   sealing: Sealing;
+  vaultAdministration: VaultAdministration;
   health: Health;
 }

@@ -49,7 +49,7 @@ function openExchange(
   if (text === null) return { headers, plain: body };
   const encapsulatedKey = fromHex(text, 32);
   const sealedSalt = fromHex(headers.get("affidavit-salt")!, 80);
-  const keys = opener.exportKeys({ protocol: "ehbp", keyId: 1, aeadId: 2, encapsulatedKey, sealedSalt });
+  const keys = opener.exportKeys({ protocol: "ehbp", keyId: null, aeadId: 2, encapsulatedKey, sealedSalt });
   const exchange = new SealedExchange({ keys, encapsulatedKey, randomBytes });
   const chunks: Uint8Array[] = [];
   const bodyOpener = exchange.bodyOpener();

@@ -80,7 +80,7 @@ async function receiptParsers(): Promise<FuzzedParser[]> {
 const KEY = { key: new Uint8Array(32).fill(7), baseNonce: new Uint8Array(12).fill(8) };
 
 function openBody(input: Uint8Array): unknown {
-  const opener = new BodyOpener(KEY);
+  const opener = new BodyOpener([KEY]);
   const plain: Uint8Array[] = [];
   opener.push(input.subarray(0, 9), plain);
   opener.push(input.subarray(9), plain);

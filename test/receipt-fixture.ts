@@ -55,6 +55,7 @@ import {
 } from "../receipts/index.ts";
 import { hpkeKeysetKey } from "../sealing/index.ts";
 import { RequestOpener } from "../vault/host/request-opener.ts";
+import { x25519FromPrivateKey } from "../vault/host/x25519.ts";
 import { EXECUTION_TEXT, MANIFEST_TEXT, POLICY_TEXT, requestBody, responseBody } from "./model-fixture.ts";
 
 export const NOW_MS = Date.UTC(2026, 2, 1, 12);
@@ -166,7 +167,8 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   const receiptKey = receiptSecret(seed);
   const logSecret = secret("log", options.logSeed ?? seed);
   const attester = createSimulatedAttester();
-  const opener = new RequestOpener(1, secret("hpke", options.hpkeSeed ?? 1));
+  const sealingKey = x25519FromPrivateKey(secret("hpke", options.hpkeSeed ?? 1));
+  const opener = new RequestOpener(() => [{ epoch: 1, key: sealingKey }]);
   const { devices } = options;
   const gpu = devices && (await openGpus("simulated", { log: () => {} }));
   const modelId = documentDigest(MANIFEST_TEXT);
@@ -178,7 +180,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     airPublicKey: ed25519.getPublicKey(secret("air", seed)),
     notAfterSeconds,
     subject: "affidavit://fixture",
-    encryptionKeys: options.hpkeSeed === null ? [] : [hpkeKeysetKey(1, opener.publicKey)],
+    encryptionKeys: options.hpkeSeed === null ? [] : [hpkeKeysetKey(1, sealingKey.publicKey)],
     tlsKeys: [],
     log: { origin: ORIGIN, publicKey: ed25519.getPublicKey(secret("log", seed)) },
     epoch: 1,

@@ -59,6 +59,16 @@ async function rewritten(
   return new Response(change.body?.(bytes) ?? bytes, { headers, status: change.status ?? answer.status });
 }
 
+/** As `affidavit sealing-keys rotate` does. */
+async function rotate(endOlder: boolean): Promise<number> {
+  const headers = { authorization: `Bearer ${service.apiKey}`, "content-type": "application/json" };
+  const body = JSON.stringify({ endOlder });
+  const answer = await fetch(`${service.url}/v1/sealing-keys`, { method: "POST", headers, body });
+  const { keys } = (await answer.json()) as { keys: { epoch: number }[] };
+  expect(answer.status).toBe(200);
+  return keys[0]!.epoch;
+}
+
 describe("the SDK seals", () => {
   it("so that a man in the middle reads neither body nor salt, and gets the same receipt as in the clear", async () => {
     const seen: Uint8Array[] = [];
@@ -177,5 +187,33 @@ describe("npm's ehbp", () => {
     const stranger = new Transport(await Identity.generate(), new URL(service.url).host);
     const asked = () => postTo(stranger, PATH, EXAMPLE.toString());
     await expect(asked()).rejects.toBeInstanceOf(KeyConfigMismatchError);
+  });
+});
+
+describe("a rotation of the HPKE key", () => {
+  it("goes unnoticed by who sealed to the one before, and by who must get the keys again", async () => {
+    const client = clientOf();
+    const before = await client.infer("breast-cancer", inputs);
+    const epoch = await rotate(false);
+    const overlapping = await client.infer("breast-cancer", inputs);
+    expect(await rotate(true)).toBe(epoch + 1);
+    // Its key opens nothing any more: it asks for the keyset again, and seals to the new one.
+    const after = await client.infer("breast-cancer", inputs);
+    for (const { outputs, verification } of [before, overlapping, after])
+      expect([outputs, verification.verdict]).toEqual([before.outputs, "accepted"]);
+    const keyset = parseKeyset(after.receipt.keyset);
+    expect(keyset.encryptionKeys.map(({ keyId }) => Number(keyId))).toEqual([epoch + 1]);
+    expect(keyset.epoch).toBe(epoch + 1);
+  });
+
+  it("is told to npm's client as it knows it", async () => {
+    const transport = await createTransport(service.url);
+    const body = EXAMPLE.toString();
+    expect((await postTo(transport, PATH, body)).status).toBe(200);
+    await rotate(false);
+    expect((await postTo(transport, PATH, body)).status).toBe(200);
+    await rotate(true);
+    await expect(postTo(transport, PATH, body)).rejects.toThrow(KeyConfigMismatchError);
+    expect((await postTo(await createTransport(service.url), PATH, body)).status).toBe(200);
   });
 });

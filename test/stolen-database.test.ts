@@ -1,12 +1,12 @@
 /** A thief has the whole data directory and the service's program, and a vault of his own making. */
 import { randomUUID } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { sha256, toHex, utf8 } from "../codec/index.ts";
 import { decodeStatement, parseCheckpoint, parseReceiptHeader, verifyCheckpoint } from "../receipts/index.ts";
 import { openRecord } from "../service/sealed-record.ts";
-import { parseClusterKeys } from "../vault/host/cluster-keys.ts";
+import { readClusterKeys } from "../vault/cluster-secrets.test-support.ts";
 import { storageSecrets } from "../vault/host/derive.ts";
 import { ed25519FromSeed } from "../vault/host/ed25519.ts";
 import type { Vault } from "../vault/index.ts";
@@ -47,7 +47,7 @@ beforeAll(async () => {
   stolen = { forms: forms.rows, replays: replays.rows, notes: notes.rows.map(({ note }) => note) };
   await store.end();
   await service.stop();
-  const { keys } = parseClusterKeys(readFileSync(join(folder.path, "vault", "cluster.keys")));
+  const keys = readClusterKeys(join(folder.path, "vault"));
   logPublicKey = ed25519FromSeed(keys.logSeed).publicKey;
   recordKeyOf = storageSecrets(keys.storageKey).recordKey;
   // The key directory is not in the data directory, and was not stolen.

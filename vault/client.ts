@@ -1,5 +1,4 @@
 /** The service's end: calls become frames, and statements asked for in one turn of the event loop share one. */
-import { ChannelError, type Channel } from "../ipc/index.ts";
 import {
   encodeStatement,
   LEAF_TYPES,
@@ -11,27 +10,22 @@ import {
   type StatementOf,
   type StatementType,
 } from "../receipts/index.ts";
-import { errorOfNumber, VaultError } from "./error.ts";
+import { VaultError } from "./error.ts";
+import { KeyCalls } from "./key-calls.ts";
+import type { SignedStatement } from "./signed-statement.ts";
 import {
   MAX_BATCH,
-  OPERATIONS,
-  REFUSED_KIND,
   type CheckpointRequest,
   type Keyset,
   type KeysetFields,
   type KeysetParameters,
   type LastCheckpoint,
-  type Operation,
-  type OperationName,
-  type ReplyOf,
   type RevocationFields,
-  type RequestOf,
   type Eip712Checkpoint,
   type LeafSignatures,
   type LoggedLeaf,
   type SignedAnswer,
   type SignedTicketed,
-  type SignedWords,
   type Ticket,
   type UnsignedStatement,
   type VaultInfo,
@@ -40,16 +34,8 @@ import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from 
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 import type { AllowanceAsked, RestoreRequest } from "./wire/allowances.ts";
 import type { KeyPart, LedgerEntryRequest, ReadingRequest, SignedLedgerEntry } from "./wire/balances.ts";
-import type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
 import type { ChainRequest } from "../receipts/index.ts";
 import type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";
-import type { BrokersRelease, ReleaseEvidence } from "./wire/key-release.ts";
-import { decode, encode } from "./wire/shape.ts";
-
-/** A statement as the vault signed it. */
-export interface SignedStatement extends SignedWords {
-  type: StatementType;
-}
 
 /** An inference's statement as signed, with its other forms where they were asked for. */
 export interface SignedInference extends SignedStatement, SignedTicketed {
@@ -74,22 +60,17 @@ interface Waiting {
 
 const ZERO = new Uint8Array(32);
 
-export class VaultClient {
-  readonly #channel: Channel;
+export class VaultClient extends KeyCalls {
   #batch: Waiting[] = [];
-
-  constructor(channel: Channel) {
-    this.#channel = channel;
-  }
 
   /** Asks once for what the vault is; also tells why it did not start. */
   describe(): Promise<VaultInfo> {
-    return this.#call("describe", {});
+    return this.call("describe", {});
   }
 
   /** Draws 1 to 1,024 request ids with their default salts, each good for one signature within ten minutes. */
   async drawTickets(count: number): Promise<Ticket[]> {
-    return [...(await this.#call("drawTickets", { count }))];
+    return [...(await this.call("drawTickets", { count }))];
   }
 
   /**
@@ -97,7 +78,7 @@ export class VaultClient {
    * @throws VaultError `keyset_invalid`
    */
   installKeyset(parameters: KeysetParameters): Promise<Keyset> {
-    return this.#call("installKeyset", parameters);
+    return this.call("installKeyset", parameters);
   }
 
   /**
@@ -106,7 +87,7 @@ export class VaultClient {
    * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`
    */
   async quote(nonce: Uint8Array | null): Promise<VaultEvidence> {
-    const { gpu, measuredModels, ...quoted } = await this.#call("quote", { nonce });
+    const { gpu, measuredModels, ...quoted } = await this.call("quote", { nonce });
     return { ...quoted, gpu: gpu ?? undefined, measuredModels: measuredModels ?? undefined };
   }
 
@@ -116,7 +97,7 @@ export class VaultClient {
    * @throws VaultError `measurement_failed`, `request_too_large` above 256 models
    */
   async measureModel(modelId: Uint8Array): Promise<boolean> {
-    return (await this.#call("measureModel", { modelId })).measured;
+    return (await this.call("measureModel", { modelId })).measured;
   }
 
   /**
@@ -124,7 +105,7 @@ export class VaultClient {
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`, `evidence_unknown`
    */
   async signKeyset(fields: KeysetFields): Promise<SignedStatement> {
-    return { type: "Keyset", ...(await this.#call("signKeyset", fields)) };
+    return { type: "Keyset", ...(await this.call("signKeyset", fields)) };
   }
 
   /**
@@ -132,7 +113,7 @@ export class VaultClient {
    * @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired`
    */
   async signRevocation(fields: RevocationFields): Promise<SignedStatement> {
-    return { type: "Revocation", ...(await this.#call("signRevocation", fields)) };
+    return { type: "Revocation", ...(await this.call("signRevocation", fields)) };
   }
 
   /**
@@ -165,12 +146,12 @@ export class VaultClient {
    * @throws VaultError `record_unreadable`
    */
   openProjections(digest: Uint8Array, sealed: Uint8Array): Promise<OpenedProjections> {
-    return this.#call("openProjections", { digest, sealed });
+    return this.call("openProjections", { digest, sealed });
   }
 
   /** The address of the cluster's chain key: 20 bytes. It pays for what `signTransaction` signs. */
   async chainAccount(): Promise<Uint8Array> {
-    return (await this.#call("chainAccount", {})).address;
+    return (await this.call("chainAccount", {})).address;
   }
 
   /**
@@ -178,7 +159,7 @@ export class VaultClient {
    * @throws VaultError `chain_off`, `chain_call_refused`, `chain_limit_reached`
    */
   signTransaction(unsigned: UnsignedTransaction): Promise<SignedTransaction> {
-    return this.#call("signTransaction", unsigned);
+    return this.call("signTransaction", unsigned);
   }
 
   /**
@@ -201,7 +182,7 @@ export class VaultClient {
       responseDigest: ZERO,
     };
     const words = wordsOf("InferenceStatement", { ...fields, ...none });
-    return { type: "InferenceStatement", ...(await this.#call("signChainAnswer", { ...request, words })) };
+    return { type: "InferenceStatement", ...(await this.call("signChainAnswer", { ...request, words })) };
   }
 
   /**
@@ -210,7 +191,7 @@ export class VaultClient {
    * @throws VaultError `quote_rate_limited`, `quote_failed`
    */
   quoteSigner(algorithm: DstackAlgorithm, nonce: Uint8Array): Promise<{ type: string; quote: Uint8Array }> {
-    return this.#call("quoteSigner", { ed25519: algorithm === "ed25519", nonce });
+    return this.call("quoteSigner", { ed25519: algorithm === "ed25519", nonce });
   }
 
   /**
@@ -218,7 +199,7 @@ export class VaultClient {
    * @throws VaultError `keyset_missing`, `keyset_expired`, `checkpoint_foreign`, `leaf_not_included`
    */
   signLeaf(logged: LoggedLeaf): Promise<LeafSignatures> {
-    return this.#call("signLeaf", logged);
+    return this.call("signLeaf", logged);
   }
 
   /**
@@ -227,7 +208,7 @@ export class VaultClient {
    * @throws VaultError `document_invalid`, `owner_unknown`, `keyset_missing`, `keyset_expired`
    */
   async signCircuitBinding(owned: OwnedDocument): Promise<SignedStatement> {
-    return { type: "CircuitBinding", ...(await this.#call("signCircuitBinding", owned)) };
+    return { type: "CircuitBinding", ...(await this.call("signCircuitBinding", owned)) };
   }
 
   /**
@@ -236,26 +217,17 @@ export class VaultClient {
    *   `opening_mismatch`, `circuit_input_invalid`, `keyset_missing`, `keyset_expired`
    */
   async signCircuitCommitment(opened: OpenedInput): Promise<SignedStatement> {
-    return { type: "CircuitCommitment", ...(await this.#call("signCircuitCommitment", opened)) };
+    return { type: "CircuitCommitment", ...(await this.call("signCircuitCommitment", opened)) };
   }
 
   /** Signs how a proof ended. @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired` */
   async signProof(fields: ProofFields): Promise<SignedStatement> {
-    return { type: "Proof", ...(await this.#call("signProof", fields)) };
+    return { type: "Proof", ...(await this.call("signProof", fields)) };
   }
 
   /** Signs how a re-execution ended. @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired` */
   async signReexecution(fields: ReexecutionFields): Promise<SignedStatement> {
-    return { type: "Reexecution", ...(await this.#call("signReexecution", fields)) };
-  }
-
-  /**
-   * Opens one sealed request as far as its own keys: the vault sees no body, and hands the cluster key to nobody. Each
-   * encapsulated key works once, as far as the vault remembers.
-   * @throws VaultError `sealing_key_unknown`, `sealed_request_replayed`, `sealed_salt_unreadable`
-   */
-  exportRequestKeys(request: SealedRequest): Promise<RequestKeys> {
-    return this.#call("exportRequestKeys", request);
+    return { type: "Reexecution", ...(await this.call("signReexecution", fields)) };
   }
 
   /**
@@ -263,12 +235,12 @@ export class VaultClient {
    * @throws VaultError `balances_off`, `malformed`
    */
   readFheKey(index: 0 | 1 | 2, offset: bigint): Promise<KeyPart> {
-    return this.#call("readFheKey", { index, offset });
+    return this.call("readFheKey", { index, offset });
   }
 
   /** A fresh encryption of 0, for an account's first entry. @throws VaultError `balances_off` */
   async encryptZero(): Promise<Uint8Array> {
-    return (await this.#call("encryptZero", {})).zero;
+    return (await this.call("encryptZero", {})).zero;
   }
 
   /**
@@ -282,7 +254,7 @@ export class VaultClient {
   ): Promise<
     SignedStatement & Omit<SignedLedgerEntry, "entry" | "opening"> & { opening: SignedStatement | null }
   > {
-    const { entry, opening, ...rest } = await this.#call("signLedgerEntry", request);
+    const { entry, opening, ...rest } = await this.call("signLedgerEntry", request);
     const opened = opening && { type: "Opening" as const, ...opening };
     return { type: "LedgerEntry", ...entry, ...rest, opening: opened };
   }
@@ -294,7 +266,7 @@ export class VaultClient {
    *   `ledger_values_invalid`, `opening_rate_limited`, `keyset_missing`, `keyset_expired`
    */
   async readBalance(request: ReadingRequest): Promise<SignedStatement & { reading: Uint8Array }> {
-    const { reading, opening } = await this.#call("readBalance", request);
+    const { reading, opening } = await this.call("readBalance", request);
     return { type: "Opening", ...opening, reading };
   }
 
@@ -304,7 +276,7 @@ export class VaultClient {
    * @throws VaultError `document_invalid`, `owner_unknown`, `price_list_stale`, `keyset_missing`, `keyset_expired`
    */
   async installPriceList(document: string): Promise<SignedStatement> {
-    return { type: "PolicyChange", ...(await this.#call("installPriceList", { document })) };
+    return { type: "PolicyChange", ...(await this.call("installPriceList", { document })) };
   }
 
   /**
@@ -314,12 +286,12 @@ export class VaultClient {
    *   `allowance_expired`, `price_list_stale`
    */
   async admitAllowance(asked: AllowanceAsked): Promise<Uint8Array> {
-    return (await this.#call("admitAllowance", asked)).sealed;
+    return (await this.call("admitAllowance", asked)).sealed;
   }
 
   /** An encryption of what an admitted allowance takes, or a closed one gives back. @throws VaultError `allowance_invalid` */
   async encryptAllowance(sealed: Uint8Array): Promise<Uint8Array> {
-    return (await this.#call("encryptAllowance", { sealed })).amount;
+    return (await this.call("encryptAllowance", { sealed })).amount;
   }
 
   /**
@@ -328,7 +300,7 @@ export class VaultClient {
    *   `allowance_limit`
    */
   async activateAllowance(sealed: Uint8Array): Promise<void> {
-    await this.#call("activateAllowance", { sealed });
+    await this.call("activateAllowance", { sealed });
   }
 
   /**
@@ -337,7 +309,7 @@ export class VaultClient {
    * @throws VaultError `balances_off`, `allowance_invalid`, `allowance_elsewhere`, `allowance_unknown`, `allowance_limit`
    */
   async closeAllowance(sealed: Uint8Array): Promise<Uint8Array> {
-    return (await this.#call("closeAllowance", { sealed })).sealed;
+    return (await this.call("closeAllowance", { sealed })).sealed;
   }
 
   /**
@@ -347,27 +319,27 @@ export class VaultClient {
    *   `restore_unknown`, `restore_incomplete`, `allowance_limit`
    */
   restoreAllowances(step: RestoreRequest): Promise<{ number: bigint; closed: readonly Uint8Array[] }> {
-    return this.#call("restoreAllowances", step);
+    return this.call("restoreAllowances", step);
   }
 
   /** The 32-byte salt of a request whose caller chose none; the same whenever it is asked for. */
   defaultSalt(requestId: Uint8Array): Promise<Uint8Array> {
-    return this.#call("defaultSalt", { requestId });
+    return this.call("defaultSalt", { requestId });
   }
 
   /** The 32-byte AEAD key of one stored record. @param context 32 bytes that name the record */
   recordKey(context: Uint8Array): Promise<Uint8Array> {
-    return this.#call("recordKey", { context });
+    return this.call("recordKey", { context });
   }
 
   /** A 32-byte HMAC. @param message at most 65,536 bytes: put a hash of anything longer in it */
   idempotencyTag(message: Uint8Array): Promise<Uint8Array> {
-    return this.#call("idempotencyTag", { message });
+    return this.call("idempotencyTag", { message });
   }
 
   /** What the log key signed last, null for a new one: where the next consistency proof starts. */
   lastCheckpoint(): Promise<LastCheckpoint | null> {
-    return this.#call("lastCheckpoint", {});
+    return this.call("lastCheckpoint", {});
   }
 
   /**
@@ -378,7 +350,7 @@ export class VaultClient {
    * @throws VaultError `keyset_missing`, `keyset_expired`, `origin_mismatch`, `checkpoint_foreign`, `checkpoint_fork`
    */
   adoptCheckpoint(note: string): Promise<LastCheckpoint> {
-    return this.#call("adoptCheckpoint", { note });
+    return this.call("adoptCheckpoint", { note });
   }
 
   /**
@@ -389,39 +361,7 @@ export class VaultClient {
   signCheckpoint(
     request: Omit<CheckpointRequest, "previousSize"> & { previousSize?: bigint | undefined },
   ): Promise<{ note: string; eip712: Eip712Checkpoint }> {
-    return this.#call("signCheckpoint", { ...request, previousSize: request.previousSize ?? null });
-  }
-
-  async #call<N extends OperationName>(name: N, request: RequestOf<N>): Promise<ReplyOf<N>> {
-    const operation = OPERATIONS[name] as unknown as Operation<RequestOf<N>, ReplyOf<N>>;
-    const payload = encode(operation.request, request);
-    try {
-      const reply = await this.#channel.request(operation.kind, payload);
-      if (reply.kind === REFUSED_KIND) throw errorOfNumber(reply.payload[0] ?? 0);
-      if (reply.kind !== operation.kind) throw new VaultError("malformed");
-      return decode(operation.reply, reply.payload);
-    } catch (error) {
-      throw error instanceof ChannelError ? vaultErrorOf(error) : error;
-    }
-  }
-
-  /**
-   * Evidence for an owner's key broker, over its nonce (32 bytes).
-   * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`, `busy`
-   */
-  beginKeyRelease(nonce: Uint8Array, modelId: Uint8Array): Promise<ReleaseEvidence> {
-    return this.#call("beginKeyRelease", { nonce, modelId });
-  }
-
-  /**
-   * Opens what the broker released: the content key of one file, to be wiped after use, and the signed `KeyRelease`.
-   * @throws VaultError `release_unknown`, `record_unreadable`, `keyset_missing`, `keyset_expired`
-   */
-  async finishKeyRelease(
-    release: BrokersRelease,
-  ): Promise<{ contentKey: Uint8Array; statement: SignedStatement }> {
-    const { contentKey, statement } = await this.#call("finishKeyRelease", release);
-    return { contentKey, statement: { type: "KeyRelease", ...statement } };
+    return this.call("signCheckpoint", { ...request, previousSize: request.previousSize ?? null });
   }
 
   #enqueue<T extends "InferenceStatement" | "Aborted">(
@@ -448,7 +388,7 @@ export class VaultClient {
 
   async #sendBatch(batch: Waiting[]): Promise<void> {
     try {
-      const outcomes = await this.#call(
+      const outcomes = await this.call(
         "sign",
         batch.map((waiting) => waiting.statement),
       );
@@ -470,11 +410,4 @@ function wordsOf<T extends StatementType>(type: T, fields: Omit<StatementOf<T>, 
   } catch (error) {
     throw error instanceof ReceiptError ? new VaultError("statement_invalid", { cause: error }) : error;
   }
-}
-
-function vaultErrorOf(error: ChannelError): VaultError {
-  if (error.code === "busy") return new VaultError("busy", { cause: error });
-  if (error.code === "frame_too_large") return new VaultError("request_too_large", { cause: error });
-  if (error.code === "failed") return new VaultError("internal", { cause: error });
-  return new VaultError("vault_gone", { cause: error });
 }

@@ -101,6 +101,10 @@ const REFUSALS = [
     "restore_incomplete",
     "a statement of the log is without its record: the allowances stay frozen until it is back",
   ],
+  [
+    "sealing_keys_limit",
+    "as many HPKE keys as there may be still open requests: wait until one ends, or end them",
+  ],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -1,6 +1,4 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -8,7 +6,7 @@ import { connect } from "../ipc/index.ts";
 import { seededRandom } from "../test/service-load.ts";
 import { VaultClient } from "./client.ts";
 import { drawRequest } from "./draw-request.test-support.ts";
-import { parseClusterKeys } from "./host/cluster-keys.ts";
+import { clusterSecrets } from "./cluster-secrets.test-support.ts";
 import { draw, inference, install, newKeyDirectory, spawnBare, start } from "./vault.test-support.ts";
 import { MAX_FRAME_BYTES, OPERATIONS, REFUSED_KIND, type OperationName } from "./wire/operations.ts";
 import { encode, type Shape } from "./wire/shape.ts";
@@ -57,7 +55,7 @@ describe("a live vault", () => {
       ["signCheckpoint", { size: 0n, root: new Uint8Array(32), previousSize: null, consistencyProof: [] }],
       [
         "exportRequestKeys",
-        { protocol: "ehbp", keyId: 1, aeadId: 2, encapsulatedKey: hash, sealedSalt: new Uint8Array(80) },
+        { protocol: "ehbp", keyId: null, aeadId: 2, encapsulatedKey: hash, sealedSalt: new Uint8Array(80) },
       ],
       ["idempotencyTag", { message: new Uint8Array(10) }],
     ];
@@ -92,8 +90,7 @@ describe("a live vault", () => {
     await client.describe();
     await install(client);
     const operation = fc.constantFrom(...Object.values(OPERATIONS));
-    const { keys } = parseClusterKeys(readFileSync(join(directory, "cluster.keys")));
-    const { epoch: _, ...secrets } = keys;
+    const secrets = clusterSecrets(directory);
     const carriedOut = new Set<number>();
     await fc.assert(
       fc.asyncProperty(operation, fc.noBias(fc.integer()), async ({ kind, request }, seed) => {

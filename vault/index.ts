@@ -1,6 +1,7 @@
 /** The security module: a process of its own that holds the private keys and signs typed statements alone. */
 export { VaultError, type VaultErrorCode } from "./error.ts";
-export type { SignedInference, SignedStatement, VaultEvidence } from "./client.ts";
+export type { SignedInference, VaultEvidence } from "./client.ts";
+export type { SignedStatement } from "./signed-statement.ts";
 export { startVault, type Vault, type VaultOptions } from "./start.ts";
 export type {
   Keyset,
@@ -15,7 +16,8 @@ export type {
 } from "./wire/operations.ts";
 export type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 export type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
-export type { RequestKeys, SealedRequest } from "./wire/sealing.ts";
+export type { RequestKeys, SealedRequest, SealingKeyInfo, Tending } from "./wire/sealing.ts";
+export type { SealingRotation } from "./host/sealing-keys.ts";
 export { type ChainPolicy, type ContractPolicy } from "./chain-policy.ts";
 export type { BalancesPolicy } from "./host/arguments.ts";
 export { readLedgerHead } from "./ledger-head.ts";

@@ -9,7 +9,7 @@ import { equal, toHex } from "../codec/index.ts";
 import { connect } from "../ipc/index.ts";
 import { EMPTY_ROOT, leafHash } from "../receipts/index.ts";
 import { VaultClient } from "./client.ts";
-import { parseClusterKeys } from "./host/cluster-keys.ts";
+import { clusterSecrets, readClusterKeys } from "./cluster-secrets.test-support.ts";
 import { DEFAULT_VAULT_ID, startVault } from "./start.ts";
 import {
   draw,
@@ -184,12 +184,11 @@ describe("the vault's keys", () => {
     await client.signCheckpoint({ size: 0n, root: EMPTY_ROOT, consistencyProof: [] });
     await client.drawTickets(5000).catch(() => undefined);
     const traffic = Buffer.concat(seen);
-    const { keys } = parseClusterKeys(readFileSync(join(directory, "cluster.keys")));
+    const keys = readClusterKeys(directory);
     // The search does find what crosses the channel: a public key and a ticket.
     expect(traffic.includes(Buffer.from(ed25519.getPublicKey(keys.logSeed)))).toBe(true);
     expect(traffic.includes(Buffer.from(ticket!))).toBe(true);
-    const { epoch: _, ...secrets } = keys;
-    for (const secret of Object.values(secrets)) {
+    for (const secret of Object.values(clusterSecrets(directory))) {
       for (const form of [
         Buffer.from(secret),
         Buffer.from(secret.toReversed()),

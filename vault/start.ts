@@ -8,10 +8,15 @@ import type { ChainPolicy } from "./chain-policy.ts";
 import { VaultClient } from "./client.ts";
 import { VaultError } from "./error.ts";
 import { formatArguments, type BalancesPolicy } from "./host/arguments.ts";
+import type { SealingRotation } from "./host/sealing-keys.ts";
 import { MAX_FRAME_BYTES, type VaultInfo } from "./wire/operations.ts";
 
 /** Below 61,184, where systemd's dynamic users begin, and above what distributions give to accounts. */
 export const DEFAULT_VAULT_ID = 60_942;
+const DAY_MS = 86_400_000;
+/** Longer than a keyset is valid, unless it was told otherwise: whoever sealed to a listed key is heard. */
+export const DEFAULT_SEALING_ROTATION: SealingRotation = { rotateAfterMs: 30 * DAY_MS, overlapMs: DAY_MS };
+
 const START_TIMEOUT_MS = 30_000;
 /** The first start with balances makes their keys. */
 const KEYS_TIMEOUT_MS = 300_000;
@@ -38,6 +43,8 @@ export interface VaultOptions {
   chain?: ChainPolicy | undefined;
   /** Encrypted balances; off unless told. */
   balances?: BalancesPolicy | undefined;
+  /** When HPKE keys are made anew and how long the old ones still open requests ({@link DEFAULT_SEALING_ROTATION}). */
+  sealing?: SealingRotation | undefined;
 }
 
 export interface Vault extends Pick<VaultClient, keyof VaultClient> {
@@ -101,6 +108,7 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
     owner: options.owner,
     chain: options.chain,
     balances: options.balances,
+    sealing: options.sealing ?? DEFAULT_SEALING_ROTATION,
   });
   // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
   const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {

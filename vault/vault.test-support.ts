@@ -5,9 +5,9 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
-import type { SignedStatement } from "./client.ts";
+import type { SignedStatement } from "./signed-statement.ts";
 import { formatArguments } from "./host/arguments.ts";
-import { startVault, type Vault, type VaultOptions } from "./start.ts";
+import { DEFAULT_SEALING_ROTATION, startVault, type Vault, type VaultOptions } from "./start.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "vault-"));
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -45,6 +45,7 @@ export function spawnBare(keyDirectory = newKeyDirectory()): { child: ChildProce
     owner: undefined,
     chain: undefined,
     balances: undefined,
+    sealing: DEFAULT_SEALING_ROTATION,
   });
   const child = spawn(process.execPath, [main, ...host], {
     env: {},

@@ -7,7 +7,7 @@ import type { MiddlewareHandler } from "hono";
 import { fromHex } from "../../codec/index.ts";
 import { AES_256_GCM, ENCAPSULATED_KEY_BYTES, SEALED_SALT_BYTES } from "../../sealing/index.ts";
 import { ServiceError } from "../problem.ts";
-import { exporting, keyUnknown } from "../sealed/key-unknown.ts";
+import { exporting } from "../sealed/key-unknown.ts";
 import { SealedExchange } from "../sealed/exchange.ts";
 import type { Services } from "../services.ts";
 import type { AppContext, AppEnv } from "./env.ts";
@@ -46,10 +46,7 @@ async function open(
 ): Promise<SealedExchange> {
   const salt = c.req.header("affidavit-salt");
   const sealedSalt = salt === undefined ? null : readHex(salt, SEALED_SALT_BYTES, "affidavit-salt");
-  const [key] = sealing.keys();
-  if (!key) throw keyUnknown("ehbp");
-  const { keyId } = key;
-  const head = { protocol: "ehbp", keyId, aeadId: AES_256_GCM, encapsulatedKey, sealedSalt } as const;
+  const head = { protocol: "ehbp", keyId: null, aeadId: AES_256_GCM, encapsulatedKey, sealedSalt } as const;
   const keys = await exporting("ehbp", () => sealing.exportKeys(head));
   return new SealedExchange({ keys, encapsulatedKey, randomBytes });
 }

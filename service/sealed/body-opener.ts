@@ -38,17 +38,32 @@ class Gathering {
   }
 }
 
-export class BodyOpener {
-  readonly #key: AeadKey;
+/** A frame under one of the keys that it may be sealed with. */
+interface Trial<Key> {
+  key: Key;
+  decipher: DecipherGCM;
+  plain: Uint8Array[];
+}
+
+interface Frame<Key> {
+  trials: Trial<Key>[];
+  /** Of the ciphertext, without its tag. */
+  left: number;
+}
+
+export class BodyOpener<Key extends AeadKey = AeadKey> {
   readonly #header = new Gathering(FRAME_HEADER_BYTES);
   readonly #tag = new Gathering(AEAD_TAG_BYTES);
-  #decipher: DecipherGCM | undefined;
-  /** Of the frame's ciphertext, without its tag. */
-  #left = 0;
+  readonly #onKey: (key: Key) => void;
+  /** What the first frame may be sealed with; the one that opened it from then on. */
+  #keys: readonly Key[];
+  #frame: Frame<Key> | undefined;
   #opened = 0;
 
-  constructor(key: AeadKey) {
-    this.#key = key;
+  /** @param onKey told which of several keys opened the first frame */
+  constructor(keys: readonly Key[], onKey: (key: Key) => void = () => undefined) {
+    this.#keys = keys;
+    this.#onKey = onKey;
   }
 
   /**
@@ -58,14 +73,14 @@ export class BodyOpener {
   push(piece: Uint8Array, plain: Uint8Array[]): void {
     let rest = piece;
     while (rest.length > 0) {
-      const taken = this.#decipher ? this.#fill(this.#decipher, rest, plain) : this.#begin(rest);
+      const taken = this.#frame ? this.#fill(this.#frame, rest, plain) : this.#begin(rest);
       rest = rest.subarray(taken);
     }
   }
 
   /** @throws SealingError `sealed_frames_invalid` where a frame is cut off, or there was none */
   end(): void {
-    if (this.#decipher || !this.#header.isEmpty || this.#opened === 0)
+    if (this.#frame || !this.#header.isEmpty || this.#opened === 0)
       throw new SealingError("sealed_frames_invalid", "the sealed body is cut off");
   }
 
@@ -79,35 +94,46 @@ export class BodyOpener {
     if (!this.#header.full()) return taken;
     const length = readFrameHeader(this.#header.bytes);
     if (length > 0) {
-      const { key, baseNonce } = this.#key;
-      this.#decipher = createDecipheriv("aes-256-gcm", key, chunkNonce(baseNonce, this.#opened));
-      this.#left = length - AEAD_TAG_BYTES;
+      const trials = this.#keys.map((key): Trial<Key> => ({ key, decipher: this.#decipher(key), plain: [] }));
+      this.#frame = { trials, left: length - AEAD_TAG_BYTES };
     }
     return taken;
   }
 
-  #fill(decipher: DecipherGCM, rest: Uint8Array, plain: Uint8Array[]): number {
-    if (this.#left > 0) {
-      const ciphertext = rest.subarray(0, this.#left);
-      plain.push(decipher.update(ciphertext));
-      this.#left -= ciphertext.length;
+  #decipher({ key, baseNonce }: Key): DecipherGCM {
+    return createDecipheriv("aes-256-gcm", key, chunkNonce(baseNonce, this.#opened));
+  }
+
+  #fill(frame: Frame<Key>, rest: Uint8Array, plain: Uint8Array[]): number {
+    if (frame.left > 0) {
+      const ciphertext = rest.subarray(0, frame.left);
+      for (const trial of frame.trials) trial.plain.push(trial.decipher.update(ciphertext));
+      frame.left -= ciphertext.length;
       return ciphertext.length;
     }
     const taken = this.#tag.take(rest);
-    if (this.#tag.full()) this.#finish(decipher);
+    if (this.#tag.full()) plain.push(...this.#finish(frame));
     return taken;
   }
 
-  #finish(decipher: DecipherGCM): void {
-    try {
-      decipher.setAuthTag(this.#tag.bytes);
-      decipher.final();
-    } catch (cause) {
-      throw new SealingError("sealed_message_unreadable", "a chunk of the sealed body does not open", {
-        cause,
-      });
-    }
-    this.#decipher = undefined;
+  #finish({ trials }: Frame<Key>): Uint8Array[] {
+    const opened = trials.find(({ decipher }) => authenticates(decipher, this.#tag.bytes));
+    if (!opened)
+      throw new SealingError("sealed_message_unreadable", "a chunk of the sealed body does not open");
+    this.#frame = undefined;
     this.#opened++;
+    this.#keys = [opened.key];
+    this.#onKey(opened.key);
+    return opened.plain;
+  }
+}
+
+function authenticates(decipher: DecipherGCM, tag: Uint8Array): boolean {
+  try {
+    decipher.setAuthTag(tag);
+    decipher.final();
+    return true;
+  } catch {
+    return false;
   }
 }

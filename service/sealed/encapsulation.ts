@@ -35,7 +35,8 @@ export async function openEncapsulated(
     throw new ServiceError("ohttp_request_invalid", "an encapsulated request is longer");
   const encapsulatedKey = message.subarray(REQUEST_HEADER_BYTES, CIPHERTEXT_AT);
   const head = { ...readHeader(message), protocol: "ohttp", encapsulatedKey, sealedSalt: null } as const;
-  const keys = await exporting("ohttp", () => sealing.exportKeys(head));
+  const [keys] = await exporting("ohttp", () => sealing.exportKeys(head));
+  if (!keys) throw keyUnknown("ohttp");
   const plain = open({ key: keys.key, baseNonce: keys.baseNonce }, message.subarray(CIPHERTEXT_AT));
   return { request: readRequest(plain), keys, encapsulatedKey };
 }
@@ -94,7 +95,7 @@ export function toFetchRequest(request: BinaryRequest, signal: AbortSignal): Req
 /** Response nonce (as long as the AEAD's key) ‖ ciphertext of the binary answer. A streamed answer is sealed once it is whole. */
 export async function sealAnswer(
   answer: Response,
-  { keys, encapsulatedKey, randomBytes }: ExchangeParts,
+  { keys, encapsulatedKey, randomBytes }: Omit<ExchangeParts, "keys"> & { keys: RequestKeys },
 ): Promise<Uint8Array> {
   const content = new Uint8Array(await answer.arrayBuffer());
   const fields = [...answer.headers].filter(([name]) => !HOP_FIELDS.has(name));

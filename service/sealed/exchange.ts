@@ -8,26 +8,29 @@ import { BodySealer } from "./body-sealer.ts";
 import { keyUnknown } from "./key-unknown.ts";
 
 export interface ExchangeParts {
-  keys: RequestKeys;
+  /** What the request may be sealed with; at least one. */
+  keys: readonly RequestKeys[];
   encapsulatedKey: Uint8Array;
   randomBytes(length: number): Uint8Array;
 }
 
 export class SealedExchange {
   readonly #parts: ExchangeParts;
+  /** Which of the keys it is; undefined while the body may show any. */
+  #used: RequestKeys | undefined;
 
   constructor(parts: ExchangeParts) {
     this.#parts = parts;
+    if (parts.keys.length === 1) this.#used = parts.keys[0];
   }
 
   /** The caller's, unsealed: 32 bytes; undefined where none was sent. */
   get salt(): Uint8Array | undefined {
-    return this.#parts.keys.salt ?? undefined;
+    return this.#used?.salt ?? undefined;
   }
 
   bodyOpener(): Pick<BodyOpener, "push" | "end"> {
-    const { key, baseNonce } = this.#parts.keys;
-    const opener = new BodyOpener({ key, baseNonce });
+    const opener = new BodyOpener(this.#parts.keys, (used) => (this.#used = used));
     return {
       push: (piece, plain) => refusing(opener, () => opener.push(piece, plain)),
       end: () => refusing(opener, () => opener.end()),
@@ -37,11 +40,13 @@ export class SealedExchange {
   /**
    * The answer with its body sealed, its status and headers as they were; one of known length in one piece, any other as it
    * comes. A salt that the vault made does not leave in the clear.
+   * @throws ServiceError `sealed_key_unknown` where the request ended before its body showed what it is sealed to
    */
   async seal(answer: Response): Promise<Response> {
-    const { keys, encapsulatedKey, randomBytes } = this.#parts;
+    const { encapsulatedKey, randomBytes } = this.#parts;
+    if (!this.#used) throw keyUnknown("ehbp");
     const nonce = randomBytes(RESPONSE_NONCE_BYTES);
-    const sealer = new BodySealer(responseKey(keys.responseSecret, encapsulatedKey, nonce));
+    const sealer = new BodySealer(responseKey(this.#used.responseSecret, encapsulatedKey, nonce));
     const headers = new Headers(answer.headers);
     headers.set("ehbp-response-nonce", toHex(nonce));
     headers.delete("affidavit-salt");
@@ -57,7 +62,7 @@ export class SealedExchange {
 }
 
 /** One answer for every reason why a first frame does not open, so that none can be told from another. */
-function refusing(opener: BodyOpener, work: () => void): void {
+function refusing(opener: Pick<BodyOpener, "opened">, work: () => void): void {
   try {
     work();
   } catch (error) {

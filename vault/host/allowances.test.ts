@@ -38,6 +38,8 @@ const serverKeyDigest = sha256(utf8("evaluation key"));
 const macKey = sha256(utf8("cluster"));
 const seal = new AllowanceSeal(sha256(utf8("allowances")));
 const hpke = x25519FromPrivateKey(sha256(utf8("hpke")));
+/** A rotation put it before the one that terms here are sealed to. */
+const newerHpke = x25519FromPrivateKey(sha256(utf8("newer")));
 const alice = secp256k1Owner("alice");
 const bob = ed25519Owner("bob");
 const priceKey = sha256(utf8("service owner"));
@@ -60,14 +62,28 @@ function newVault() {
   const signer = createSigner("noble");
   const logKey = ed25519FromSeed(new Uint8Array(32).fill(3));
   const attester = { type: "tdx", name: "simulated", simulated: true } as const;
-  const members = { epoch: 1, fhePublicKeyDigests: [serverKeyDigest], attester, gpuAttester: null };
-  const keys = { signer, air: logKey, aci: logKey, logKey, hpkePublicKey: hpke.publicKey };
+  const members = { fhePublicKeyDigests: [serverKeyDigest], attester, gpuAttester: null };
+  const keys = {
+    signer,
+    air: logKey,
+    aci: logKey,
+    logKey,
+    sealingKeys: () => [{ epoch: 1, publicKey: hpke.publicKey }],
+  };
   const keysets = new Keysets({ ...keys, ...members });
   const notAfterSeconds = BigInt(NOW_MS / 1000) + 86_400n;
   keysets.install({ subject: null, notAfterSeconds, logOrigin: "log.example", tlsKeys: [] }, NOW_MS);
   const prices = new PriceLists(ed25519.getPublicKey(priceKey));
   const { address } = signer;
-  const allowances = new Allowances({ address, seal, prices, hpke, macKey, serverKeyDigest, nowMs });
+  const allowances = new Allowances({
+    address,
+    seal,
+    prices,
+    hpke: () => [newerHpke, hpke],
+    macKey,
+    serverKeyDigest,
+    nowMs,
+  });
   const tickets = new Tickets(nowMs);
   const unused = {} as never;
   const statements = new Statements({

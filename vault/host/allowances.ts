@@ -34,8 +34,8 @@ interface Parts {
   address: Uint8Array;
   seal: AllowanceSeal;
   prices: PriceLists;
-  /** The cluster's HPKE key. */
-  hpke: X25519Key;
+  /** The cluster's HPKE keys that open now, the newest first. */
+  hpke: () => readonly X25519Key[];
   /** Of heads: 32 bytes. */
   macKey: Uint8Array;
   serverKeyDigest: Uint8Array;
@@ -99,16 +99,7 @@ export class Allowances {
 
   #openTerms(sealed: Uint8Array, id: Uint8Array, operandDigest: Uint8Array): AllowanceTerms {
     if (sealed.length !== SEALED_TERMS_BYTES) throw new VaultError("allowance_invalid");
-    const plain = refusing("allowance_invalid", () => {
-      const { key, baseNonce } = setUpReceiver(
-        this.#parts.hpke,
-        sealed.subarray(0, ENC_BYTES),
-        termsInfo(id),
-      );
-      const decipher = createDecipheriv("aes-256-gcm", key, baseNonce, { authTagLength: TAG_BYTES });
-      decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-      return Buffer.concat([decipher.update(sealed.subarray(ENC_BYTES, -TAG_BYTES)), decipher.final()]);
-    });
+    const plain = openWithOne(this.#parts.hpke(), sealed, termsInfo(id));
     if (!equal(sha256(plain), operandDigest)) throw new VaultError("allowance_invalid");
     return refusing("allowance_invalid", () => parseTerms(plain));
   }
@@ -193,5 +184,26 @@ function refusing<T>(code: "ledger_refused" | "allowance_invalid", work: () => T
   } catch (cause) {
     if (cause instanceof BalanceError || code === "allowance_invalid") throw new VaultError(code, { cause });
     throw cause;
+  }
+}
+
+/** With whichever key it is sealed to. @throws VaultError `allowance_invalid` where that is none */
+function openWithOne(keys: readonly X25519Key[], sealed: Uint8Array, info: Uint8Array): Uint8Array {
+  for (const key of keys) {
+    const opened = openMessage(key, sealed, info);
+    if (opened) return opened;
+  }
+  throw new VaultError("allowance_invalid");
+}
+
+/** @returns undefined where it is not sealed to this key, with this info */
+function openMessage(receiver: X25519Key, sealed: Uint8Array, info: Uint8Array): Uint8Array | undefined {
+  try {
+    const { key, baseNonce } = setUpReceiver(receiver, sealed.subarray(0, ENC_BYTES), info);
+    const decipher = createDecipheriv("aes-256-gcm", key, baseNonce, { authTagLength: TAG_BYTES });
+    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    return Buffer.concat([decipher.update(sealed.subarray(ENC_BYTES, -TAG_BYTES)), decipher.final()]);
+  } catch {
+    return undefined;
   }
 }

@@ -1,10 +1,11 @@
-/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|- BALANCES|-`, as `startVault` gives it. */
+/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|- BALANCES|- ROTATION:OVERLAP`, as `startVault` gives it. */
 import { isAbsolute } from "node:path";
 import { fromHex, toHex } from "../../codec/index.ts";
 import { BalanceError, ownerToText, parseOwner as parseOperator, type Owner } from "../../balances/client.ts";
 import { formatChainPolicy, parseChainPolicy, type ChainPolicy } from "../chain-policy.ts";
 import { VaultError } from "../error.ts";
 import type { OwnUser } from "./key-directory.ts";
+import type { SealingRotation } from "./sealing-keys.ts";
 
 export interface HostArguments {
   keyDirectory: string;
@@ -20,6 +21,7 @@ export interface HostArguments {
   chain: ChainPolicy | undefined;
   /** Encrypted balances; off where undefined. */
   balances: BalancesPolicy | undefined;
+  sealing: SealingRotation;
 }
 
 export interface BalancesPolicy {
@@ -32,6 +34,7 @@ export interface BalancesPolicy {
 export function formatArguments(host: HostArguments): string[] {
   const { keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, chain, balances } =
     host;
+  const { rotateAfterMs, overlapMs } = host.sealing;
   const as = user ? `${user.uid}:${user.gid}` : "-";
   const signed = chain ? formatChainPolicy(chain) : "-";
   const ledger = balances ? `${ownerToText(balances.operator)}@${balances.cacheDirectory}` : "-";
@@ -44,15 +47,16 @@ export function formatArguments(host: HostArguments): string[] {
     owner ? toHex(owner) : "-",
     signed,
     ledger,
+    `${rotateAfterMs}:${overlapMs}`,
   ];
 }
 
 /** @throws VaultError `start_failed`, `chain_policy_invalid` */
 export function parseArguments(values: readonly string[]): HostArguments {
   const [keyDirectory, attestation, gpuAttestation, measurementRegister, ...optional] = values;
-  const [user, owner, chain, balances, ...rest] = optional;
+  const [user, owner, chain, balances, sealing, ...rest] = optional;
   const hasAll = keyDirectory && attestation && gpuAttestation && measurementRegister;
-  const isWhole = hasAll && user && owner && chain && balances;
+  const isWhole = hasAll && user && owner && chain && balances && sealing;
   if (!isWhole || !isAbsolute(keyDirectory) || rest.length > 0) throw new VaultError("start_failed");
   return {
     keyDirectory,
@@ -63,7 +67,15 @@ export function parseArguments(values: readonly string[]): HostArguments {
     owner: owner === "-" ? undefined : parseOwner(owner),
     chain: chain === "-" ? undefined : parseChainPolicy(chain),
     balances: balances === "-" ? undefined : parseBalances(balances),
+    sealing: parseRotation(sealing),
   };
+}
+
+/** Ages above a hundred years are slips. */
+function parseRotation(value: string): SealingRotation {
+  const match = /^([0-9]{1,13}):([0-9]{1,13})$/.exec(value);
+  if (!match) throw new VaultError("start_failed");
+  return { rotateAfterMs: Number(match[1]), overlapMs: Number(match[2]) };
 }
 
 function parseBalances(value: string): BalancesPolicy {

@@ -53,7 +53,7 @@ async function save(state: CheckpointState): Promise<void> {
   saved.push(state);
 }
 
-const hpkePublicKey = new Uint8Array(32).fill(9);
+const sealingKeys = () => [{ epoch: 1, publicKey: new Uint8Array(32).fill(9) }];
 
 function start(last: CheckpointState["last"] = null): Checkpoints {
   const parts = { signer, logKey, keysets, nowMs: () => NOW_MS, save };
@@ -69,8 +69,7 @@ beforeEach(() => {
     air: logKey,
     aci: logKey,
     logKey,
-    hpkePublicKey,
-    epoch: 1,
+    sealingKeys,
     fhePublicKeyDigests: [],
     attester,
     gpuAttester: null,
@@ -181,8 +180,7 @@ describe("Checkpoints", () => {
       air: logKey,
       aci: logKey,
       logKey,
-      hpkePublicKey,
-      epoch: 1,
+      sealingKeys,
       fhePublicKeyDigests: [],
       attester,
       gpuAttester: null,

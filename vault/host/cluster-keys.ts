@@ -1,45 +1,58 @@
 /**
  * The cluster keys and the file that holds them:
- * `magic (8) ‖ version u32 ‖ epoch u32 ‖ log seed (32) ‖ storage key (32) ‖ HPKE X25519 key (32) ‖ chain key (32) ‖
- * FHE seed (32) ‖ SHA-256 of the rest (32)`, integers little-endian. Version 1 ended with the HPKE key.
+ * `magic (8) ‖ version u32 ‖ sealing keys u32 ‖ log seed (32) ‖ storage key (32) ‖ chain key (32) ‖ FHE seed (32) ‖
+ * (epoch u32 ‖ made u64, Unix ms ‖ X25519 key (32)) of each sealing key, the newest first ‖ SHA-256 of the rest (32)`,
+ * integers little-endian. Older versions are read: `cluster-keys-old.ts`.
  */
 import { randomBytes } from "node:crypto";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { concat, equal, sha256, utf8 } from "../../codec/index.ts";
 import { VaultError } from "../error.ts";
+import { MAX_SEALING_KEYS } from "../wire/sealing.ts";
+import { parseOldClusterKeys } from "./cluster-keys-old.ts";
+
+/** What requests are sealed to, of one epoch. */
+export interface SealingKey {
+  /** From 1. */
+  epoch: number;
+  /** When it was made, by the vault's clock. */
+  madeAtMs: number;
+  /** X25519: 32 bytes. */
+  secretKey: Uint8Array;
+}
 
 export interface ClusterKeys {
-  epoch: number;
   /** Ed25519 seed of the log key. */
   logSeed: Uint8Array;
   storageKey: Uint8Array;
-  /** Sealed requests are sealed to it: X25519. */
-  hpkeKey: Uint8Array;
   /** Of the transactions that this installation pays for: secp256k1. */
   chainKey: Uint8Array;
-  /** Reserved: what the FHE client key is generated from. */
+  /** What the FHE client key is generated from. */
   fheSeed: Uint8Array;
+  /** The newest first; at least one, at most 8. */
+  sealingKeys: readonly SealingKey[];
 }
 
 const MAGIC = utf8("AFFKEYS\0");
-const VERSION = 2;
-const KEYS = 5;
-const KEYS_OF_VERSION_1 = 3;
+const VERSION = 3;
+const FIXED_BYTES = 16 + 4 * 32;
+const SEALING_KEY_BYTES = 44;
 const HASH_BYTES = 32;
 
-const bodyBytes = (keys: number): number => 16 + 32 * keys;
+export const KEY_FILE_BYTES: number = FIXED_BYTES + MAX_SEALING_KEYS * SEALING_KEY_BYTES + HASH_BYTES;
 
-export const KEY_FILE_BYTES = bodyBytes(KEYS) + HASH_BYTES;
-
-export function drawClusterKeys(): ClusterKeys {
+export function drawClusterKeys(nowMs: number): ClusterKeys {
   return {
-    epoch: 1,
     logSeed: drawKey(),
     storageKey: drawKey(),
-    hpkeKey: drawKey(),
     chainKey: drawChainKey(),
     fheSeed: drawKey(),
+    sealingKeys: [drawSealingKey(1, nowMs)],
   };
+}
+
+export function drawSealingKey(epoch: number, nowMs: number): SealingKey {
+  return { epoch, madeAtMs: nowMs, secretKey: drawKey() };
 }
 
 function drawKey(): Uint8Array {
@@ -51,35 +64,61 @@ function drawChainKey(): Uint8Array {
 }
 
 export function encodeClusterKeys(keys: ClusterKeys): Uint8Array {
+  const { logSeed, storageKey, chainKey, fheSeed, sealingKeys } = keys;
   const numbers = Buffer.alloc(8);
   numbers.writeUInt32LE(VERSION, 0);
-  numbers.writeUInt32LE(keys.epoch, 4);
-  const { logSeed, storageKey, hpkeKey, chainKey, fheSeed } = keys;
-  const body = concat(MAGIC, numbers, logSeed, storageKey, hpkeKey, chainKey, fheSeed);
+  numbers.writeUInt32LE(sealingKeys.length, 4);
+  const body = concat(
+    MAGIC,
+    numbers,
+    logSeed,
+    storageKey,
+    chainKey,
+    fheSeed,
+    ...sealingKeys.map(encodeSealingKey),
+  );
   return concat(body, sha256(body));
 }
 
+function encodeSealingKey({ epoch, madeAtMs, secretKey }: SealingKey): Uint8Array {
+  const head = Buffer.alloc(12);
+  head.writeUInt32LE(epoch, 0);
+  head.writeBigUInt64LE(BigInt(madeAtMs), 4);
+  return concat(head, secretKey);
+}
+
 /**
- * @returns the keys; `upgraded` where the file was of version 1, which lacked keys that were drawn just now
+ * @param nowMs when keys that the file lacks or does not date are said to be made
+ * @returns the keys; `upgraded` where the file was of an older version
  * @throws VaultError `key_file_invalid`
  */
-export function parseClusterKeys(file: Buffer): { keys: ClusterKeys; upgraded: boolean } {
-  const upgraded = file.length === bodyBytes(KEYS_OF_VERSION_1) + HASH_BYTES;
-  const body = file.subarray(0, bodyBytes(upgraded ? KEYS_OF_VERSION_1 : KEYS));
-  if (file.length !== body.length + HASH_BYTES) throw new VaultError("key_file_invalid");
-  const intact = equal(sha256(body), file.subarray(body.length));
-  const known = equal(file.subarray(0, 8), MAGIC) && file.readUInt32LE(8) === (upgraded ? 1 : VERSION);
-  const epoch = file.readUInt32LE(12);
-  if (!intact || !known || epoch === 0) throw new VaultError("key_file_invalid");
-  const key = (index: number) => new Uint8Array(file.subarray(16 + 32 * index, 48 + 32 * index));
-  const keys = {
-    epoch,
-    logSeed: key(0),
-    storageKey: key(1),
-    hpkeKey: key(2),
-    chainKey: upgraded ? drawChainKey() : key(3),
-    fheSeed: upgraded ? drawKey() : key(4),
-  };
+export function parseClusterKeys(file: Buffer, nowMs: number): { keys: ClusterKeys; upgraded: boolean } {
+  const body = file.subarray(0, Math.max(0, file.length - HASH_BYTES));
+  const intact = body.length >= 16 && equal(sha256(body), file.subarray(body.length));
+  if (!intact || !equal(body.subarray(0, 8), MAGIC)) throw new VaultError("key_file_invalid");
+  const version = body.readUInt32LE(8);
+  const old = version < VERSION;
+  const keys = old ? parseOldClusterKeys(body, nowMs, { drawKey, drawChainKey }) : parseBody(body, version);
   if (!secp256k1.utils.isValidSecretKey(keys.chainKey)) throw new VaultError("key_file_invalid");
-  return { keys, upgraded };
+  return { keys, upgraded: old };
+}
+
+function parseBody(body: Buffer, version: number): ClusterKeys {
+  const count = body.readUInt32LE(12);
+  const fits = count >= 1 && count <= MAX_SEALING_KEYS;
+  if (version !== VERSION || !fits || body.length !== FIXED_BYTES + count * SEALING_KEY_BYTES)
+    throw new VaultError("key_file_invalid");
+  const key = (index: number) => new Uint8Array(body.subarray(16 + 32 * index, 48 + 32 * index));
+  const sealingKeys = Array.from({ length: count }, (_, i) =>
+    parseSealingKey(body.subarray(FIXED_BYTES + i * SEALING_KEY_BYTES)),
+  );
+  const falling = sealingKeys.every(({ epoch }, i) => epoch > (sealingKeys[i + 1]?.epoch ?? 0));
+  if (!falling) throw new VaultError("key_file_invalid");
+  return { logSeed: key(0), storageKey: key(1), chainKey: key(2), fheSeed: key(3), sealingKeys };
+}
+
+function parseSealingKey(bytes: Buffer): SealingKey {
+  const madeAtMs = Number(bytes.readBigUInt64LE(4));
+  if (!Number.isSafeInteger(madeAtMs)) throw new VaultError("key_file_invalid");
+  return { epoch: bytes.readUInt32LE(0), madeAtMs, secretKey: new Uint8Array(bytes.subarray(12, 44)) };
 }

@@ -29,29 +29,33 @@ export interface Cluster {
  * @throws VaultError `key_directory_unsafe`, `key_file_invalid`, `cluster_keys_missing`, `checkpoint_state_missing`,
  * `checkpoint_state_invalid`
  */
-export async function loadCluster(): Promise<Cluster> {
+export async function loadCluster(nowMs: number): Promise<Cluster> {
   const keyFile = await readPrivateFile(KEY_FILE, KEY_FILE_BYTES);
   const stateFile = await readPrivateFile(CHECKPOINT_FILE, CHECKPOINT_FILE_BYTES);
   const checkpoint = stateFile && parseCheckpointState(stateFile);
   if (!keyFile) {
     if (checkpoint?.last) throw new VaultError("cluster_keys_missing");
-    return createCluster();
+    return createCluster(nowMs);
   }
-  const { keys, upgraded } = parseClusterKeys(keyFile);
+  const { keys, upgraded } = parseClusterKeys(keyFile, nowMs);
   if (!checkpoint) throw new VaultError("checkpoint_state_missing");
   if (!equal(checkpoint.logPublicKey, ed25519FromSeed(keys.logSeed).publicKey)) {
     throw new VaultError("checkpoint_state_invalid");
   }
-  if (upgraded) await writePrivateFile(KEY_FILE, encodeClusterKeys(keys));
+  if (upgraded) await saveKeys(keys);
   return { keys, checkpoint };
 }
 
-async function createCluster(): Promise<Cluster> {
-  const keys = drawClusterKeys();
+async function createCluster(nowMs: number): Promise<Cluster> {
+  const keys = drawClusterKeys(nowMs);
   const checkpoint = { logPublicKey: ed25519FromSeed(keys.logSeed).publicKey, last: null };
   await writePrivateFile(CHECKPOINT_FILE, encodeCheckpointState(checkpoint));
-  await writePrivateFile(KEY_FILE, encodeClusterKeys(keys));
+  await saveKeys(keys);
   return { keys, checkpoint };
+}
+
+export async function saveKeys(keys: ClusterKeys): Promise<void> {
+  await writePrivateFile(KEY_FILE, encodeClusterKeys(keys));
 }
 
 export async function saveCheckpoint(state: CheckpointState): Promise<void> {

@@ -12,6 +12,7 @@ import { hpkeKeysetKey } from "../../sealing/index.ts";
 import { VaultError } from "../error.ts";
 import type { AttesterInfo } from "../wire/evidence.ts";
 import type { Keyset, KeysetParameters } from "../wire/operations.ts";
+import type { SealingKeyInfo } from "../wire/sealing.ts";
 import type { Ed25519Key } from "./ed25519.ts";
 import type { Signer } from "./signer.ts";
 
@@ -25,9 +26,8 @@ interface Parts {
   air: Ed25519Key;
   aci: Ed25519Key;
   logKey: Ed25519Key;
-  /** X25519: 32 bytes. */
-  hpkePublicKey: Uint8Array;
-  epoch: number;
+  /** The newest first; at least one. */
+  sealingKeys: () => readonly Pick<SealingKeyInfo, "epoch" | "publicKey">[];
   /** SHA-256 of the FHE public keys; none where balances are off. */
   fhePublicKeyDigests: readonly Uint8Array[];
   attester: AttesterInfo;
@@ -114,7 +114,8 @@ export class Keysets {
   }
 
   #build(parameters: KeysetParameters): string {
-    const { signer, air, aci, logKey, hpkePublicKey, epoch, attester, gpuAttester } = this.#parts;
+    const { signer, air, aci, logKey, attester, gpuAttester } = this.#parts;
+    const sealingKeys = this.#parts.sealingKeys();
     try {
       // The origin is also the name of the log key in notes, whose rules are narrower than the keyset's.
       noteKeyId(parameters.logOrigin, NOTE_TYPE_ED25519, logKey.publicKey);
@@ -124,10 +125,10 @@ export class Keysets {
         airPublicKey: air.publicKey,
         notAfterSeconds: Number(parameters.notAfterSeconds),
         subject: parameters.subject,
-        encryptionKeys: [hpkeKeysetKey(epoch, hpkePublicKey)],
+        encryptionKeys: sealingKeys.map(({ epoch, publicKey }) => hpkeKeysetKey(epoch, publicKey)),
         tlsKeys: parameters.tlsKeys.map((key) => ({ ...key, custody: "service" })),
         log: { origin: parameters.logOrigin, publicKey: logKey.publicKey },
-        epoch,
+        epoch: sealingKeys[0]!.epoch,
         fhePublicKeyDigests: [...this.#parts.fhePublicKeyDigests],
         measurements: {},
         attester: { ...attester, ...(gpuAttester && { gpu: gpuAttester }) },

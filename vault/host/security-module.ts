@@ -10,7 +10,8 @@ import { ChainAnswers } from "./chain-answers.ts";
 import { AllowanceSeal } from "./allowance-record.ts";
 import { Allowances } from "./allowances.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { loadCluster, saveCheckpoint } from "./cluster.ts";
+import type { ClusterKeys } from "./cluster-keys.ts";
+import { loadCluster, saveCheckpoint, saveKeys } from "./cluster.ts";
 import { storageSecrets } from "./derive.ts";
 import { ed25519FromSeed } from "./ed25519.ts";
 import { forbidCoreDumps, forbidDumping } from "./harden.ts";
@@ -28,11 +29,11 @@ import { ProjectionSigner } from "./projections.ts";
 import { Quotes } from "./quotes.ts";
 import { RequestOpener } from "./request-opener.ts";
 import { Restores } from "./restores.ts";
+import { SealingKeys } from "./sealing-keys.ts";
 import { serveHandlers } from "./serve.ts";
 import { Statements } from "./statements.ts";
 import { Tickets } from "./tickets.ts";
 import { Transactions } from "./transactions.ts";
-import { x25519FromPrivateKey } from "./x25519.ts";
 
 /** A vault whose service was just killed needs a moment to notice and end. */
 const LOCK_WAIT_MS = 3000;
@@ -59,25 +60,24 @@ export async function startSecurityModule(
   );
   const attesters = { attester: infoOf(attester), gpuAttester: gpuAttester ? infoOf(gpuAttester) : null };
   const measurements = new ModelMeasurements(attester.register, log);
-  const { keys, checkpoint } = await loadCluster();
+  const { keys, checkpoint } = await loadCluster(nowMs());
   const { signer, air, aci } = drawInstanceKeys();
   const logKey = ed25519FromSeed(keys.logSeed);
   const secrets = storageSecrets(keys.storageKey);
   const tickets = new Tickets(nowMs);
   const answers = new ChainAnswers();
   const transactions = new Transactions({ chainKey: keys.chainKey, policy: host.chain, nowMs });
-  const opener = new RequestOpener(keys.epoch, keys.hpkeKey);
-  const hpkePublicKey = opener.publicKey;
+  const save = (sealingKeys: ClusterKeys["sealingKeys"]) => saveKeys({ ...keys, sealingKeys });
+  const sealing = new SealingKeys({ rotation: host.sealing, nowMs, save }, keys.sealingKeys);
+  const opener = new RequestOpener(() => sealing.opening());
   const fheKeys = addon && (await FheKeys.open(addon, keys.fheSeed));
   const fhePublicKeyDigests = fheKeys?.digests ?? [];
-  const { epoch } = keys;
   const keysets = new Keysets({
     signer,
     air,
     aci,
     logKey,
-    hpkePublicKey,
-    epoch,
+    sealingKeys: () => sealing.list(),
     fhePublicKeyDigests,
     ...attesters,
   });
@@ -94,7 +94,7 @@ export async function startSecurityModule(
       address: signer.address,
       seal,
       prices,
-      hpke: x25519FromPrivateKey(keys.hpkeKey),
+      hpke: () => sealing.opening().map(({ key }) => key),
       macKey: secrets.ledgerKey,
       serverKeyDigest: fheKeys.digests[0]!,
       nowMs,
@@ -169,6 +169,7 @@ export async function startSecurityModule(
       quoteSigner: ({ ed25519, nonce }) =>
         quotes.quoteSigner(ed25519 ? aci.publicKey : signer.address, nonce),
       exportRequestKeys: (request) => opener.exportKeys(request),
+      tendSealingKeys: ({ how }) => sealing.tend(how),
       beginKeyRelease: (terms) => releases.begin(terms),
       finishKeyRelease: (release) => releases.finish(release),
       signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),

@@ -18,7 +18,7 @@ import { LEAF_BYTES } from "../../receipts/index.ts";
 import { allowanceOperations, MAX_SPENT_BYTES } from "./allowances.ts";
 import { balanceOperations } from "./balances.ts";
 import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
-import { requestKeys, sealedRequest } from "./sealing.ts";
+import { requestKeys, sealedRequest, sealingKeyList, tendingRequest } from "./sealing.ts";
 import { quotedEvidence } from "./evidence.ts";
 import { vaultInfo } from "./info.ts";
 import { chainAccount, chainAnswer, signedTransaction, unsignedTransaction } from "./chain.ts";
@@ -338,6 +338,7 @@ export const OPERATIONS = {
   signTransaction: operation(46, unsignedTransaction, signedTransaction),
   signChainAnswer: operation(47, chainAnswer, signedAnswer),
   exportRequestKeys: operation(55, sealedRequest, requestKeys),
+  tendSealingKeys: operation(62, tendingRequest, sealingKeyList),
   beginKeyRelease: operation(60, releaseTerms, releaseEvidence),
   finishKeyRelease: operation(
     61,

@@ -6,13 +6,14 @@ import {
   type AeadId,
   type SealingProtocol,
 } from "../../sealing/index.ts";
-import { block, bytes, flag, nullable, record, u8, type Shape } from "./shape.ts";
+import { VaultError } from "../error.ts";
+import { block, bytes, flag, list, nullable, record, u32, u64, u8, type Shape } from "./shape.ts";
 
 /** A sealed request as far as its headers go. */
 export interface SealedRequest {
   protocol: SealingProtocol;
-  /** Which HPKE key: its epoch modulo 256. */
-  keyId: number;
+  /** Which HPKE key, as Oblivious HTTP says it: its epoch modulo 256. EHBP does not say: null. */
+  keyId: number | null;
   /** EHBP knows AES-256-GCM alone. */
   aeadId: AeadId;
   /** 32 bytes. */
@@ -33,6 +34,9 @@ export interface RequestKeys {
   salt: Uint8Array | null;
 }
 
+/** Sealing keys that exist at one time. */
+export const MAX_SEALING_KEYS = 8;
+
 const bytes32 = bytes(32);
 
 const sealingProtocol: Shape<SealingProtocol> = {
@@ -47,15 +51,48 @@ const aeadId: Shape<AeadId> = {
 
 export const sealedRequest = record<SealedRequest>({
   protocol: sealingProtocol,
-  keyId: u8,
+  keyId: nullable(u8),
   aeadId,
   encapsulatedKey: bytes32,
   sealedSalt: nullable(bytes(SEALED_SALT_BYTES)),
 });
 
-export const requestKeys = record<RequestKeys>({
-  key: block(32),
-  baseNonce: bytes(12),
-  responseSecret: block(32),
-  salt: nullable(bytes32),
-});
+export const requestKeys = list(
+  record<RequestKeys>({
+    key: block(32),
+    baseNonce: bytes(12),
+    responseSecret: block(32),
+    salt: nullable(bytes32),
+  }),
+  MAX_SEALING_KEYS,
+);
+
+/** `look` makes a key where the newest is too old, `rotate` in any case; `rotateAndEnd` also ends all others at once. */
+const TENDINGS = ["look", "rotate", "rotateAndEnd"] as const;
+export type Tending = (typeof TENDINGS)[number];
+
+/** An HPKE key as its public half tells it. */
+export interface SealingKeyInfo {
+  epoch: number;
+  /** X25519: 32 bytes. */
+  publicKey: Uint8Array;
+  madeAtMs: bigint;
+  /** When it opens no request any more; null for the newest. */
+  endsAtMs: bigint | null;
+}
+
+const tending: Shape<Tending> = {
+  write: (parts, value) => u8.write(parts, TENDINGS.indexOf(value)),
+  read(cursor) {
+    const value = TENDINGS[u8.read(cursor)];
+    if (!value) throw new VaultError("malformed");
+    return value;
+  },
+};
+
+export const tendingRequest = record<{ how: Tending }>({ how: tending });
+
+export const sealingKeyList = list(
+  record<SealingKeyInfo>({ epoch: u32, publicKey: bytes32, madeAtMs: u64, endsAtMs: nullable(u64) }),
+  MAX_SEALING_KEYS,
+);

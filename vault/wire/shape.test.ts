@@ -272,7 +272,14 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
       encapsulatedKey: digest,
       sealedSalt: new Uint8Array(80).fill(4),
     },
-    reply: { key: digest, baseNonce: new Uint8Array(12).fill(5), responseSecret: digest, salt: digest },
+    reply: [{ key: digest, baseNonce: new Uint8Array(12).fill(5), responseSecret: digest, salt: digest }],
+  },
+  tendSealingKeys: {
+    request: { how: "rotate" },
+    reply: [
+      { epoch: 2, publicKey: digest, madeAtMs: 9n, endsAtMs: null },
+      { epoch: 1, publicKey: digest, madeAtMs: 8n, endsAtMs: 20n },
+    ],
   },
   beginKeyRelease: {
     request: { nonce: digest, modelId: digest },

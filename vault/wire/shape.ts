@@ -67,7 +67,7 @@ function unsigned(byteLength: 1 | 2 | 4): Shape<number> {
 
 export const u8 = unsigned(1);
 export const u16 = unsigned(2);
-const u32 = unsigned(4);
+export const u32 = unsigned(4);
 
 export const u64: Shape<bigint> = {
   write(parts, value) {

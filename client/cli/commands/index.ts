@@ -27,6 +27,7 @@ import { modelsAccess, modelsRemove, modelsUpload } from "./models-upload.ts";
 import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
 import { monitor } from "./monitor.ts";
 import { prove } from "./prove.ts";
+import { sealingKeysList, sealingKeysRotate } from "./sealing-keys.ts";
 import { setupProofs } from "./setup.ts";
 import { tls } from "./tls.ts";
 import { verify } from "./verify.ts";
@@ -85,5 +86,7 @@ export const COMMANDS: Record<string, Command> = {
   "circuit check": circuitCheck,
   "circuit list": circuitList,
   "circuit show": circuitShow,
+  "sealing-keys list": sealingKeysList,
+  "sealing-keys rotate": sealingKeysRotate,
   "setup proofs": setupProofs,
 };

@@ -9,6 +9,7 @@ import {
   parseManifest,
 } from "../../../models/client.ts";
 import { RequestOpener } from "../../../vault/host/request-opener.ts";
+import { x25519FromPrivateKey } from "../../../vault/host/x25519.ts";
 import { createApp } from "../../app.ts";
 import type { PromiseView } from "../../assurance/index.ts";
 import { JobError, type JobAdministration, type JobView } from "../../jobs/index.ts";
@@ -120,6 +121,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     },
     chain: undefined,
     sealing: memorySealing(),
+    vaultAdministration: memoryVaultAdministration(),
     health: { components: async () => [] },
     ...options.services,
   };
@@ -162,10 +164,28 @@ async function double(call: InferCall): Promise<InferAnswer> {
 
 /** The vault's own opener, in this process. */
 function memorySealing(): Services["sealing"] {
-  const opener = new RequestOpener(1, new Uint8Array(randomBytes(32)));
+  const key = x25519FromPrivateKey(new Uint8Array(randomBytes(32)));
+  const opener = new RequestOpener(() => [{ epoch: 1, key }]);
   return {
-    keys: () => [{ keyId: 1, publicKey: opener.publicKey }],
+    keys: () => [{ keyId: 1, publicKey: key.publicKey }],
     exportKeys: async (head) => opener.exportKeys(head),
+  };
+}
+
+function sealingKey(epoch: number, endsAtMs: bigint | null) {
+  return { epoch, publicKey: new Uint8Array(32).fill(epoch), madeAtMs: BigInt(epoch) * 1000n, endsAtMs };
+}
+
+/** Two keys, and one more by each rotation. */
+function memoryVaultAdministration(): Services["vaultAdministration"] {
+  let keys = [sealingKey(2, null), sealingKey(1, 5000n)];
+  return {
+    sealingKeys: async () => keys,
+    async rotate(_, endOlder) {
+      const next = sealingKey(keys[0]!.epoch + 1, null);
+      keys = endOlder ? [next] : [next, ...keys.map((old) => ({ ...old, endsAtMs: old.endsAtMs ?? 9000n }))];
+      return keys;
+    },
   };
 }
 

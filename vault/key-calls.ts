@@ -1,0 +1,46 @@
+/** What is asked of the vault about keys: of sealed requests, of models, of the cluster. */
+import { Caller } from "./caller.ts";
+import type { SignedStatement } from "./signed-statement.ts";
+import type { BrokersRelease, ReleaseEvidence } from "./wire/key-release.ts";
+import type { RequestKeys, SealedRequest, SealingKeyInfo, Tending } from "./wire/sealing.ts";
+
+export class KeyCalls extends Caller {
+  /**
+   * Opens one sealed request as far as its own keys: the vault sees no body, and hands the cluster key to nobody. Each
+   * encapsulated key works once, as far as the vault remembers.
+   * @returns the request's keys; by EHBP without a salt one of each HPKE key that it may be sealed to, the newest first
+   * @throws VaultError `sealing_key_unknown`, `sealed_request_replayed`, `sealed_salt_unreadable`
+   */
+  async exportRequestKeys(request: SealedRequest): Promise<RequestKeys[]> {
+    return [...(await this.call("exportRequestKeys", request))];
+  }
+
+  /**
+   * Makes another HPKE key where it is asked for or due, and removes those whose overlap ended. What is installed is a keyset
+   * with the old ones until another is.
+   * @returns those that open requests now, the newest first
+   * @throws VaultError `sealing_keys_limit`
+   */
+  async tendSealingKeys(how: Tending): Promise<SealingKeyInfo[]> {
+    return [...(await this.call("tendSealingKeys", { how }))];
+  }
+
+  /**
+   * Evidence for an owner's key broker, over its nonce (32 bytes).
+   * @throws VaultError `keyset_missing`, `keyset_expired`, `quote_rate_limited`, `quote_failed`, `busy`
+   */
+  beginKeyRelease(nonce: Uint8Array, modelId: Uint8Array): Promise<ReleaseEvidence> {
+    return this.call("beginKeyRelease", { nonce, modelId });
+  }
+
+  /**
+   * Opens what the broker released: the content key of one file, to be wiped after use, and the signed `KeyRelease`.
+   * @throws VaultError `release_unknown`, `record_unreadable`, `keyset_missing`, `keyset_expired`
+   */
+  async finishKeyRelease(
+    release: BrokersRelease,
+  ): Promise<{ contentKey: Uint8Array; statement: SignedStatement }> {
+    const { contentKey, statement } = await this.call("finishKeyRelease", release);
+    return { contentKey, statement: { type: "KeyRelease", ...statement } };
+  }
+}
