@@ -34,7 +34,7 @@ import { createIssuer, NOW_MS, type Issuer } from "./receipt-fixture.ts";
 const CHAIN_ID = 31337;
 const CONSUMER = `0x${"c0".repeat(20)}` as const;
 const AUDIENCE = audienceDigest(BigInt(CHAIN_ID), new Uint8Array(20).fill(0xc0));
-const PLAIN: Requirements = { delivered: 0, pinned: false, maxAgeSeconds: 0n };
+const PLAIN: Requirements = { delivered: 0, pinnedAtSeconds: 0n, maxAgeSeconds: 0n };
 
 let chain: Chain;
 let deployment: Deployment;

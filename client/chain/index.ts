@@ -24,6 +24,7 @@ export {
   contractStatement,
   isFor,
   NO_REQUIREMENTS,
+  PINNED_NOW,
   receiptFromBundle,
   verifyOnChain,
 } from "./receipt.ts";

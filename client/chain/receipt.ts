@@ -29,7 +29,10 @@ export type ContractReceipt = VerifyArguments[1];
 export type Requirements = VerifyArguments[2];
 type ContractSignature = ContractReceipt["signature"];
 
-export const NO_REQUIREMENTS: Requirements = { delivered: 0, pinned: false, maxAgeSeconds: 0n };
+export const NO_REQUIREMENTS: Requirements = { delivered: 0, pinnedAtSeconds: 0n, maxAgeSeconds: 0n };
+
+/** `PINNED_NOW` of IReceiptVerifier.sol: code that the consumer pins, not code that it pinned once. */
+export const PINNED_NOW = 2n ** 64n - 1n;
 
 type OnChainType = "InferenceStatement" | "CircuitBinding" | "Proof" | "Reexecution" | "Revocation";
 

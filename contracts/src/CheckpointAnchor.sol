@@ -84,9 +84,7 @@ contract CheckpointAnchor is ICheckpointAnchor {
 
     function requireSigned(Checkpoint calldata checkpoint, Signature calldata signature) private view {
         Key key = registry.keyOf(checkpoint.keysetDigest);
-        if (!key.isListed() || !key.isActive(block.timestamp)) {
-            revert KeysetNotActive(checkpoint.keysetDigest);
-        }
+        if (!key.isListedAndActive(block.timestamp)) revert KeysetNotActive(checkpoint.keysetDigest);
         address signer = ReceiptSignature.recover(StatementDigest.hash(checkpoint), signature);
         if (signer != key.signer()) revert SignerMismatch(key.signer(), signer);
     }

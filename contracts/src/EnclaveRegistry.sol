@@ -51,6 +51,8 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     error AlreadyExpired(uint256 expiresAtSeconds);
     /// @notice A renewal must end later than what it renews, under firmware no older, and may not leave the owner's list.
     error NoRenewal(bytes32 keysetDigest);
+    /// @notice It is listed already, by code that is in force: only the owner lists it by other code.
+    error AlreadyListed(bytes32 keysetDigest);
     /// @notice Revoked for good: the enclave's next keyset is registered instead.
     error AlreadyRevoked(bytes32 keysetDigest);
     /// @notice The reference value is not in force, or not one that the keyset matched.
@@ -61,6 +63,13 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     error RevocationInvalid();
     /// @notice A development quote counts on chain ids 31337 and 1337 only.
     error DevelopmentRefused();
+
+    /// @notice When a consumer pinned a reference value first, and took it back last.
+    /// @param untilSeconds 0: it is pinned
+    struct Pin {
+        uint40 sinceSeconds;
+        uint40 untilSeconds;
+    }
 
     event Registered(
         bytes32 indexed keysetDigest,
@@ -78,7 +87,7 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     mapping(bytes32 keysetDigest => Enrolment) public enrolments;
     /// @notice Reference values that a keyset's quotes matched.
     mapping(bytes32 keysetDigest => mapping(bytes32 referenceValueId => bool)) public matched;
-    mapping(address consumer => mapping(bytes32 referenceValueId => bool)) public pins;
+    mapping(address consumer => mapping(bytes32 referenceValueId => Pin)) public pins;
 
     /// @param verifiers quote verifiers in force from the start, which everyone sees before relying on this registry
     /// @param referenceValueIds likewise
@@ -97,7 +106,10 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         for (uint256 i = 0; i < referenceValueIds.length; ++i) {
             putInForce(Setting.ReferenceValue, referenceValueIds[i]);
         }
-        putInForce(Setting.TcbStatuses, bytes32(uint256(tcbStatuses)));
+        for (uint256 status = 0; tcbStatuses >> status != 0; ++status) {
+            if (status > MAX_STATUS) revert StatusUnknown(bytes32(status));
+            if ((tcbStatuses >> status) & 1 == 1) putInForce(Setting.TcbStatus, bytes32(status));
+        }
         tcbFloor = tcbFloor_;
     }
 
@@ -125,12 +137,14 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         enrol(keysetDigest, keyset, quote, registration);
     }
 
-    /// @notice Lists a keyset whose code has come onto the owner's list since. Anyone may.
+    /// @notice Lists a keyset whose code has come onto the owner's list since. Anyone may; the owner also moves a listed one to
+    /// another reference value that it matched, before withdrawing the one that it is listed by.
     function list(bytes32 keysetDigest, bytes32 referenceValueId) external {
         Key key = knownKey(keysetDigest);
         if (!inForce[Setting.ReferenceValue][referenceValueId] || !matched[keysetDigest][referenceValueId]) {
             revert ReferenceValueNotAccepted(referenceValueId);
         }
+        if (isListedByForce(keysetDigest, key) && msg.sender != owner()) revert AlreadyListed(keysetDigest);
         keys[keysetDigest] = key.listed();
         enrolments[keysetDigest].referenceValueId = referenceValueId;
         emit Listed(keysetDigest, referenceValueId);
@@ -140,7 +154,7 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     function expel(bytes32 keysetDigest) external {
         Key key = knownKey(keysetDigest);
         Enrolment storage enrolment = enrolments[keysetDigest];
-        bool accepted = (!key.isListed() || inForce[Setting.ReferenceValue][enrolment.referenceValueId])
+        bool accepted = (!key.isListed() || isListedByForce(keysetDigest, key))
             && inForce[Setting.QuoteVerifier][bytes32(uint256(uint160(address(enrolment.verifier))))]
             && enrolment.tcbEvaluationNumber >= tcbFloor && statusAccepted(key.tcbStatus());
         if (accepted) revert StillAccepted(keysetDigest);
@@ -162,17 +176,25 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         Key key = knownKey(revocation.subject);
         Key signing = keys[signerKeyset];
         if (
-            revocation.kind != REVOCATION_OF_KEYSET || !signing.isActive(block.timestamp)
-                || !signing.isListed()
+            revocation.kind != REVOCATION_OF_KEYSET || !signing.isListedAndActive(block.timestamp)
                 || enrolments[signerKeyset].logId != enrolments[revocation.subject].logId
                 || ReceiptSignature.recover(StatementDigest.hash(revocation), signature) != signing.signer()
         ) revert RevocationInvalid();
         revokeKey(revocation.subject, key);
     }
 
-    /// @notice Trusts, or trusts no more, code of the caller's own choice in verifications that ask for pins.
+    /// @notice Trusts, or trusts no more, code of the caller's own choice in verifications that ask for pins. What was asked for
+    /// while it was pinned is still answered by it.
     function pin(bytes32 referenceValueId, bool pinned) external {
-        pins[msg.sender][referenceValueId] = pinned;
+        Pin storage kept = pins[msg.sender][referenceValueId];
+        if (!pinned) {
+            if (kept.sinceSeconds != 0 && kept.untilSeconds == 0) {
+                kept.untilSeconds = uint40(block.timestamp);
+            }
+        } else {
+            if (kept.sinceSeconds == 0) kept.sinceSeconds = uint40(block.timestamp);
+            kept.untilSeconds = 0;
+        }
         emit Pinned(msg.sender, referenceValueId, pinned);
     }
 
@@ -188,12 +210,17 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     }
 
     /// @inheritdoc IEnclaveRegistry
-    function matchesPin(address consumer, bytes32 keysetDigest, bytes32 referenceValueId)
-        public
-        view
-        returns (bool)
-    {
-        return pins[consumer][referenceValueId] && matched[keysetDigest][referenceValueId];
+    function matchesPin(
+        address consumer,
+        bytes32 keysetDigest,
+        bytes32 referenceValueId,
+        uint256 pinnedAtSeconds
+    ) public view returns (bool) {
+        Pin memory kept = pins[consumer][referenceValueId];
+        bool pinned = kept.untilSeconds == 0
+            ? kept.sinceSeconds != 0
+            : kept.sinceSeconds <= pinnedAtSeconds && pinnedAtSeconds <= kept.untilSeconds;
+        return pinned && matched[keysetDigest][referenceValueId];
     }
 
     function enrol(
@@ -218,10 +245,17 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         if (old.isKnown() && !renews) revert NoRenewal(keysetDigest);
 
         keys[keysetDigest] = KeyFields.pack(keyset.signer, uint40(expiresAt), flags, quote.tcbStatus);
-        enrolments[keysetDigest] =
-            Enrolment(keyset.logId, referenceValueId, registration.verifier, quote.tcbEvaluationNumber);
         matched[keysetDigest][referenceValueId] = true;
+        // Whoever renews chooses the mask: the code that a keyset is listed by is not theirs to change.
+        bytes32 listedBy =
+            isListedByForce(keysetDigest, old) ? enrolments[keysetDigest].referenceValueId : referenceValueId;
+        enrolments[keysetDigest] =
+            Enrolment(keyset.logId, listedBy, registration.verifier, quote.tcbEvaluationNumber);
         emit Registered(keysetDigest, keyset.signer, referenceValueId, keyset.logId, expiresAt, flags);
+    }
+
+    function isListedByForce(bytes32 keysetDigest, Key key) private view returns (bool) {
+        return key.isListed() && inForce[Setting.ReferenceValue][enrolments[keysetDigest].referenceValueId];
     }
 
     function requireTcb(TcbStatus status, uint32 evaluationNumber) private view {
@@ -230,7 +264,7 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
     }
 
     function statusAccepted(TcbStatus status) private view returns (bool) {
-        return (acceptedTcbStatuses >> uint8(status)) & 1 == 1;
+        return inForce[Setting.TcbStatus][bytes32(uint256(status))];
     }
 
     function knownKey(bytes32 keysetDigest) private view returns (Key key) {

@@ -125,9 +125,10 @@ contract ReceiptVerifier is EnclaveRegistry, IReceiptVerifier {
         Receipt calldata receipt,
         Requirements calldata requirements
     ) private view {
-        bool accepted = requirements.pinned
-            ? matchesPin(consumer, keysetDigest, receipt.referenceValueId)
-            : key.isListed();
+        uint256 pinnedAt = requirements.pinnedAtSeconds;
+        bool accepted = pinnedAt == 0
+            ? key.isListed()
+            : matchesPin(consumer, keysetDigest, receipt.referenceValueId, pinnedAt);
         if (!accepted) revert KeysetNotAccepted(keysetDigest);
     }
 

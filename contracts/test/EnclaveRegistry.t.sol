@@ -86,19 +86,35 @@ contract EnclaveRegistryTest is Fixture {
     }
 
     function test_statusAndFloorHold() public {
-        registry.withdraw(Setting.TcbStatuses, bytes32(uint256(1)));
+        registry.withdraw(Setting.TcbStatus, bytes32(uint256(TcbStatus.UpToDate)));
         EnclaveRegistry.Registration memory registration = registrationOf(keyset);
         vm.expectRevert(
             abi.encodeWithSelector(EnclaveRegistry.TcbStatusNotAccepted.selector, TcbStatus.UpToDate)
         );
         registry.register(registration);
-        adopt(Setting.TcbStatuses, bytes32(uint256(1)));
+        adopt(Setting.TcbStatus, bytes32(uint256(TcbStatus.UpToDate)));
         registry.raiseTcbFloor(17);
         registration = registrationOf(keyset);
         vm.expectRevert(abi.encodeWithSelector(EnclaveRegistry.TcbBelowFloor.selector, 0, 17));
         registry.register(registration);
         vm.expectRevert(abi.encodeWithSelector(TimelockedSettings.FloorLowered.selector, 17, 16));
         registry.raiseTcbFloor(16);
+    }
+
+    function test_aWithdrawnStatusIsProposedNoMore() public {
+        bytes32 outOfDate = bytes32(uint256(TcbStatus.OutOfDate));
+        registry.propose(Setting.TcbStatus, outOfDate);
+        registry.withdraw(Setting.TcbStatus, outOfDate);
+        vm.warp(block.timestamp + 1 days);
+        bytes32 change = registry.changeId(Setting.TcbStatus, outOfDate);
+        vm.expectRevert(abi.encodeWithSelector(TimelockedSettings.NotReady.selector, change, 0));
+        registry.adopt(Setting.TcbStatus, outOfDate);
+        bytes memory unknown =
+            abi.encodeWithSelector(TimelockedSettings.StatusUnknown.selector, bytes32(uint256(7)));
+        vm.expectRevert(unknown);
+        registry.propose(Setting.TcbStatus, bytes32(uint256(7)));
+        vm.expectRevert(unknown);
+        new EnclaveRegistry(address(this), 1 days, new address[](0), new bytes32[](0), 0x81, 0);
     }
 
     function test_otherCodeIsNotListed() public {
@@ -142,6 +158,37 @@ contract EnclaveRegistryTest is Fixture {
         registry.register(registration);
         registration.mask = MASK;
         registry.register(registration);
+    }
+
+    /// @dev Anyone renews, under a mask of their choice: not so that the withdrawal of the other value expels it.
+    function test_aRenewalKeepsTheCodeThatListsIt() public {
+        bytes32 other = alsoListed();
+        registry.withdraw(Setting.ReferenceValue, other);
+        vm.expectRevert(abi.encodeWithSelector(EnclaveRegistry.StillAccepted.selector, keysetDigest));
+        registry.expel(keysetDigest);
+    }
+
+    function test_theOwnerMovesAKeysetBeforeItsCodeIsWithdrawn() public {
+        bytes32 other = alsoListed();
+        vm.prank(address(0xE0));
+        vm.expectRevert(abi.encodeWithSelector(EnclaveRegistry.AlreadyListed.selector, keysetDigest));
+        registry.list(keysetDigest, other);
+        registry.list(keysetDigest, other);
+        registry.withdraw(Setting.ReferenceValue, referenceValueId);
+        vm.expectRevert(abi.encodeWithSelector(EnclaveRegistry.StillAccepted.selector, keysetDigest));
+        registry.expel(keysetDigest);
+        registry.withdraw(Setting.ReferenceValue, other);
+        registry.expel(keysetDigest);
+    }
+
+    /// @dev A second reference value in force, which the keyset's newer quote matches.
+    function alsoListed() private returns (bytes32 other) {
+        other = ReferenceValue.id(Technology.Development, registers, 1);
+        adopt(Setting.ReferenceValue, other);
+        EnclaveRegistry.Registration memory registration = registrationOf(keyset);
+        registration.mask = 1;
+        registry.register(registration);
+        assertTrue(registry.matched(keysetDigest, other), "matched");
     }
 
     function test_wideningWaitsForTheTimelock() public {

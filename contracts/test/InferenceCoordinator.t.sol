@@ -247,6 +247,29 @@ contract InferenceCoordinatorTest is CoordinatorFixture, Vectors {
         coordinator.request(terms, committed());
     }
 
+    function test_aPinCannotBeTakenBackFromUnderARequest() public {
+        Terms memory terms = termsOf();
+        terms.pinned = true;
+        terms.callbackGas = 0;
+        registry.pin(referenceValueId, true);
+        bytes32 asked = coordinator.request{value: PAYMENT}(terms, committed());
+        registry.pin(referenceValueId, false);
+        vm.warp(block.timestamp + 1);
+        bytes32 askedLater = coordinator.request{value: PAYMENT}(terms, committed());
+        coordinator.deliver(pinnedReceipt(asked), "");
+        assertEq(coordinator.credits(address(0), OPERATOR), PAYMENT, "paid");
+        Receipt memory receipt = pinnedReceipt(askedLater);
+        vm.expectRevert(abi.encodeWithSelector(IReceiptVerifier.KeysetNotAccepted.selector, keysetDigest));
+        coordinator.deliver(receipt, "");
+    }
+
+    function pinnedReceipt(bytes32 requestId) private view returns (Receipt memory receipt) {
+        InferenceStatement memory statement = answerOf(requestId);
+        statement.audience = keccak256(abi.encode(block.chainid, address(this)));
+        receipt = receiptOf(statement);
+        receipt.referenceValueId = referenceValueId;
+    }
+
     function test_onlyWhatIsOwedIsFetched() public {
         ask();
         vm.expectRevert(abi.encodeWithSelector(Escrow.CreditTooLow.selector, 0, 1));

@@ -5,6 +5,7 @@ import {OutputAgreement} from "../src/coordinator/OutputAgreement.sol";
 import {Panels} from "../src/coordinator/Panels.sol";
 import {RequestBook} from "../src/coordinator/RequestBook.sol";
 import {EnclaveRegistry} from "../src/EnclaveRegistry.sol";
+import {IEnclaveRegistry} from "../src/interfaces/IEnclaveRegistry.sol";
 import {Terms} from "../src/interfaces/IInferenceCoordinator.sol";
 import {Inclusion, Receipt} from "../src/interfaces/IReceiptVerifier.sol";
 import {InferenceStatement} from "../src/receipts/Statements.sol";
@@ -165,6 +166,41 @@ contract PanelsTest is CoordinatorFixture {
         vm.prank(operators[1]);
         vm.expectRevert(abi.encodeWithSelector(Panels.KeysetVoted.selector, keysets[0]));
         coordinator.reveal(again, "", SALT);
+    }
+
+    function test_aHaltCostsNobodyTheBond() public {
+        commitTo(0, answer(0, OUTPUT));
+        commitTo(1, answer(1, OUTPUT));
+        registry.setHalted(true);
+        refuseRelease(0, Panels.RevealClosed.selector);
+        vm.warp(block.timestamp + 11 minutes);
+        Receipt memory receipt = answer(0, OUTPUT);
+        vm.prank(operators[0]);
+        vm.expectRevert(IEnclaveRegistry.Halted.selector);
+        coordinator.reveal(receipt, "", SALT);
+        vm.prank(operators[0]);
+        coordinator.release(requestId);
+        assertEq(coordinator.stakes(operators[0]), 1 ether, "free");
+        refuseRelease(0, Panels.CommitmentMismatch.selector);
+        refuseRelease(2, Panels.CommitmentMismatch.selector);
+        registry.setHalted(false);
+        vm.prank(operators[0]);
+        vm.expectRevert(Panels.CommitmentMismatch.selector);
+        coordinator.reveal(receipt, "", SALT);
+        refuseRelease(1, Panels.NotHalted.selector);
+        reveal(1, answer(1, OUTPUT));
+        registry.setHalted(true);
+        refuseRelease(1, Panels.CommitmentMismatch.selector);
+        vm.warp(block.timestamp + 20 minutes);
+        refuseRelease(1, Panels.RevealClosed.selector);
+        vm.expectRevert(abi.encodeWithSelector(Panels.NothingToForfeit.selector, operators[0]));
+        coordinator.forfeit(requestId, operators[0]);
+    }
+
+    function refuseRelease(uint256 index, bytes4 selector) private {
+        vm.prank(operators[index]);
+        vm.expectRevert(selector);
+        coordinator.release(requestId);
     }
 
     function test_phases() public {

@@ -6,6 +6,7 @@ import {IEnclaveRegistry} from "../src/interfaces/IEnclaveRegistry.sol";
 import {
     Inclusion,
     IReceiptVerifier,
+    PINNED_NOW,
     Receipt,
     Requirements,
     SignedProof,
@@ -154,7 +155,7 @@ contract ReceiptVerifierTest is Fixture {
 
     function test_age() public {
         Receipt memory receipt = validReceipt();
-        Requirements memory requirements = Requirements(0, false, 60);
+        Requirements memory requirements = Requirements(0, 0, 60);
         vm.warp(block.timestamp + 60);
         verifier.verifyFor(CONSUMER, receipt, requirements);
         vm.warp(block.timestamp + 1);
@@ -168,7 +169,7 @@ contract ReceiptVerifierTest is Fixture {
 
     function test_pinnedCode() public {
         Receipt memory receipt = validReceipt();
-        Requirements memory requirements = Requirements(0, true, 0);
+        Requirements memory requirements = Requirements(0, PINNED_NOW, 0);
         receipt.referenceValueId = referenceValueId;
         vm.expectRevert(abi.encodeWithSelector(IReceiptVerifier.KeysetNotAccepted.selector, keysetDigest));
         verifier.verifyFor(CONSUMER, receipt, requirements);
@@ -180,6 +181,37 @@ contract ReceiptVerifierTest is Fixture {
         registry.pin(bytes32(uint256(1)), true);
         vm.expectRevert(abi.encodeWithSelector(IReceiptVerifier.KeysetNotAccepted.selector, keysetDigest));
         verifier.verifyFor(CONSUMER, receipt, requirements);
+    }
+
+    function test_aPinTakenBackCountsForItsTime() public {
+        Receipt memory receipt = validReceipt();
+        receipt.referenceValueId = referenceValueId;
+        uint64 pinnedAt = uint64(block.timestamp);
+        setPin(true);
+        vm.warp(pinnedAt + 10);
+        setPin(false);
+        verifier.verifyFor(CONSUMER, receipt, Requirements(0, pinnedAt, 0));
+        verifier.verifyFor(CONSUMER, receipt, Requirements(0, pinnedAt + 10, 0));
+        vm.warp(pinnedAt + 20);
+        setPin(false);
+        refusePinnedAt(receipt, pinnedAt - 1);
+        refusePinnedAt(receipt, pinnedAt + 11);
+        refusePinnedAt(receipt, PINNED_NOW);
+        setPin(true);
+        verifier.verifyFor(CONSUMER, receipt, Requirements(0, PINNED_NOW, 0));
+        setPin(false);
+        verifier.verifyFor(CONSUMER, receipt, Requirements(0, pinnedAt, 0));
+        refusePinnedAt(receipt, PINNED_NOW);
+    }
+
+    function setPin(bool pinned) private {
+        vm.prank(CONSUMER);
+        registry.pin(referenceValueId, pinned);
+    }
+
+    function refusePinnedAt(Receipt memory receipt, uint64 atSeconds) private {
+        vm.expectRevert(abi.encodeWithSelector(IReceiptVerifier.KeysetNotAccepted.selector, keysetDigest));
+        verifier.verifyFor(CONSUMER, receipt, Requirements(0, atSeconds, 0));
     }
 
     function test_unlistedCodeNeedsAPin() public {
@@ -199,7 +231,7 @@ contract ReceiptVerifierTest is Fixture {
         vm.prank(CONSUMER);
         registry.pin(value, true);
         receipt.referenceValueId = value;
-        verifier.verifyFor(CONSUMER, receipt, Requirements(0, true, 0));
+        verifier.verifyFor(CONSUMER, receipt, Requirements(0, PINNED_NOW, 0));
     }
 
     function test_aPromiseIsNoDelivery() public {
@@ -208,19 +240,19 @@ contract ReceiptVerifierTest is Fixture {
         Receipt memory receipt = receiptOf(statement);
         for (uint8 flag = 1; flag <= 2; ++flag) {
             vm.expectRevert(abi.encodeWithSelector(IReceiptVerifier.DeliveryMissing.selector, flag));
-            verifier.verifyFor(CONSUMER, receipt, Requirements(flag, false, 0));
+            verifier.verifyFor(CONSUMER, receipt, Requirements(flag, 0, 0));
         }
         vm.expectRevert(abi.encodeWithSelector(IReceiptVerifier.DeliveryMissing.selector, 4));
-        verifier.verifyFor(CONSUMER, receipt, Requirements(4, false, 0));
+        verifier.verifyFor(CONSUMER, receipt, Requirements(4, 0, 0));
     }
 
     function test_deliveries() public view {
         Receipt memory receipt = validReceipt();
         bytes32 subject = Digests.hash(receipt.statement);
         receipt.proofs = proofOf(Proof(subject, 0, 0, 0, 0, 1, 0), SIGNER_KEY);
-        verifier.verifyFor(CONSUMER, receipt, Requirements(PROOF_FLAG, false, 0));
+        verifier.verifyFor(CONSUMER, receipt, Requirements(PROOF_FLAG, 0, 0));
         receipt.reexecutions = reexecutionOf(Reexecution(subject, 0, 0, 0, 1, 0), SIGNER_KEY);
-        verifier.verifyFor(CONSUMER, receipt, Requirements(PROOF_FLAG | REEXECUTION_FLAG, false, 0));
+        verifier.verifyFor(CONSUMER, receipt, Requirements(PROOF_FLAG | REEXECUTION_FLAG, 0, 0));
     }
 
     function testFuzz_otherOutcomesAndSubjectsAreRefused(uint8 outcome, bytes32 other) public {

@@ -7,7 +7,13 @@ import {
   ReceiptError,
 } from "../../../receipts/index.ts";
 import { fromUtf8 } from "../../../codec/index.ts";
-import { isFor, receiptFromBundle, verifyOnChain, type ReceiptExtras } from "../../chain/index.ts";
+import {
+  isFor,
+  PINNED_NOW,
+  receiptFromBundle,
+  verifyOnChain,
+  type ReceiptExtras,
+} from "../../chain/index.ts";
 import {
   DEPLOYMENT_FLAG_HELP,
   deploymentFrom,
@@ -50,7 +56,7 @@ async function run(words: string[]): Promise<number> {
   const consumer = readAddress(values.consumer, "--consumer");
   const requirements = {
     delivered: (values.require ?? []).map(readFlag).reduce((all, bit) => all | bit, 0),
-    pinned: values.pinned !== undefined,
+    pinnedAtSeconds: values.pinned === undefined ? 0n : PINNED_NOW,
     maxAgeSeconds: readAge(values["max-age-seconds"]),
   };
   const extras = values.pinned === undefined ? {} : { referenceValueId: readId(values.pinned) };

@@ -10,7 +10,8 @@ import {RequestBook} from "./RequestBook.sol";
 /// @title k of n operators
 /// @notice Named operators commit to their answers, then reveal them: who has not computed one by then has nothing to copy, and
 /// each answer names the operator whose enclave signed it. One vote each, under a keyset of its own. The answer is delivered where k outputs agree within the tolerance; these k
-/// share the payment. Who commits and does not reveal loses the bond to the requester.
+/// share the payment. Who commits and does not reveal loses the bond to the requester, but while a halt of the registry lets
+/// nobody reveal.
 abstract contract Panels is RequestBook {
     /// @param operators 2 to 8
     /// @param threshold k, more than half of them
@@ -55,10 +56,13 @@ abstract contract Panels is RequestBook {
     error VoiceInvalid(address operator);
     error StakeTooLow(uint256 stake, uint256 bond);
     error NothingToForfeit(address operator);
+    /// @notice Nothing keeps the answer from being revealed.
+    error NotHalted();
 
     event PanelRequested(bytes32 indexed requestId, PanelTerms panel);
     event Committed(bytes32 indexed requestId, address indexed operator);
     event Revealed(bytes32 indexed requestId, address indexed operator, bytes32 statementDigest);
+    event Released(bytes32 indexed requestId, address indexed operator);
     event Forfeited(bytes32 indexed requestId, address indexed operator, uint256 bond);
     event Staked(address indexed operator, uint256 stake);
 
@@ -130,9 +134,7 @@ abstract contract Panels is RequestBook {
         bytes32 requestId = receipt.statement.requestId;
         Request memory request = requests[requestId];
         PanelTerms storage panel = panels[requestId];
-        if (block.timestamp <= panel.commitUntilSeconds || block.timestamp > panel.revealUntilSeconds) {
-            revert RevealClosed();
-        }
+        requireReveals(panel);
         bytes32 digest = verifyAnswer(request, msg.sender, receipt, zkProof);
         Vote storage vote = votes[requestId][msg.sender];
         bytes32 commitment = commitmentOfVote(requestId, msg.sender, digest, salt);
@@ -175,6 +177,18 @@ abstract contract Panels is RequestBook {
         emit Delivered(requestId, operator, digest, called);
     }
 
+    /// @notice Frees the caller's bond, and gives up its vote, while a halt keeps it from revealing.
+    function release(bytes32 requestId) external {
+        PanelTerms storage panel = panels[requestId];
+        requireReveals(panel);
+        if (!verifier.halted()) revert NotHalted();
+        Vote storage vote = votes[requestId][msg.sender];
+        if (vote.commitment == 0 || vote.receiptHash != 0) revert CommitmentMismatch();
+        vote.commitment = 0;
+        stakes[msg.sender] += panel.bond;
+        emit Released(requestId, msg.sender);
+    }
+
     /// @notice Gives the bond of an operator that committed and did not reveal to the requester. Anyone may, after the reveals.
     function forfeit(bytes32 requestId, address operator) external {
         PanelTerms storage panel = panels[requestId];
@@ -204,6 +218,12 @@ abstract contract Panels is RequestBook {
             for (uint256 j = 0; j < i; ++j) {
                 if (panel.operators[i] == panel.operators[j]) revert PanelInvalid();
             }
+        }
+    }
+
+    function requireReveals(PanelTerms storage panel) private view {
+        if (block.timestamp <= panel.commitUntilSeconds || block.timestamp > panel.revealUntilSeconds) {
+            revert RevealClosed();
         }
     }
 

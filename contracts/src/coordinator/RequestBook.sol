@@ -24,17 +24,19 @@ abstract contract RequestBook is Escrow {
         Refunded
     }
 
+    /// @param pinnedAtSeconds Unix time of a request for pinned code, whose requester may not take a pin back from under it; 0:
+    /// listed code
     struct Request {
         address requester;
         Status status;
         uint8 assurance;
-        bool pinned;
         uint32 callbackGas;
         uint40 deadlineSeconds;
         address token;
         uint96 payment;
         address operator;
-        uint64 nonce;
+        uint56 nonce;
+        uint40 pinnedAtSeconds;
     }
 
     /// @notice Kept where no callback took the answer.
@@ -87,7 +89,7 @@ abstract contract RequestBook is Escrow {
     IZkInferenceVerifier public immutable zkVerifier;
     mapping(bytes32 requestId => Request) public requests;
     mapping(bytes32 requestId => Answer) public answers;
-    mapping(address requester => uint64) public nonces;
+    mapping(address requester => uint56) public nonces;
 
     constructor(IReceiptVerifier verifier_, IZkInferenceVerifier zkVerifier_) {
         verifier = verifier_;
@@ -162,7 +164,7 @@ abstract contract RequestBook is Escrow {
         internal
         returns (bytes32 requestId)
     {
-        uint64 nonce = nonces[requester]++;
+        uint56 nonce = nonces[requester]++;
         requestId = requestIdOf(
             requester, nonce, terms.modelId, inputCommitment, terms.circuitInput, terms.policyDigest
         );
@@ -170,13 +172,13 @@ abstract contract RequestBook is Escrow {
             requester: requester,
             status: Status.Open,
             assurance: terms.assurance,
-            pinned: terms.pinned,
             callbackGas: terms.callbackGas,
             deadlineSeconds: terms.deadlineSeconds,
             token: terms.token,
             payment: terms.payment,
             operator: terms.operator,
-            nonce: nonce
+            nonce: nonce,
+            pinnedAtSeconds: terms.pinned ? uint40(block.timestamp) : 0
         });
         emit Requested(requestId, requester, terms.operator, nonce, terms, inputCommitment, publicInput);
     }
@@ -200,7 +202,7 @@ abstract contract RequestBook is Escrow {
         uint8 promised = request.assurance & ZK_FLAG == 0 ? wanted : wanted | PROOF_FLAG;
         if (statement.promised & promised != promised) revert PromiseMissing(promised, statement.promised);
         statementDigest =
-            verifier.verifyFor(request.requester, receipt, Requirements(wanted, request.pinned, 0));
+            verifier.verifyFor(request.requester, receipt, Requirements(wanted, request.pinnedAtSeconds, 0));
         if (request.assurance & ZK_FLAG != 0) {
             zkVerifier.requireProved(statement, receipt.encodedOutput, zkProof);
         }

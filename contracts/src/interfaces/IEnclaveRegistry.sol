@@ -66,11 +66,9 @@ library KeyFields {
         return Key.wrap(Key.unwrap(key) | uint256(atSeconds) << 200);
     }
 
-    /// @notice Listed, not revoked, not over.
+    /// @notice Whether the key counts at that time, for code that the registry's owner lists.
     function isListedAndActive(Key key, uint256 atSeconds) internal pure returns (bool) {
-        uint256 word = Key.unwrap(key);
-        return (word >> 240) & LISTED_FLAG != 0 && (word >> 200) & type(uint40).max == 0
-            && atSeconds <= (word >> 160) & type(uint40).max;
+        return key.isListed() && key.isActive(atSeconds);
     }
 
     /// @notice Whether the key counts at that time.
@@ -94,9 +92,13 @@ interface IEnclaveRegistry {
     /// @notice The log that the keyset names, see `KeysetText.logId`; 0: the keyset is unknown.
     function logOf(bytes32 keysetDigest) external view returns (bytes32);
 
-    /// @notice Whether `consumer` pinned `referenceValueId`, and the keyset's quote matched it.
-    function matchesPin(address consumer, bytes32 keysetDigest, bytes32 referenceValueId)
-        external
-        view
-        returns (bool);
+    /// @notice Whether `consumer` pins `referenceValueId`, or did at that time, and a quote of the keyset matched it.
+    /// @param pinnedAtSeconds Unix time, inclusive; a time to come: only what is pinned now. Between the first pin and the last
+    /// end gaps do not show.
+    function matchesPin(
+        address consumer,
+        bytes32 keysetDigest,
+        bytes32 referenceValueId,
+        uint256 pinnedAtSeconds
+    ) external view returns (bool);
 }

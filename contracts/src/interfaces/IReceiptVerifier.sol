@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IHaltable} from "./IHaltable.sol";
 import {InferenceStatement, Proof, Reexecution, Signature} from "../receipts/Statements.sol";
 
 /// @notice "This statement's proof was delivered", under the keyset that signed it.
@@ -42,18 +43,22 @@ struct Receipt {
     Inclusion[] inclusions;
 }
 
+/// @dev A time that never was: code that was pinned once and no more does not count.
+uint64 constant PINNED_NOW = type(uint64).max;
+
 /// @notice What a consumer wants beyond a valid receipt.
 /// @param delivered `PROOF_FLAG`, `REEXECUTION_FLAG`: delivered, not promised
-/// @param pinned true: code that the consumer pinned in the registry; false: code that the registry's owner lists
+/// @param pinnedAtSeconds 0: code that the registry's owner lists; otherwise code that the consumer pins in the registry, or did at
+/// that Unix time; `PINNED_NOW`: that it pins
 /// @param maxAgeSeconds by the host's clock; 0: any age
 struct Requirements {
     uint8 delivered;
-    bool pinned;
+    uint64 pinnedAtSeconds;
     uint64 maxAgeSeconds;
 }
 
 /// @notice Checks receipts for contracts.
-interface IReceiptVerifier {
+interface IReceiptVerifier is IHaltable {
     /// @notice The statement names no consumer: it is meant for people.
     error AudienceMissing();
     /// @notice The statement is meant for another consumer, or for this one on another chain.

@@ -2,22 +2,26 @@
 pragma solidity ^0.8.30;
 
 import {Ownable} from "solady/auth/Ownable.sol";
+import {IHaltable} from "../interfaces/IHaltable.sol";
+import {TcbStatus} from "../interfaces/IQuoteVerifier.sol";
 
 /// @notice What may be trusted: each change that widens it waits, each that narrows it holds at once.
 enum Setting {
     ReferenceValue,
     QuoteVerifier,
-    TcbStatuses
+    TcbStatus
 }
 
 /// @title The owner's settings of the registry
 /// @notice Widening: `propose`, wait `delaySeconds`, `adopt`; anyone sees it coming. Narrowing: `withdraw`, `raiseTcbFloor`,
 /// `setHalted`, at once.
-abstract contract TimelockedSettings is Ownable {
+abstract contract TimelockedSettings is Ownable, IHaltable {
     /// @notice Outside development chains (31337, 1337) the delay is at least a day.
     error DelayTooShort(uint256 delaySeconds);
     /// @notice The change was not proposed, or its time has not come, or passed fourteen days ago.
     error NotReady(bytes32 changeId, uint256 readyAtSeconds);
+    /// @notice Not the index of a `TcbStatus`.
+    error StatusUnknown(bytes32 value);
     /// @notice The TCB floor only rises.
     error FloorLowered(uint32 current, uint32 wanted);
 
@@ -29,16 +33,16 @@ abstract contract TimelockedSettings is Ownable {
 
     uint256 private constant MIN_DELAY_SECONDS = 1 days;
     uint256 private constant GRACE_SECONDS = 14 days;
+    uint256 internal constant MAX_STATUS = uint256(type(TcbStatus).max);
 
     uint256 public immutable delaySeconds;
     mapping(bytes32 changeId => uint256) public readyAtSeconds;
-    /// @notice Reference values and quote verifiers in force.
+    /// @notice Reference values, quote verifiers and TCB statuses in force.
     mapping(Setting => mapping(bytes32 value => bool)) public inForce;
-    /// @notice Bit i: `TcbStatus` i is acceptable.
-    uint8 public acceptedTcbStatuses;
     /// @notice The smallest acceptable TCB evaluation data number.
     uint32 public tcbFloor;
-    bool public halted;
+    /// @inheritdoc IHaltable
+    bool public override halted;
 
     constructor(address owner_, uint256 delaySeconds_) {
         bool development = block.chainid == 31337 || block.chainid == 1337;
@@ -47,8 +51,10 @@ abstract contract TimelockedSettings is Ownable {
         delaySeconds = delaySeconds_;
     }
 
-    /// @notice Starts the wait for a reference value's id, a quote verifier's address (as bytes32) or a mask of statuses.
+    /// @notice Starts the wait for a reference value's id, a quote verifier's address (as bytes32) or the index of a
+    /// `TcbStatus`.
     function propose(Setting setting, bytes32 value) external onlyOwner {
+        if (setting == Setting.TcbStatus && uint256(value) > MAX_STATUS) revert StatusUnknown(value);
         uint256 ready = block.timestamp + delaySeconds;
         readyAtSeconds[changeId(setting, value)] = ready;
         emit Proposed(setting, value, ready);
@@ -65,11 +71,10 @@ abstract contract TimelockedSettings is Ownable {
         putInForce(setting, value);
     }
 
-    /// @notice Ends a proposal, or what is in force. Of statuses it takes away those whose bits `value` has.
+    /// @notice Ends a proposal, and what is in force.
     function withdraw(Setting setting, bytes32 value) external onlyOwner {
         delete readyAtSeconds[changeId(setting, value)];
-        if (setting == Setting.TcbStatuses) acceptedTcbStatuses &= ~uint8(uint256(value));
-        else inForce[setting][value] = false;
+        inForce[setting][value] = false;
         emit Withdrawn(setting, value);
     }
 
@@ -90,8 +95,7 @@ abstract contract TimelockedSettings is Ownable {
     }
 
     function putInForce(Setting setting, bytes32 value) internal {
-        if (setting == Setting.TcbStatuses) acceptedTcbStatuses |= uint8(uint256(value));
-        else inForce[setting][value] = true;
+        inForce[setting][value] = true;
         emit Adopted(setting, value);
     }
 }
