@@ -5,12 +5,16 @@ import { BalanceError, type BalanceErrorCode } from "./error.ts";
 
 const UINT64_MAX = 2n ** 64n - 1n;
 
-export type FieldTable = readonly { readonly name: string; readonly type: "bytes32" | "uint8" | "uint64" }[];
+export type FieldTable = readonly {
+  readonly name: string;
+  readonly type: "bytes32" | "uint8" | "uint64" | "string";
+}[];
 
 interface Values {
   bytes32: Uint8Array;
   uint8: number;
   uint64: bigint;
+  string: string;
 }
 
 /** The struct of a table. */
@@ -18,7 +22,7 @@ export type StructOf<T extends FieldTable> = {
   [F in T[number] as F["name"]]: Values[F["type"]];
 };
 
-type FieldValue = Uint8Array | number | bigint;
+type FieldValue = Uint8Array | number | bigint | string;
 
 /** The EIP-712 type string. */
 export function structType(name: string, table: FieldTable): string {
@@ -27,6 +31,8 @@ export function structType(name: string, table: FieldTable): string {
 
 function word(value: unknown, type: keyof Values): Uint8Array | undefined {
   if (type === "bytes32") return value instanceof Uint8Array && value.length === 32 ? value : undefined;
+  if (type === "string")
+    return typeof value === "string" && value.isWellFormed() ? keccak256(utf8(value)) : undefined;
   const number = type === "uint8" && Number.isInteger(value) ? BigInt(value as number) : value;
   if (typeof number !== "bigint" || number < 0n || number > (type === "uint8" ? 255n : UINT64_MAX))
     return undefined;
@@ -72,6 +78,7 @@ function fieldFromJson(value: unknown, type: keyof Values): FieldValue | undefin
   if (type === "uint8")
     return Number.isInteger(value) && Number(value) <= 255 ? (value as number) : undefined;
   if (typeof value !== "string") return undefined;
+  if (type === "string") return value;
   if (type === "bytes32") return /^0x[0-9a-f]{64}$/.test(value) ? fromHex(value) : undefined;
   return /^(0|[1-9][0-9]{0,19})$/.test(value) ? BigInt(value) : undefined;
 }

@@ -10,6 +10,8 @@ import { ServiceError } from "./problem.ts";
 import { account } from "./routes/account.ts";
 import { aciAttestation } from "./routes/aci-attestation.ts";
 import { aciReceipt } from "./routes/aci-receipt.ts";
+import { adminModels } from "./routes/admin-models.ts";
+import { adminTenants } from "./routes/admin-tenants.ts";
 import { apiKeys } from "./routes/api-keys.ts";
 import { attestation } from "./routes/attestation.ts";
 import { balanceKeys } from "./routes/balance-keys.ts";
@@ -114,6 +116,8 @@ function registerRoutes(app: App, services: Services): void {
   document(app, services);
   account(app, authenticator);
   apiKeys(app, services, authenticator);
+  adminTenants(app, services);
+  adminModels(app, services);
   models(app, services, authenticator);
   modelUploads(app, services, authenticator);
   modelAccess(app, services, authenticator);

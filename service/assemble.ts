@@ -2,8 +2,10 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { fromHex, toHex, toHex0x, utf8 } from "../codec/index.ts";
+import type { Owner } from "../balances/client.ts";
 import type { Engine } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
+import { openAdministration } from "./administration/index.ts";
 import type { Assurance } from "./assurance/index.ts";
 import { assurancesOf } from "./assurances.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
@@ -11,18 +13,13 @@ import type { Config } from "./config.ts";
 import { coseForm } from "./cose-forms.ts";
 import {
   addLink,
-  countLiveApiKeys,
-  createApiKey,
   DEFAULT_TENANT,
   findLink,
   findStatement,
-  hasAccount,
-  listApiKeys,
   listReceipts,
   readDocument,
   release,
   reserve,
-  revokeApiKey,
   type ApiKeyFinder,
   type Appender,
   type Database,
@@ -50,7 +47,6 @@ import {
   type Component,
   type PrivateModels,
   type ChainView,
-  type Keys,
   type Ledger,
   type Receipts,
   type Services,
@@ -59,6 +55,8 @@ import {
 import { LoggedRevocations } from "./revocations.ts";
 import { sessionSealing } from "./sealed/session-sealing.ts";
 import type { SessionHolder } from "./session.ts";
+import { keysOf } from "./tenant-keys.ts";
+import type { TenantDirectory } from "./tenants/index.ts";
 import { vaultAdministration } from "./vault-administration.ts";
 
 export interface Parts {
@@ -75,7 +73,10 @@ export interface Parts {
   engine: Engine;
   sessions: SessionHolder;
   keys: ApiKeyFinder;
+  directory: TenantDirectory;
   tenants: Tenants;
+  /** Whose signed requests count. */
+  adminKeys: readonly Owner[];
   metrics: Metrics;
   /** Undefined where this Node cannot run it. */
   jobs: JobQueue | undefined;
@@ -89,7 +90,7 @@ export interface Parts {
 }
 
 export function assemble(parts: Parts): Services {
-  const { config, database, models, engine, sessions } = parts;
+  const { config, database, models, engine, sessions, directory } = parts;
   const witnesses = config.witnesses?.length ?? 0;
   const { keysets } = parts;
   return {
@@ -107,6 +108,14 @@ export function assemble(parts: Parts): Services {
     randomBytes,
     keys: keysOf(database, parts.keys),
     tenants: parts.tenants,
+    administration: openAdministration({
+      database,
+      directory,
+      catalogue: models,
+      keys: parts.adminKeys,
+      audience: config.logOrigin,
+      nowMs: Date.now,
+    }),
     pipeline: createPipeline({
       models,
       engine,
@@ -121,6 +130,9 @@ export function assemble(parts: Parts): Services {
     models: {
       list: (tenantId) => models.visibleTo(tenantId),
       get: (name, version, tenantId) => models.get(name, version, tenantId),
+      deprecation: ({ modelId }) => directory.deprecation(modelId),
+      aliases: (tenantId) =>
+        directory.aliases().filter(({ name }) => models.get(name, undefined, tenantId) !== undefined),
       readiness: () => ({ ready: sessions.peek() !== undefined }),
     },
     privateModels: parts.privateModels,
@@ -185,33 +197,6 @@ export function assemble(parts: Parts): Services {
 function requireJobs(jobs: JobQueue | undefined): JobQueue {
   if (!jobs) throw new JobError("jobs_unsupported", PROBLEMS.jobs_unsupported[1]);
   return jobs;
-}
-
-/** As many as a list shows. */
-const MAX_LIVE_KEYS = 1000;
-
-function keysOf(database: Database, finder: ApiKeyFinder): Keys {
-  return {
-    find: (digest) => finder.find(digest),
-    async create({ tenantId, accountId, label, scopes, expiresAt }) {
-      if (accountId !== undefined && !(await hasAccount(database, tenantId, accountId)))
-        throw new ServiceError("account_not_found");
-      const wanted = {
-        tenantId,
-        label,
-        scopes,
-        ...(accountId && { accountId }),
-        ...(expiresAt && { expiresAt }),
-      };
-      // Administrators at work together may pass the limit by a few: it bounds lists and storage, nothing else.
-      if ((await countLiveApiKeys(database, tenantId)) >= MAX_LIVE_KEYS)
-        throw new ServiceError("key_limit", "revoke some that are not used any more");
-      const { key, row } = await createApiKey(database, wanted);
-      return { key, view: row };
-    },
-    list: (tenantId) => listApiKeys(database, tenantId),
-    revoke: (id, tenantId) => revokeApiKey(database, id, tenantId),
-  };
 }
 
 function replayStore(database: Database, config: Config): ReplayStore {

@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { brokerUrlSchema, type EngineDevice, type ExecutionProvider } from "../models/index.ts";
 import { devicesFor, engineDevices, executionProviders } from "./engine-setting.ts";
+import { ADMIN_SETTINGS } from "./admin-settings.ts";
 import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
 import { BALANCES_SETTINGS } from "./balances-settings.ts";
 import { CHAIN_SETTINGS } from "./chain-settings.ts";
@@ -392,6 +393,7 @@ const SETTINGS = {
     fallback: String(24 * HOUR_MS),
     meaning: "How long an answer can be replayed by its Idempotency-Key.",
   }),
+  ...ADMIN_SETTINGS,
   ...ASSURANCE_SETTINGS,
   ...BALANCES_SETTINGS,
   ...CHAIN_SETTINGS,
@@ -400,6 +402,7 @@ const SETTINGS = {
 
 /** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */
 const OTHER_NAMES = [
+  "AFFIDAVIT_ADMIN_KEY_FILE",
   "AFFIDAVIT_API_KEY",
   "AFFIDAVIT_REQUIRE",
   "AFFIDAVIT_RPC_URL",

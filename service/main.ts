@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import program from "../package.json" with { type: "json" };
+import type { Owner } from "../balances/client.ts";
 import { endorsementSource } from "./endorsements.ts";
 import {
   ModelError,
   ModelRegistry,
   readModelSigner,
+  type LoadedModel,
   type ModelSigner,
   type ReleaseKey,
 } from "../models/index.ts";
@@ -38,6 +40,7 @@ import {
   type Database,
   type EmbeddedServer,
 } from "./db/index.ts";
+import { isSunset } from "./deprecation.ts";
 import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
@@ -49,12 +52,12 @@ import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openJobs } from "./open-jobs.ts";
-import { provideOwnerKey } from "./owner-key.ts";
+import { provideAdminKey, provideOwnerKey } from "./owner-key.ts";
 import { isSealed, preload } from "./preload.ts";
 import type { TlsIdentity } from "./ra-tls.ts";
 import { brokersAllowed, ModelCatalogue, openPrivateModels } from "./private-models/index.ts";
 import type { Services } from "./services.ts";
-import { SessionHolder } from "./session.ts";
+import { SessionHolder, type Session } from "./session.ts";
 import { openTenants, TenantDirectory } from "./tenants/index.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
@@ -102,6 +105,14 @@ async function openStore(
 
 function isLoopback({ host }: Config): boolean {
   return ["127.0.0.1", "::1", "localhost"].includes(host);
+}
+
+/** A service that others reach, or that claims hardware, is administered by nobody whom its operator did not name. */
+async function adminKeys(config: Config, { vault }: Session): Promise<readonly Owner[]> {
+  if (config.adminKeys) return config.adminKeys;
+  return isLoopback(config) && vault.info.attester.simulated
+    ? [await provideAdminKey(config.configDirectory)]
+    : [];
 }
 
 /** `auto` without hardware is the simulated TEE, on a loopback address alone: nobody else can take it for more. */
@@ -285,7 +296,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
 
   const { assured } = assurance;
   // A contract is nobody's account.
-  const everybodys = { list: () => models.visibleTo(undefined) };
+  const offered = ({ modelId }: LoadedModel) => !isSunset(directory.deprecation(modelId), Date.now());
+  const everybodys = { list: () => models.visibleTo(undefined).filter(offered) };
   const answering = { config, database, appender, models: everybodys, engine, sessions, assured, log };
   const contracts = chain && (await answerContracts(answering, chain, cleanup));
 
@@ -308,7 +320,9 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     engine,
     sessions,
     keys,
+    directory,
     tenants,
+    adminKeys: await adminKeys(config, keeper.holder.current()),
     metrics,
     jobs,
     assurance,

@@ -2,6 +2,7 @@
  * Every code that a caller can see, with its HTTP status and title (RFC 9457). One line a code; a code of any domain's
  * error union that has no line does not compile.
  */
+import type { AdminErrorCode } from "../administration/index.ts";
 import type { BalanceErrorCode } from "../balances/index.ts";
 import type { ModelErrorCode, OipErrorCode } from "../models/client.ts";
 import type { ProofErrorCode } from "../proofs/client.ts";
@@ -9,6 +10,7 @@ import type { ReceiptErrorCode } from "../receipts/index.ts";
 import type { VaultErrorCode } from "../vault/index.ts";
 import type { DatabaseErrorCode } from "./db/error.ts";
 import type { JobErrorCode } from "./jobs/error.ts";
+import { ADMIN_PROBLEMS } from "./problem-admin.ts";
 import { LEDGER_PROBLEMS } from "./problem-ledger.ts";
 import { JOB_PROBLEMS, PROOF_PROBLEMS } from "./problem-proofs.ts";
 import type { ProblemRow } from "./problem-row.ts";
@@ -75,6 +77,10 @@ type ServiceErrorCode =
   | "promise_not_found"
   | "promise_ended"
   | "proof_not_delivered"
+  | "alias_taken"
+  | "alias_not_found"
+  | "deprecation_not_found"
+  | "model_sunset"
   | "broker_not_allowed"
   | "model_quota_exceeded"
   | "upload_not_found"
@@ -94,6 +100,7 @@ export type ProblemCode =
   | `ledger_${BalanceErrorCode}`
   | DatabaseErrorCode
   | JobErrorCode
+  | AdminErrorCode
   | `vault_${VaultErrorCode}`;
 
 const SERVICE = {
@@ -134,6 +141,10 @@ const SERVICE = {
   revocation_limit: [409, "The log has as many revocations as it may"],
   inclusion_pending: [404, "No signed checkpoint covers this statement yet"],
   evidence_unavailable: [503, "Evidence cannot be made right now"],
+  alias_taken: [409, "A model has this name"],
+  alias_not_found: [404, "There is no such alias"],
+  deprecation_not_found: [404, "The model is not deprecated"],
+  model_sunset: [410, "The model is not offered any more"],
   broker_not_allowed: [403, "The operator does not let models name this key broker"],
   model_quota_exceeded: [409, "The tenant stores as much as it may"],
   upload_not_found: [404, "The tenant has no such upload, or its time is over"],
@@ -385,6 +396,7 @@ export const PROBLEMS = {
   ...PROOF_PROBLEMS,
   ...DATABASE,
   ...JOB_PROBLEMS,
+  ...ADMIN_PROBLEMS,
   ...LEDGER_PROBLEMS,
   ...VAULT,
 } as const satisfies Record<ProblemCode, ProblemRow>;

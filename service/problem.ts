@@ -1,4 +1,5 @@
 /** Errors as RFC 9457 problem details. Every error of a domain is mapped by its code; anything else is `internal`. */
+import { AdminError } from "../administration/index.ts";
 import { BalanceError } from "../balances/client.ts";
 import { ModelError, OipError } from "../models/client.ts";
 import { ProofError } from "../proofs/client.ts";
@@ -57,7 +58,8 @@ export function problemCode(error: unknown): ProblemCode {
     error instanceof ReceiptError ||
     error instanceof DatabaseError ||
     error instanceof ProofError ||
-    error instanceof JobError
+    error instanceof JobError ||
+    error instanceof AdminError
   ) {
     return error.code;
   }

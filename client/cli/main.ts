@@ -3,7 +3,7 @@ import { COMMANDS } from "./commands/index.ts";
 import { UsageError, failure, type Command } from "./command.ts";
 
 function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(18)} ${command.summary}`);
+  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(20)} ${command.summary}`);
   return [
     "affidavit: answers of an attested service, and the receipts that prove them",
     "",
@@ -15,7 +15,7 @@ function usage(): string {
 }
 
 function find(words: string[]): { command: Command; rest: string[] } | undefined {
-  for (const length of [2, 1]) {
+  for (const length of [3, 2, 1]) {
     const name = words.slice(0, length).join(" ");
     if (words.length >= length && Object.hasOwn(COMMANDS, name)) {
       return { command: COMMANDS[name]!, rest: words.slice(length) };

@@ -41,9 +41,14 @@ export interface ApiKeyHolder {
   digest: Uint8Array;
 }
 
+/** The database, or a transaction in it. */
+interface Querying {
+  orm: Pick<Database["orm"], "insert" | "select" | "update">;
+}
+
 /** @returns the key's text, which is kept nowhere, and its row */
 export async function createApiKey(
-  database: Database,
+  database: Querying,
   wanted: NewApiKey,
 ): Promise<{ key: string; row: ApiKeyView }> {
   const key = PREFIX + toBase64Url(randomBytes(KEY_BYTES));
@@ -103,7 +108,7 @@ const VIEW = {
 
 /** @returns whether there was such a live key */
 export async function revokeApiKey(
-  database: Database,
+  database: Querying,
   id: string,
   tenantId: string = DEFAULT_TENANT,
 ): Promise<boolean> {
@@ -130,7 +135,7 @@ export function listApiKeys(database: Database, tenantId: string = DEFAULT_TENAN
 }
 
 /** Keys of the tenant that are not revoked, expired ones among them. */
-export async function countLiveApiKeys(database: Database, tenantId: string): Promise<number> {
+export async function countLiveApiKeys(database: Querying, tenantId: string): Promise<number> {
   const [row] = await guarded(
     database.orm
       .select({ live: count() })
@@ -141,7 +146,7 @@ export async function countLiveApiKeys(database: Database, tenantId: string): Pr
 }
 
 /** Whether the tenant ever had a key of this account: accounts are known by their keys alone. */
-export async function hasAccount(database: Database, tenantId: string, accountId: string): Promise<boolean> {
+export async function hasAccount(database: Querying, tenantId: string, accountId: string): Promise<boolean> {
   const rows = await guarded(
     database.orm
       .select({ id: apiKeys.id })

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { and, count, eq, isNotNull, isNull } from "drizzle-orm";
 import type { TenantRow, Transaction } from "./directory.ts";
-import { modelAccess, tenants } from "./schema.ts";
+import { modelAccess, modelAliases, modelDeprecations, tenants } from "./schema.ts";
 import type { TenantLimits } from "./usage.ts";
 
 export interface NewTenant extends TenantLimits {
@@ -54,4 +54,40 @@ export async function grantModel(tx: Transaction, modelId: Uint8Array, tenantId:
 export async function withdrawModel(tx: Transaction, modelId: Uint8Array, tenantId: string): Promise<void> {
   const where = and(eq(modelAccess.modelId, modelId), eq(modelAccess.tenantId, tenantId));
   await tx.delete(modelAccess).where(where);
+}
+/** @returns the model that it named before, 32 bytes */
+export async function putAlias(
+  tx: Transaction,
+  name: string,
+  modelId: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const [before] = await tx.select().from(modelAliases).where(eq(modelAliases.name, name)).for("update");
+  const set = { modelId, movedAt: new Date() };
+  await tx
+    .insert(modelAliases)
+    .values({ name, ...set })
+    .onConflictDoUpdate({ target: modelAliases.name, set });
+  return before?.modelId;
+}
+
+/** @returns whether there was one */
+export async function removeAlias(tx: Transaction, name: string): Promise<boolean> {
+  return (await tx.delete(modelAliases).where(eq(modelAliases.name, name)).returning()).length > 0;
+}
+
+export async function putDeprecation(
+  tx: Transaction,
+  modelId: Uint8Array,
+  { deprecatedAt, sunsetAt }: { deprecatedAt: Date; sunsetAt: Date | null },
+): Promise<void> {
+  await tx
+    .insert(modelDeprecations)
+    .values({ modelId, deprecatedAt, sunsetAt })
+    .onConflictDoUpdate({ target: modelDeprecations.modelId, set: { deprecatedAt, sunsetAt } });
+}
+
+/** @returns whether there was one */
+export async function removeDeprecation(tx: Transaction, modelId: Uint8Array): Promise<boolean> {
+  const where = eq(modelDeprecations.modelId, modelId);
+  return (await tx.delete(modelDeprecations).where(where).returning()).length > 0;
 }

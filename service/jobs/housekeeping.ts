@@ -1,6 +1,12 @@
 /** What expires is erased at the start and once an hour: a service that is started often must not keep it for ever. */
 import type { Logger } from "pino";
-import { expireReservations, removeExpiredLinks, removeExpiredPlaces, type Database } from "../db/index.ts";
+import {
+  expireReservations,
+  removeExpiredLinks,
+  removeExpiredNonces,
+  removeExpiredPlaces,
+  type Database,
+} from "../db/index.ts";
 
 const INTERVAL_MS = 3_600_000;
 
@@ -23,7 +29,9 @@ async function sweep(database: Database, log: Logger, expireUploads: () => Promi
   try {
     const answers = await expireReservations(database);
     const links = await removeExpiredLinks(database, new Date());
-    await removeExpiredPlaces(database, new Date());
+    const now = new Date();
+    await removeExpiredPlaces(database, now);
+    await removeExpiredNonces(database, now);
     const uploads = await expireUploads();
     log.info({ answers, links, uploads }, "expired records erased");
   } catch (error) {

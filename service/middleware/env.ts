@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { SealedExchange } from "../sealed/exchange.ts";
-import type { Account } from "../services.ts";
+import type { Account, AdminCall } from "../services.ts";
 
 export interface AppEnv {
   /** Empty where the app is called without a server. */
@@ -16,6 +16,8 @@ export interface AppEnv {
     traceId: string;
     /** Set by `authenticate`. */
     account: Account;
+    /** Set by `signed`. */
+    admin: AdminCall;
     /** Code of the problem that was answered. */
     problem: string | undefined;
     /** Set by `sealable` where the caller sealed the request. */

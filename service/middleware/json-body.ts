@@ -21,6 +21,11 @@ export async function readJson<Schema extends z.ZodType>(
 ): Promise<z.infer<Schema>> {
   const { bytes, release } = await readBody(c, { maxBytes, maxInflateRatio: 100, budget });
   release();
+  return parseBody(bytes, schema);
+}
+
+/** A body that was read before; an empty one reads as `{}`. @throws ServiceError `request_invalid` */
+export function parseBody<Schema extends z.ZodType>(bytes: Uint8Array, schema: Schema): z.infer<Schema> {
   const result = schema.safeParse(bytes.length === 0 ? {} : parseJson(bytes));
   refuseInvalid({ ...result, target: "body" });
   return result.data as z.infer<Schema>;

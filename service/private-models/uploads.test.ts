@@ -293,6 +293,8 @@ describe("a tenant's own model", () => {
         models: {
           list: (tenantId) => parts.catalogue.visibleTo(tenantId),
           get: (name, version, tenantId) => parts.catalogue.get(name, version, tenantId),
+          deprecation: () => undefined,
+          aliases: () => [],
           readiness: () => ({ ready: true }),
         },
       },

@@ -3,6 +3,7 @@
  * `models/oip`, and the answer's bytes go out as the pipeline made them, since the receipt holds their hash.
  */
 import { createRoute, z } from "@hono/zod-openapi";
+import { deprecationHeaders, refuseSunset } from "../deprecation.ts";
 import type { Authenticator } from "../middleware/authenticate.ts";
 import { readBody } from "../middleware/body.ts";
 import { withDeadline } from "../middleware/deadline.ts";
@@ -111,6 +112,7 @@ const documented = {
       "oip_datatype_unsupported",
       "oip_not_finite",
       "model_not_found",
+      "model_sunset",
       "input_name_unknown",
       "input_shape_mismatch",
       "input_datatype_mismatch",
@@ -197,13 +199,18 @@ export function infer(app: App, services: Services, authenticator: Authenticator
 
   /** Within the tenant's limits, before anything of the body is read. */
   async function metered(c: AppContext, signal: AbortSignal): Promise<InferAnswer> {
-    const admission = await services.tenants.admit(c.var.account.tenantId);
+    const { tenantId } = c.var.account;
+    const model = services.models.get(c.req.param("name")!, c.req.param("version"), tenantId);
+    const deprecation = model && services.models.deprecation(model);
+    refuseSunset(deprecation, services.nowMs());
+    const admission = await services.tenants.admit(tenantId);
     const outcome = { answered: false, inputBytes: 0, outputBytes: 0 };
     try {
       const given = await held(c, signal, outcome);
       outcome.answered = true;
       outcome.outputBytes = given.body.length;
-      return { ...given, headers: { ...given.headers, ...admission.headers } };
+      const told = { ...given.headers, ...admission.headers, ...deprecationHeaders(deprecation) };
+      return { ...given, headers: told };
     } finally {
       admission.end(outcome);
     }

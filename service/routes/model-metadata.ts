@@ -1,9 +1,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { toHex0x } from "../../codec/index.ts";
 import type { TensorSpec } from "../../models/client.ts";
+import { deprecationHeaders } from "../deprecation.ts";
 import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
-import type { Services } from "../services.ts";
+import type { ModelView, Services } from "../services.ts";
 import { findModel } from "./model-lookup.ts";
 import { modelParams, modelVersionParams, problems } from "./schemas.ts";
 
@@ -47,13 +48,14 @@ const versionRoute = createRoute({
 
 export function modelMetadata(app: App, { models }: Services, authenticator: Authenticator): void {
   for (const each of [route, versionRoute]) {
-    app.openapi(each, async (c) =>
-      c.json(describe(c.req.valid("param"), await authenticator.tenant(c)), 200),
-    );
+    app.openapi(each, async (c) => {
+      const tenantId = await authenticator.tenant(c);
+      const model = findModel(models, c.req.valid("param"), tenantId);
+      return c.json(describe(model, tenantId), 200, deprecationHeaders(models.deprecation(model)));
+    });
   }
 
-  function describe(named: { name: string; version?: string }, tenantId: string | undefined) {
-    const { manifest, modelId } = findModel(models, named, tenantId);
+  function describe({ manifest, modelId }: ModelView, tenantId: string | undefined) {
     const { name } = manifest;
     const versions = models.list(tenantId).filter((model) => model.manifest.name === name);
     return {

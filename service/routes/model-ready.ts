@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ModelError } from "../../models/client.ts";
+import { refuseSunset } from "../deprecation.ts";
 import type { Authenticator } from "../middleware/authenticate.ts";
 import type { App } from "../middleware/env.ts";
 import type { Services } from "../services.ts";
@@ -11,7 +12,7 @@ const responses = {
     description: "The model can run",
     content: { "application/json": { schema: z.object({ name: z.string(), ready: z.literal(true) }) } },
   },
-  ...problems("model_not_found", "model_unavailable"),
+  ...problems("model_not_found", "model_sunset", "model_unavailable"),
 };
 const summary = "Model ready";
 const tags = ["Open Inference"];
@@ -32,14 +33,16 @@ const versionRoute = createRoute({
   responses,
 });
 
-export function modelReady(app: App, { models }: Services, authenticator: Authenticator): void {
+export function modelReady(app: App, { models, nowMs }: Services, authenticator: Authenticator): void {
   for (const each of [route, versionRoute]) {
     app.openapi(each, async (c) => c.json(check(c.req.valid("param"), await authenticator.tenant(c)), 200));
   }
 
   function check(named: { name: string; version?: string }, tenantId: string | undefined) {
     const { name } = named;
-    const { ready, reason } = models.readiness(findModel(models, named, tenantId));
+    const model = findModel(models, named, tenantId);
+    refuseSunset(models.deprecation(model), nowMs());
+    const { ready, reason } = models.readiness(model);
     if (!ready) throw new ModelError("model_unavailable", reason ?? "the model cannot run right now");
     return { name, ready: true as const };
   }

@@ -1,7 +1,7 @@
 /** The Oblivious HTTP gateway (RFC 9458, at the place of RFC 9540): a relay before it hides from the service who asks. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { encodeKeyConfigs } from "../../sealing/index.ts";
-import { GATEWAY_TENANT } from "../db/columns.ts";
+import { GATEWAY_TENANT } from "../db/index.ts";
 import { readBody } from "../middleware/body.ts";
 import { withDeadline } from "../middleware/deadline.ts";
 import type { App, AppContext } from "../middleware/env.ts";

@@ -69,6 +69,7 @@ export function openTenants(options: TenantsOptions): RunningTenants {
     async admit(tenantId) {
       const row = directory.tenant(tenantId) ?? (await find(tenantId));
       if (!row) throw new ServiceError("api_key_invalid");
+      if (row.suspendedAt) throw new ServiceError("tenant_suspended");
       let meter = meters.get(tenantId);
       if (!meter) {
         meter = new TenantMeter(tenantId, parts);

@@ -1,5 +1,16 @@
 /** The commands, by name. */
 import type { Command } from "../command.ts";
+import { adminKeyCreate, adminKeygen, adminKeyList, adminKeyRevoke } from "./admin-key.ts";
+import { adminLog } from "./admin-log.ts";
+import { adminModelAlias, adminModelAllow, adminModelDeny, adminModelDeprecate } from "./admin-model.ts";
+import {
+  adminTenantCreate,
+  adminTenantLimits,
+  adminTenantList,
+  adminTenantResume,
+  adminTenantSuspend,
+  adminTenantUsage,
+} from "./admin-tenant.ts";
 import { appraise } from "./appraise.ts";
 import { benchModel } from "./bench-model.ts";
 import { chainAnchor } from "./chain-anchor.ts";
@@ -56,6 +67,21 @@ export const COMMANDS: Record<string, Command> = {
   "keys create": keysCreate,
   "keys list": keysList,
   "keys revoke": keysRevoke,
+  "admin keygen": adminKeygen,
+  "admin tenant create": adminTenantCreate,
+  "admin tenant list": adminTenantList,
+  "admin tenant limits": adminTenantLimits,
+  "admin tenant suspend": adminTenantSuspend,
+  "admin tenant resume": adminTenantResume,
+  "admin tenant usage": adminTenantUsage,
+  "admin key create": adminKeyCreate,
+  "admin key list": adminKeyList,
+  "admin key revoke": adminKeyRevoke,
+  "admin model allow": adminModelAllow,
+  "admin model deny": adminModelDeny,
+  "admin model alias": adminModelAlias,
+  "admin model deprecate": adminModelDeprecate,
+  "admin log": adminLog,
   worker,
   "jobs list": jobsList,
   "jobs show": jobsShow,

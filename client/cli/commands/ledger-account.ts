@@ -7,29 +7,19 @@ import {
   BalanceError,
   blobsOf,
   OPERATIONS,
-  ownerSigner,
   ownerToText,
   parseEntries,
   parseOperand,
   proofMetadata,
   proveAmountInNode,
-  type OwnerScheme,
   type OwnerSigner,
 } from "../../../balances/index.ts";
-import { fromHex, fromUtf8, sha256, toHex, toHex0x } from "../../../codec/index.ts";
+import { fromHex, sha256, toHex, toHex0x } from "../../../codec/index.ts";
 import { LedgerClient, type LedgerAccount, type LedgerOperation } from "../../ledger-client.ts";
 import { ADMIN_FLAGS_HELP, adminFlags, adminTransport, noPositionals } from "../admin.ts";
-import {
-  flags,
-  onlyPositional,
-  printJson,
-  readInput,
-  RefusedError,
-  UsageError,
-  type Command,
-} from "../command.ts";
+import { flags, onlyPositional, printJson, RefusedError, UsageError, type Command } from "../command.ts";
 import { paint, printable } from "../output.ts";
-import { replaceFile } from "../replace-file.ts";
+import { makeOwnerKey, readOwnerKey } from "../owner-key.ts";
 
 const KEY_HELP = `  --owner-key FILE     the owner's key, as "ledger keygen" makes it
 ${ADMIN_FLAGS_HELP.replace("a key with the scope admin", "a key with the scope infer")}`;
@@ -75,17 +65,10 @@ export const ledgerAccount: Command = {
   run,
 };
 
-const MAX_KEY_FILE_BYTES = 256;
-
 async function keygen(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, { scheme: { type: "string" }, json: { type: "boolean" } });
   const file = onlyPositional(positionals, "file");
-  const scheme = values.scheme ?? "secp256k1";
-  if (scheme !== "secp256k1" && scheme !== "ed25519")
-    throw new UsageError("--scheme takes secp256k1 or ed25519");
-  const secretKey = new Uint8Array(randomBytes(32));
-  const { owner, account } = ownerSigner(scheme, secretKey);
-  await replaceFile(file, `${scheme}:${toHex(secretKey)}\n`, 0o600);
+  const { owner, account } = await makeOwnerKey(file, values.scheme ?? "secp256k1");
   const made = { owner: ownerToText(owner), account: toHex0x(account) };
   if (values.json) printJson({ ok: true, code: "ok", ...made });
   else process.stdout.write(`${paint("green", "✓ made")}  ${made.owner}\naccount ${made.account}\n`);
@@ -123,7 +106,8 @@ async function run(words: string[]): Promise<number> {
   noPositionals(rest);
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (!action) throw new UsageError(`the actions are ${Object.keys(ACTIONS).join(", ")}`);
-  const signer = await readSigner(values["owner-key"]);
+  if (!values["owner-key"]) throw new UsageError("give an --owner-key");
+  const signer = await readOwnerKey(values["owner-key"]);
   const client = new LedgerClient(await adminTransport(values));
   const { amount, to, folder, json = false } = values;
   try {
@@ -131,14 +115,6 @@ async function run(words: string[]): Promise<number> {
   } catch (cause) {
     throw cause instanceof BalanceError ? new RefusedError(cause.code, cause.message, { cause }) : cause;
   }
-}
-
-async function readSigner(file: string | undefined): Promise<OwnerSigner> {
-  if (!file) throw new UsageError("give an --owner-key");
-  const text = fromUtf8(await readInput(file, MAX_KEY_FILE_BYTES)).trim();
-  const match = /^(secp256k1|ed25519):([0-9a-f]{64})$/.exec(text);
-  if (!match) throw new UsageError(`${file} is no key that "affidavit ledger keygen" made`);
-  return ownerSigner(match[1] as OwnerScheme, fromHex(match[2]!, 32));
 }
 
 function amountOf({ amount = "" }: Asked): bigint {

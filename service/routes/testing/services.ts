@@ -1,5 +1,6 @@
 /** Services for tests of the HTTP side: storage in memory, a pipeline that doubles one tensor, a log that is kept. */
 import { randomBytes } from "node:crypto";
+import { AdminError } from "../../../administration/index.ts";
 import { sha256, toHex, utf8 } from "../../../codec/index.ts";
 import {
   encodeInferResponse,
@@ -77,6 +78,7 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     nowMs: () => Date.now(),
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
     keys: memoryKeys(),
+    administration: noAdministration(),
     tenants: {
       requireActive: async () => {},
       admit: async () => ({ headers: {}, end: () => {} }),
@@ -193,6 +195,8 @@ function memoryModels(): Services["models"] {
   const list = [view("1.0.0"), view("2.0.0")];
   return {
     list: () => list,
+    deprecation: () => undefined,
+    aliases: () => [],
     get: (name, version = "2.0.0", _tenantId) =>
       list.find(({ manifest }) => manifest.name === name && manifest.version === version),
     readiness: ({ manifest }) =>
@@ -202,6 +206,34 @@ function memoryModels(): Services["models"] {
 
 function missing(): never {
   throw new ServiceError("upload_not_found");
+}
+
+function off(): never {
+  throw new AdminError("admin_off", "nobody administers here");
+}
+
+/** Where no administrator's key is configured. */
+function noAdministration(): Services["administration"] {
+  return {
+    audience: "localhost/affidavit",
+    verify: off,
+    tenants: off,
+    createTenant: off,
+    changeTenant: off,
+    suspend: off,
+    usage: off,
+    createKey: off,
+    keys: off,
+    revokeKey: off,
+    setAccess: off,
+    access: off,
+    aliases: off,
+    setAlias: off,
+    removeAlias: off,
+    deprecate: off,
+    undeprecate: off,
+    log: off,
+  };
 }
 
 function noPrivateModels(): Services["privateModels"] {
