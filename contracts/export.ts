@@ -19,6 +19,13 @@ const EXPORTED = [
   "DcapCollateral",
   "DevelopmentQuoteVerifier",
   "AutomataQuoteVerifier",
+  "ZkmlRegistry",
+  "ZkmlVerifier",
+  "ReceiptProofVerifier",
+  "ZkProofVerifier",
+  "AgentVerifier",
+  "ValidationRegistry",
+  "InferenceValidator",
 ];
 /** Contracts that others deploy and call: programs only meet their errors. */
 const INNER = ["IntelDocuments"];

@@ -55,12 +55,12 @@ export async function makeVerifier(
 }
 
 function compileVerifier({ form, verifier, key }: VerifierSource): VerifierCode {
+  if (key !== null) requireKey(key);
   const compiler = loadCompiler();
   const { bytecode, deployedBytecode } = compile(compiler, verifier).evm;
   requireSize("verifier", deployedBytecode.object.length / 2);
   const code = { form, verifier: fromHex(bytecode.object), runtime: fromHex(deployedBytecode.object) };
   if (key === null) return { ...code, key };
-  requireKey(key);
   return { ...code, key: fromHex(compile(compiler, key).evm.bytecode.object) };
 }
 

@@ -1,14 +1,19 @@
 /** Real proofs, verified by contracts that were generated from a verifying key: accepted whole, refused wherever they are changed. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bytesToHex, hexToBytes, type Hex } from "viem";
+import { bytesToHex, encodeAbiParameters, hexToBytes, keccak256, parseAbiParameters, type Hex } from "viem";
 import {
   ChainError,
   CONTRACT_ERRORS,
+  deployAdapters,
   deployVerifier,
   onChain,
   zkInferenceVerifierAbi,
+  zkmlRegistryAbi,
+  zkmlVerifierAbi,
+  zkProofVerifierAbi,
 } from "../client/chain/index.ts";
-import { makeVerifier, type VerifierCode } from "../proofs/index.ts";
+import { send } from "../client/chain/send.ts";
+import type { VerifierCode } from "../proofs/index.ts";
 import { hasProver, WITHOUT_PROVER } from "../proofs/testing/prover.ts";
 import { startAnvil, type Chain } from "./anvil.ts";
 import { temporaryDirectory } from "./folder.ts";
@@ -130,6 +135,60 @@ describe.skipIf(!hasProver)(`a generated verifier on chain${WITHOUT_PROVER}`, ()
     },
   );
 
+  it("stands behind the contracts of ERC-7992 and ERC-8274", { timeout: 60_000 }, async () => {
+    const zk = await deployZk(chain);
+    await admit(zk, codes.whole);
+    const { adapters } = await deployAdapters(chain.writer, zk.deployment);
+    const call = provedCall();
+    const zkProof = argumentsOf(call)[3];
+
+    const models = { address: adapters.zkmlRegistry, abi: zkmlRegistryAbi } as const;
+    const verifier = { address: adapters.zkmlVerifier, abi: zkmlVerifierAbi } as const;
+    const proofSystemId = await chain.reader.readContract({ ...verifier, functionName: "PROOF_SYSTEM_ID" });
+    const commitment = {
+      modelHash: call.modelId,
+      circuitHash: bytesToHex(CIRCUIT.circuitId),
+      vkHash: bytesToHex(CIRCUIT.vkDigest),
+      proofSystemId,
+      uri: "",
+    };
+    await send(chain.writer, { ...models, functionName: "registerModel", args: [commitment] });
+    const committed = await chain.reader.readContract({
+      ...verifier,
+      functionName: "inputCommitmentOf",
+      args: [commitment.circuitHash, call.circuitInput],
+    });
+    const infer = (input: Hex, output: Hex) =>
+      send(chain.writer, {
+        ...verifier,
+        functionName: "verifyInference",
+        args: [1n, input, output, zkProof],
+      });
+    await infer(committed, call.encodedOutput);
+    await expect(infer(flipped(committed), call.encodedOutput)).rejects.toMatchObject({
+      detail: "input_commitment_mismatch",
+    });
+    const far: Hex = `${call.encodedOutput.slice(0, -6) as Hex}7fffff`;
+    await expect(infer(committed, far)).rejects.toMatchObject({ detail: "output_mismatch" });
+
+    const bytesPair = parseAbiParameters("bytes, bytes");
+    const shown = (output: Hex) => encodeAbiParameters(bytesPair, [output, zkProof]);
+    const metadata = encodeAbiParameters(parseAbiParameters("bytes32, bytes32"), [
+      call.modelId,
+      commitment.circuitHash,
+    ]);
+    const holds = (inputHash: Hex, output: Hex) =>
+      chain.reader.readContract({
+        address: adapters.zkProofVerifier,
+        abi: zkProofVerifierAbi,
+        functionName: "verify",
+        args: [inputHash, keccak256(output), metadata, shown(output)],
+      });
+    expect(await holds(call.circuitInput, call.encodedOutput)).toBe(true);
+    expect(await holds(flipped(call.circuitInput), call.encodedOutput)).toBe(false);
+    expect(await holds(call.circuitInput, far)).toBe(false);
+  });
+
   it("is told of a key of another circuit by nothing but a refusal", { timeout: 60_000 }, async () => {
     const zk = await deployZk(chain);
     const { place } = await deployVerifier(chain.writer, codes.reusable);
@@ -138,30 +197,4 @@ describe.skipIf(!hasProver)(`a generated verifier on chain${WITHOUT_PROVER}`, ()
     await admitAt(zk, { ...place, key: whole.verifier });
     expect(await verdict(zk, argumentsOf(provedCall()))).toBe("proof_invalid");
   });
-});
-
-/** Solidity in the form that EZKL writes. */
-const generating = (verifier: string, key: string | null) => ({
-  onChainVerifier: async () => ({ form: "reusable" as const, verifier, key }),
-});
-const keySource = (start: string, length: string) =>
-  `contract K { constructor() { assembly { mstore(0x0000, 0x${start}${"11".repeat(31)}) return(0, 0x${length}) } } }`;
-const verifierSource = (body: string) => `contract V { fallback() external { assembly { ${body} } } }`;
-
-async function madeOf(verifier: string, key: string | null): Promise<string> {
-  return await makeVerifier(generating(verifier, key), {} as never, "reusable").then(
-    () => "made",
-    (error: { code: string }) => error.code,
-  );
-}
-
-it("a verifier that no chain takes is refused by name", { timeout: 60_000 }, async () => {
-  const small = verifierSource("");
-  expect(await madeOf(small, keySource("12", "40"))).toBe("made");
-  expect(await madeOf(small, keySource("ef", "40"))).toBe("verifier_unsuitable");
-  expect(await madeOf(small, keySource("12", "6020"))).toBe("verifier_too_large");
-  expect(await madeOf(small, "contract K {}")).toBe("prover_failed");
-  expect(await madeOf("contract V {", null)).toBe("prover_failed");
-  const stores = Array.from({ length: 800 }, (_, i) => `sstore(${i}, 0x${String(i).padStart(64, "7")})`);
-  expect(await madeOf(verifierSource(stores.join(" ")), null)).toBe("verifier_too_large");
 });

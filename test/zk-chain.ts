@@ -1,7 +1,8 @@
 /** A chain that verifies the proofs of the recorded circuit: contracts, a keyset by a development quote, a generated verifier. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { bytesToHex, type Hex } from "viem";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { bytesToHex, hexToBytes, type Hex } from "viem";
+import { concat, sha256, toHex, utf8 } from "../codec/index.ts";
 import {
   deployContracts,
   deployVerifier,
@@ -23,7 +24,7 @@ import {
   type VerifierCode,
 } from "../proofs/index.ts";
 import { zooModel } from "../proofs/testing/models.ts";
-import { openProver } from "../proofs/testing/prover.ts";
+import { openProver, proverCache } from "../proofs/testing/prover.ts";
 import { recorded } from "../proofs/testing/recorded.ts";
 import { attestationToJson, encodeOutput } from "../receipts/index.ts";
 import type { Chain } from "./anvil.ts";
@@ -52,21 +53,42 @@ function storedIn(directory: string): StoredCircuit {
   return { circuit: CIRCUIT, directory, settings, verifyingKey, srs, binding: undefined };
 }
 
-/** The code of both forms, by the prover's environment: some seconds, most of them the compiler's. */
-export async function recordedVerifiers(
-  directory: string,
-): Promise<{ whole: VerifierCode; reusable: VerifierCode }> {
+interface Verifiers {
+  whole: VerifierCode;
+  reusable: VerifierCode;
+}
+
+/**
+ * The code of both forms, by the prover's environment. Compiling them takes some seconds, so it is done once for all runs on this
+ * machine.
+ */
+export async function recordedVerifiers(directory: string): Promise<Verifiers> {
+  const kept = join(proverCache, "test-verifiers", `${toHex(sourcesDigest())}.json`);
+  if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8"), revive) as Verifiers;
   const system = openProver();
   try {
     const stored = storedIn(directory);
-    return {
-      whole: await makeVerifier(system, stored),
-      reusable: await makeVerifier(system, stored, "reusable"),
-    };
+    const whole = await makeVerifier(system, stored);
+    const verifiers = { whole, reusable: await makeVerifier(system, stored, "reusable") };
+    mkdirSync(dirname(kept), { recursive: true });
+    writeFileSync(`${kept}.${process.pid}`, JSON.stringify(verifiers, replace));
+    renameSync(`${kept}.${process.pid}`, kept);
+    return verifiers;
   } finally {
     await system.close();
   }
 }
+
+/** Of everything that the code is made by and of. */
+function sourcesDigest(): Uint8Array {
+  const makers = ["../proofs/on-chain.ts", "../proofs/ezkl/worker.py", "../package-lock.json"];
+  const texts = makers.map((file) => new Uint8Array(readFileSync(new URL(file, import.meta.url))));
+  return sha256(concat(...texts, PARTS.verifyingKey, utf8(PARTS.settings), PARTS.srs));
+}
+
+const replace = (_: string, value: unknown) => (value instanceof Uint8Array ? bytesToHex(value) : value);
+const revive = (_: string, value: unknown) =>
+  typeof value === "string" && value.startsWith("0x") ? hexToBytes(value as Hex) : value;
 
 /** Contracts whose only SRS is the recorded one, with the issuer's keyset registered. */
 export async function deployZk(chain: Chain, srsDigest = CIRCUIT.srsDigest): Promise<ZkChain> {

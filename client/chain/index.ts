@@ -10,6 +10,15 @@ export {
 export { inferenceCoordinatorAbi, inferenceCoordinatorCode } from "./contracts/inference-coordinator.ts";
 export { receiptVerifierAbi, receiptVerifierCode } from "./contracts/receipt-verifier.ts";
 export { zkInferenceVerifierAbi, zkInferenceVerifierCode } from "./contracts/zk-inference-verifier.ts";
+export { agentVerifierAbi, agentVerifierCode } from "./contracts/agent-verifier.ts";
+export { inferenceValidatorAbi, inferenceValidatorCode } from "./contracts/inference-validator.ts";
+export { receiptProofVerifierAbi, receiptProofVerifierCode } from "./contracts/receipt-proof-verifier.ts";
+export { validationRegistryAbi, validationRegistryCode } from "./contracts/validation-registry.ts";
+export { zkProofVerifierAbi, zkProofVerifierCode } from "./contracts/zk-proof-verifier.ts";
+export { zkmlRegistryAbi, zkmlRegistryCode } from "./contracts/zkml-registry.ts";
+export { zkmlVerifierAbi, zkmlVerifierCode } from "./contracts/zkml-verifier.ts";
+export { deployAdapters } from "./adapters.ts";
+export type { Adapters } from "./adapters.ts";
 export { deployVerifier, encodeZkProof, registerCircuit } from "./circuit.ts";
 export type { VerifierPlace } from "./circuit.ts";
 export { deployContracts } from "./deploy.ts";

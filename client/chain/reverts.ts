@@ -16,6 +16,13 @@ import { inferenceCoordinatorAbi } from "./contracts/inference-coordinator.ts";
 import { receiptVerifierAbi } from "./contracts/receipt-verifier.ts";
 import { tdxQuoteVerifierAbi } from "./contracts/tdx-quote-verifier.ts";
 import { zkInferenceVerifierAbi } from "./contracts/zk-inference-verifier.ts";
+import { agentVerifierAbi } from "./contracts/agent-verifier.ts";
+import { inferenceValidatorAbi } from "./contracts/inference-validator.ts";
+import { receiptProofVerifierAbi } from "./contracts/receipt-proof-verifier.ts";
+import { validationRegistryAbi } from "./contracts/validation-registry.ts";
+import { zkProofVerifierAbi } from "./contracts/zk-proof-verifier.ts";
+import { zkmlRegistryAbi } from "./contracts/zkml-registry.ts";
+import { zkmlVerifierAbi } from "./contracts/zkml-verifier.ts";
 import { ChainError } from "./error.ts";
 
 type AbiError = {
@@ -35,6 +42,13 @@ export const CONTRACT_ERRORS = distinct([
   ...tdxQuoteVerifierAbi,
   ...dcapCollateralAbi,
   ...intelDocumentsAbi,
+  ...agentVerifierAbi,
+  ...inferenceValidatorAbi,
+  ...receiptProofVerifierAbi,
+  ...validationRegistryAbi,
+  ...zkProofVerifierAbi,
+  ...zkmlRegistryAbi,
+  ...zkmlVerifierAbi,
 ]);
 
 function distinct(entries: readonly { readonly type: string }[]): readonly AbiError[] {

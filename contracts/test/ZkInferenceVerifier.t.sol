@@ -5,61 +5,9 @@ import {InferenceStatement, Signature} from "../src/receipts/Statements.sol";
 import {CircuitBinding, CircuitBindings} from "../src/zk/CircuitBindings.sol";
 import {FixedPoint} from "../src/zk/FixedPoint.sol";
 import {ZkInferenceVerifier} from "../src/ZkInferenceVerifier.sol";
-import {Fixture} from "./support/Fixture.sol";
+import {ZkFixture} from "./support/ZkFixture.sol";
 
-/// @notice Answers as a generated verifier does: yes to one proof and its instances, a bare revert to others, and as it is told.
-contract StandInHalo2 {
-    bytes32 private immutable accepted;
-    uint256 private immutable answerLength;
-    uint256 private immutable answer;
-
-    constructor(bytes32 accepted_, uint256 answerLength_, uint256 answer_) {
-        (accepted, answerLength, answer) = (accepted_, answerLength_, answer_);
-    }
-
-    function verifyProof(bytes calldata proof, uint256[] calldata instances) external view {
-        reply(keccak256(abi.encode(proof, instances)));
-    }
-
-    function verifyProof(address key, bytes calldata proof, uint256[] calldata instances) external view {
-        reply(keccak256(abi.encode(key, proof, instances)));
-    }
-
-    function reply(bytes32 asked) private view {
-        uint256 length = answerLength;
-        uint256 word = answer;
-        if (asked != accepted) {
-            assembly {
-                revert(0, 0)
-            }
-        }
-        assembly {
-            mstore(0, word)
-            return(0, length)
-        }
-    }
-}
-
-contract ZkInferenceVerifierTest is Fixture {
-    bytes32 private constant CIRCUIT = keccak256("circuit");
-    bytes32 private constant SRS = keccak256("srs");
-    bytes32 private constant INPUT = bytes32(uint256(7));
-    uint256 private constant DELAY = 1 days;
-    uint32 private constant PROOF_LENGTH = 64;
-
-    ZkInferenceVerifier private zk;
-    bytes private halo2Proof = new bytes(PROOF_LENGTH);
-    uint256[] private instances;
-
-    function setUp() public override {
-        super.setUp();
-        zk = deployed(listOf(SRS), new bytes32[](0));
-        // 2.5 at scale 8, and -1.25.
-        instances.push(uint256(INPUT));
-        instances.push(640);
-        instances.push(FixedPoint.MODULUS - 320);
-    }
-
+contract ZkInferenceVerifierTest is ZkFixture {
     function test_provedAnswers() public {
         register(standIn(32, 1));
         vm.warp(START_SECONDS + DELAY);
@@ -204,69 +152,6 @@ contract ZkInferenceVerifierTest is Fixture {
         uint256 distance = uint256(apart < 0 ? -apart : apart);
         bool expected = distance * 2 * 1e9 <= uint256(bound) * 2 * 256e6 + 256e9;
         assertTrue(FixedPoint.isWithin(value, instance, 6, 8, bound) == expected, "bound");
-    }
-
-    function listOf(bytes32 value) private pure returns (bytes32[] memory list) {
-        list = new bytes32[](1);
-        list[0] = value;
-    }
-
-    function deployed(bytes32[] memory ceremony, bytes32[] memory development)
-        private
-        returns (ZkInferenceVerifier)
-    {
-        return new ZkInferenceVerifier(registry, address(this), DELAY, ceremony, development);
-    }
-
-    function statement() private view returns (InferenceStatement memory made) {
-        made = statementOf(CONSUMER);
-        made.circuitInput = INPUT;
-    }
-
-    function bindingOf() private pure returns (CircuitBinding memory) {
-        return CircuitBinding(
-            keccak256("model"),
-            CIRCUIT,
-            keccak256("vk"),
-            SRS,
-            8,
-            8,
-            20_000_000,
-            2048,
-            keccak256("document"),
-            1
-        );
-    }
-
-    function verificationOf(bytes32 accepted, uint256 length, uint256 answer)
-        private
-        returns (ZkInferenceVerifier.Verification memory)
-    {
-        address halo2 = address(new StandInHalo2(accepted, length, answer));
-        return ZkInferenceVerifier.Verification(6, PROOF_LENGTH, 2, 0, halo2, address(0));
-    }
-
-    function standIn(uint256 length, uint256 answer)
-        private
-        returns (ZkInferenceVerifier.Verification memory)
-    {
-        return verificationOf(keccak256(abi.encode(halo2Proof, instances)), length, answer);
-    }
-
-    function register(ZkInferenceVerifier.Verification memory verification) private {
-        CircuitBinding memory binding = bindingOf();
-        Signature memory signature = sign(SIGNER_KEY, CircuitBindings.hash(binding));
-        zk.registerCircuit(binding, keysetDigest, signature, verification);
-    }
-
-    function outputs(int256 first, int256 second) private pure returns (bytes memory) {
-        int256[] memory values = new int256[](2);
-        (values[0], values[1]) = (first, second);
-        return abi.encode(values);
-    }
-
-    function proofOf(uint256[] memory numbers) private view returns (bytes memory) {
-        return abi.encode(CIRCUIT, halo2Proof, numbers);
     }
 }
 

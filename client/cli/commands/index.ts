@@ -13,6 +13,7 @@ import {
 } from "./admin-tenant.ts";
 import { appraise } from "./appraise.ts";
 import { benchModel } from "./bench-model.ts";
+import { chainAdapters } from "./chain-adapters.ts";
 import { chainAnchor } from "./chain-anchor.ts";
 import { chainCircuit } from "./chain-circuit.ts";
 import { chainDeploy } from "./chain-deploy.ts";
@@ -90,6 +91,7 @@ export const COMMANDS: Record<string, Command> = {
   "chain deploy": chainDeploy,
   "chain register": chainRegister,
   "chain circuit": chainCircuit,
+  "chain adapters": chainAdapters,
   "chain anchor": chainAnchor,
   "chain verify": chainVerify,
   "chain request": chainRequest,
