@@ -2,10 +2,12 @@
 pragma solidity ^0.8.30;
 
 import {LogTree} from "../src/receipts/LogTree.sol";
+import {History} from "./support/History.sol";
 import {Tree} from "./support/Tree.sol";
 import {Vectors} from "./support/Vectors.sol";
 
 contract LogTreeTest is Vectors {
+    History.Levels private levels;
     bytes32 private constant EMPTY_ROOT = 0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855;
 
     function include(bytes32 leaf, uint64 index, uint64 size, bytes32[] calldata proof, bytes32 root)
@@ -54,6 +56,23 @@ contract LogTreeTest is Vectors {
                 word(json, ".input.secondRoot"),
                 vm.parseJsonBytes32Array(json, ".input.proof")
             );
+        }
+    }
+
+    /// @dev What the invariants' long runs take roots and proofs from.
+    function test_historiesAreTrees() public {
+        History.grow(levels, 7, 5);
+        for (uint64 size = 1; size <= 32; ++size) {
+            bytes32[] memory leaves = Tree.leaves(size, 7);
+            assertEq(History.root(levels, size), Tree.root(leaves), "root");
+            for (uint64 first = 1; first < size; ++first) {
+                bytes32[] memory proof = History.consistency(levels, first, size);
+                assertEq(
+                    keccak256(abi.encode(proof)),
+                    keccak256(abi.encode(Tree.consistency(leaves, first))),
+                    "proof"
+                );
+            }
         }
     }
 

@@ -1,121 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Input, Terms} from "../../src/interfaces/IInferenceCoordinator.sol";
-import {Receipt} from "../../src/interfaces/IReceiptVerifier.sol";
+import {RequestBook} from "../../src/coordinator/RequestBook.sol";
+import {EnclaveRegistry} from "../../src/EnclaveRegistry.sol";
 import {InferenceCoordinator} from "../../src/InferenceCoordinator.sol";
-import {InferenceStatement} from "../../src/receipts/Statements.sol";
 import {Consumer} from "../support/Consumers.sol";
-import {CoordinatorFixture} from "../support/CoordinatorFixture.sol";
+import {Ghosts} from "./Ghosts.sol";
+import {SubscriptionActions} from "./SubscriptionActions.sol";
 
-/// @notice Consumers, operators and thieves, and what each transaction ought to have moved.
-contract CoordinatorHandler is CoordinatorFixture {
-    uint256 private constant MAX_REQUESTS = 24;
-    address[3] private operators = [address(0x901), address(0x902), address(0x903)];
-    bytes32[] private ids;
-    mapping(bytes32 => uint256) public price;
-    mapping(bytes32 => address) private payee;
-    /// @notice How often a request was paid or refunded.
-    mapping(bytes32 => uint256) public settled;
-    mapping(bytes32 => bool) public genuine;
-    uint256 public deposited;
-    uint256 public withdrawn;
+/// @notice Consumers, operators and thieves; time, money and the registry's owner.
+contract CoordinatorHandler is SubscriptionActions {
+    constructor(
+        InferenceCoordinator coordinator_,
+        Consumer consumer_,
+        EnclaveRegistry registry_,
+        bytes32[OPERATORS] memory keysets_
+    ) Ghosts(coordinator_, consumer_, registry_, keysets_) {}
 
-    constructor(InferenceCoordinator coordinator_, Consumer consumer_, bytes32 keysetDigest_) {
-        (coordinator, consumer, keysetDigest) = (coordinator_, consumer_, keysetDigest_);
+    /// @notice A share of what is owed, or more than that.
+    function withdraw(uint256 seed) external {
+        begin(seed);
+        address account = oneIn(4) ? address(consumer) : anyone();
+        address asset = assets()[draw(2)];
+        uint256 credit = coordinator.credits(asset, account);
+        bool expected = !oneIn(6);
+        fetch(account, asset, expected ? draw(credit + 1) : credit + 1 + draw(1 ether), expected);
     }
 
-    function setUp() public override {}
-
-    function count() external view returns (uint256) {
-        return ids.length;
+    /// @dev A halt is over when time next passes, mostly.
+    function pass(uint256 seed) external {
+        begin(seed);
+        registry.setHalted(oneIn(8));
+        vm.warp(block.timestamp + draw(oneIn(2) ? 2 minutes : 8 minutes));
     }
 
-    function idAt(uint256 index) external view returns (bytes32) {
-        return ids[index];
-    }
-
-    /// @notice What the coordinator owes to everybody.
-    function owed() external view returns (uint256 sum) {
-        sum = coordinator.credits(address(0), address(consumer)) + coordinator.stakes(operators[0]);
-        for (uint256 i = 0; i < 3; ++i) {
-            sum += coordinator.credits(address(0), operators[i]);
-        }
+    /// @notice Whatever happened, and halted or not: all that is open is refunded, all bonds end, all budgets come back, and when
+    /// everyone has fetched what is owed to them nothing is left.
+    function settleAll() external {
+        vm.warp(block.timestamp + 31 days);
         for (uint256 i = 0; i < ids.length; ++i) {
-            if (statusOf(ids[i]) == 1) sum += price[ids[i]];
+            Ghost storage ghost = ghosts[ids[i]];
+            for (uint256 j = 0; j < OPERATORS; ++j) {
+                if (bondsOf(ids[i], j)) forfeit(ids[i], j);
+            }
+            if (ghost.status != RequestBook.Status.Open) continue;
+            act(operators[0], 0, abi.encodeCall(coordinator.refund, (ids[i])), true);
+            settle(ids[i], RequestBook.Status.Refunded);
         }
-    }
-
-    function request(uint96 payment, uint8 operator, uint16 seconds_, uint8 mood) external {
-        if (ids.length == MAX_REQUESTS) revert Untrue("enough");
-        Terms memory terms = termsOf();
-        terms.payment = payment % 5 ether;
-        terms.operator = operators[operator % 3];
-        terms.deadlineSeconds = uint40(block.timestamp + 1 + seconds_);
-        terms.callbackGas = mood % 6 == 5 ? 0 : 100_000;
-        consumer.setMood(Consumer.Mood(mood % 5));
-        vm.deal(address(this), terms.payment);
-        bytes32 id = consumer.ask{value: terms.payment}(terms, Input("", COMMITMENT));
-        (price[id], payee[id]) = (terms.payment, terms.operator);
-        deposited += terms.payment;
-        ids.push(id);
-    }
-
-    function deliverGenuine(uint256 index) external {
-        bytes32 id = ids[index % ids.length];
-        uint256 before = coordinator.credits(address(0), payee[id]);
-        coordinator.deliver(receiptOf(answerBy(payee[id], id)), "");
-        genuine[id] = true;
-        settled[id] += 1;
-        assertEq(coordinator.credits(address(0), payee[id]) - before, price[id], "its operator, its price");
-    }
-
-    /// @dev A word, the signature or the output changed.
-    function deliverForged(uint256 index, uint8 place, uint256 change) external {
-        bytes32 id = ids[index % ids.length];
-        Receipt memory receipt = receiptOf(answerBy(payee[id], id));
-        InferenceStatement memory statement = receipt.statement;
-        place = place % 19;
-        if (change == 0) change = 1;
-        if (place == 17) receipt.encodedOutput = abi.encode(change);
-        if (place == 18) receipt.signature.r ^= bytes32(change);
-        uint256 mask = place < 13 ? type(uint256).max : place == 13 ? 0xff : type(uint64).max;
-        if (change & mask == 0) change = 1;
-        if (place < 17) {
-            assembly ("memory-safe") {
-                let word := add(statement, mul(place, 0x20))
-                mstore(word, xor(mload(word), and(change, mask)))
+        endAll();
+        for (uint256 i = 0; i < OPERATORS; ++i) {
+            uint256 free = coordinator.stakes(operators[i]);
+            act(operators[i], 0, abi.encodeCall(coordinator.unstake, (free)), true);
+        }
+        for (uint256 i = 0; i < 2; ++i) {
+            address asset = assets()[i];
+            fetch(address(consumer), asset, coordinator.credits(asset, address(consumer)), true);
+            for (uint256 j = 0; j < OPERATORS; ++j) {
+                fetch(operators[j], asset, creditOf(asset, j), true);
             }
         }
-        coordinator.deliver(receipt, "");
     }
 
-    function refund(uint256 index) external {
-        bytes32 id = ids[index % ids.length];
-        coordinator.refund(id);
-        settled[id] += 1;
-    }
-
-    function withdraw(uint8 who, uint96 amount) external {
-        address account = operators[who % 3];
-        vm.prank(account);
-        coordinator.withdraw(address(0), account, amount % 6 ether);
-        withdrawn += amount % 6 ether;
-    }
-
-    function stake(uint96 amount) external {
-        vm.deal(operators[0], amount);
-        vm.prank(operators[0]);
-        coordinator.stake{value: amount}();
-        deposited += amount;
-    }
-
-    function unstake(uint96 amount) external {
-        vm.prank(operators[0]);
-        coordinator.unstake(amount);
-    }
-
-    function pass(uint16 seconds_) external {
-        vm.warp(block.timestamp + seconds_ % 2 hours);
+    function fetch(address account, address asset, uint256 amount, bool expected) private {
+        bytes memory data = abi.encodeCall(coordinator.withdraw, (asset, address(0xFEE), amount));
+        act(account, 0, data, expected);
+        if (expected) withdrawn[asset] += amount;
     }
 }

@@ -10,101 +10,157 @@ import {Setting} from "../../src/registry/TimelockedSettings.sol";
 import {Digests} from "../support/Digests.sol";
 import {Fixture} from "../support/Fixture.sol";
 
-/// @notice Owner, enclaves and strangers, doing what they may and what they may not.
+/// @notice Owner, enclaves and strangers, doing what they may and what they may not. What happened is kept beside the registry.
 contract RegistryHandler is Fixture {
+    uint256 private constant CANDIDATES = 64;
     EnclaveRegistry private immutable subject;
-    DevelopmentQuoteVerifier private immutable development;
-    bytes[8] private texts;
-    mapping(bytes32 => bool) public evidenced;
-    mapping(bytes32 => bool) public ended;
+    bytes[CANDIDATES] private texts;
+    bytes32[CANDIDATES] private digests;
+    uint256[9] private masks = [MASK, 1, 3, 5, 7, 9, 11, 13, 15];
+    bytes32[9] private values;
+    /// @notice Keysets over which, and over a recent block, a quote verified.
+    mapping(bytes32 keysetDigest => bool) public evidenced;
+    mapping(bytes32 keysetDigest => bool) public ended;
+    mapping(bytes32 referenceValueId => bool) public everInForce;
+    uint256 public touched;
+    uint256 public calls;
+    uint256 public done;
+    uint256 public refused;
 
-    constructor(EnclaveRegistry subject_, DevelopmentQuoteVerifier development_, bytes memory registers_) {
-        subject = subject_;
-        registry = subject_;
-        development = development_;
-        quoteVerifier = development_;
-        registers = registers_;
-        for (uint256 i = 0; i < texts.length; ++i) {
+    constructor(EnclaveRegistry subject_, DevelopmentQuoteVerifier development, bytes memory registers_) {
+        (subject, registry, quoteVerifier, registers) = (subject_, subject_, development, registers_);
+        for (uint256 i = 0; i < CANDIDATES; ++i) {
             texts[i] = keysetText(vm.addr(i + 1), NOT_AFTER_SECONDS);
+            digests[i] = sha256(texts[i]);
         }
+        for (uint256 i = 0; i < masks.length; ++i) {
+            values[i] = ReferenceValue.id(Technology.Development, registers, masks[i]);
+        }
+        everInForce[values[0]] = true;
     }
 
     function setUp() public override {}
 
-    function candidates() external view returns (uint256) {
-        return texts.length;
+    function candidates() external pure returns (uint256) {
+        return CANDIDATES;
     }
 
     function notAfter() external pure returns (uint256) {
         return NOT_AFTER_SECONDS;
     }
 
-    function digestOf(uint256 index) public view returns (bytes32) {
-        return sha256(texts[index % texts.length]);
+    function digestOf(uint256 index) external view returns (bytes32) {
+        return digests[index];
     }
 
-    function register(uint256 index, uint8 mask) external {
-        EnclaveRegistry.Registration memory registration = registrationOf(texts[index % texts.length]);
-        if (mask % 4 == 0) registration.mask = uint256(mask) | 1;
-        evidenced[subject.register(registration)] = true;
+    function register(uint256 index, uint8 choice) external {
+        bytes32 digest = touch(index);
+        EnclaveRegistry.Registration memory registration = registrationOf(texts[touched]);
+        if (choice % 4 == 0) registration.mask = masks[choice % 9];
+        if (attempt(abi.encodeCall(registry.register, (registration)))) evidenced[digest] = true;
     }
 
-    /// @dev A quote with one byte changed that is compared, or of another keyset, or of an old block.
+    /// @notice A quote with one byte changed that is compared, or of another keyset, or of an older block.
     function registerForged(uint256 index, uint256 place, uint8 how) external {
-        EnclaveRegistry.Registration memory registration = registrationOf(texts[index % texts.length]);
+        touch(index);
+        EnclaveRegistry.Registration memory registration = registrationOf(texts[touched]);
         if (how % 3 == 0) registration.quote[568 + place % 64] ^= bytes1(uint8(1 + place % 255));
-        else if (how % 3 == 1) registration.keyset = texts[(index % texts.length + 1) % texts.length];
+        else if (how % 3 == 1) registration.keyset = texts[(touched + 1) % CANDIDATES];
         else registration.blockNumber -= 1 + place % 200;
-        subject.register(registration);
+        refuse(abi.encodeCall(registry.register, (registration)));
     }
 
-    function list(uint256 index, uint8 mask) external {
-        subject.list(digestOf(index), ReferenceValue.id(Technology.Development, registers, uint256(mask) | 1));
+    function list(uint256 index, uint8 choice) external {
+        bytes32 digest = touch(index);
+        bytes32 value = values[choice % 9];
+        if (!attempt(abi.encodeCall(registry.list, (digest, value)))) return;
+        assertTrue(
+            registry.matched(digest, value) && registry.inForce(Setting.ReferenceValue, value), "listed"
+        );
     }
 
     function expel(uint256 index) external {
-        subject.expel(digestOf(index));
-        ended[digestOf(index)] = true;
+        bytes32 digest = touch(index);
+        if (attempt(abi.encodeCall(registry.expel, (digest)))) ended[digest] = true;
     }
 
+    /// @dev Seldom, so that a run keeps keysets to the end.
     function revoke(uint256 index) external {
-        subject.revoke(digestOf(index));
-        ended[digestOf(index)] = true;
+        bytes32 digest = touch(index);
+        if (index % 3 == 0 && attempt(abi.encodeCall(registry.revoke, (digest)))) ended[digest] = true;
     }
 
     function revokeBySignature(uint256 index, uint256 signer, uint256 key, uint8 kind) external {
-        bytes32 digest = digestOf(index);
+        bytes32 digest = touch(index);
         Revocation memory revocation = Revocation(1 + kind % 2, digest, 0, 0);
-        key = key % 3 == 0 ? key % texts.length : signer % texts.length;
-        subject.revokeBySignature(revocation, digestOf(signer), sign(key + 1, Digests.hash(revocation)));
-        assertTrue(key == signer % texts.length && revocation.kind == 1, "signed by its key, of a keyset");
-        ended[digest] = true;
+        signer = signer % CANDIDATES;
+        key = key % 3 == 0 ? key % CANDIDATES : signer;
+        bool honest = key == signer && revocation.kind == 1;
+        bytes memory data = abi.encodeCall(
+            registry.revokeBySignature, (revocation, digests[signer], sign(key + 1, Digests.hash(revocation)))
+        );
+        if (!honest) refuse(data);
+        else if (attempt(data)) ended[digest] = true;
     }
 
-    function change(uint8 what, uint8 value) external {
-        Setting setting = Setting(what % 3);
-        bytes32 word = bytes32(uint256(value % 2));
-        if (setting == Setting.QuoteVerifier) word = bytes32(uint256(uint160(address(development))));
-        if (setting == Setting.ReferenceValue) {
-            word = ReferenceValue.id(Technology.Development, registers, uint256(value) | 1);
+    function change(uint8 what, uint8 which, uint8 choice) external {
+        ++calls;
+        Setting setting = Setting.ReferenceValue;
+        bytes32 value = values[choice % 9];
+        if (which % 8 == 0) {
+            (setting, value) = (Setting.QuoteVerifier, bytes32(uint256(uint160(address(quoteVerifier)))));
         }
-        if (what % 5 == 0) subject.propose(setting, word);
-        else if (what % 5 < 4) subject.adopt(setting, word);
-        else subject.withdraw(setting, word);
+        if (which % 8 == 1) (setting, value) = (Setting.TcbStatus, bytes32(uint256(choice % 2)));
+        if (what % 8 < 4) {
+            attempt(abi.encodeCall(registry.propose, (setting, value)));
+        } else if (what % 8 < 7) {
+            bool ready = registry.readyAtSeconds(registry.changeId(setting, value)) != 0;
+            bool adopted = attempt(abi.encodeCall(registry.adopt, (setting, value)));
+            assertTrue(ready || !adopted, "proposed before");
+            if (adopted && setting == Setting.ReferenceValue) everInForce[value] = true;
+        } else {
+            attempt(abi.encodeCall(registry.withdraw, (setting, value)));
+        }
+    }
+
+    function halt(uint8 choice) external {
+        ++calls;
+        attempt(abi.encodeCall(registry.setHalted, (choice % 8 == 0)));
     }
 
     function pass(uint32 seconds_) external {
-        vm.warp(block.timestamp + seconds_ % 2 days);
+        ++calls;
+        vm.warp(block.timestamp + seconds_ % (seconds_ % 16 == 0 ? 1 days : 2 hours));
         vm.roll(block.number + 1);
+        ++done;
     }
 
-    /// @dev A stranger changes nothing.
+    /// @notice A stranger changes nothing.
     function intrude(uint8 what, bytes32 word) external {
-        vm.prank(address(0xE0));
-        if (what % 4 == 0) subject.propose(Setting.ReferenceValue, word);
-        else if (what % 4 == 1) subject.revoke(digestOf(uint256(word)));
-        else if (what % 4 == 2) subject.setHalted(true);
-        else subject.raiseTcbFloor(type(uint32).max);
-        revert Untrue("a stranger got through");
+        bytes32 digest = touch(uint256(word));
+        vm.startPrank(address(0xE0));
+        if (what % 5 == 0) refuse(abi.encodeCall(registry.propose, (Setting.ReferenceValue, word)));
+        else if (what % 5 == 1) refuse(abi.encodeCall(registry.revoke, (digest)));
+        else if (what % 5 == 2) refuse(abi.encodeCall(registry.setHalted, (true)));
+        else if (what % 5 == 3) refuse(abi.encodeCall(registry.raiseTcbFloor, (type(uint32).max)));
+        else refuse(abi.encodeCall(registry.withdraw, (Setting.ReferenceValue, values[0])));
+        vm.stopPrank();
+    }
+
+    function touch(uint256 index) private returns (bytes32) {
+        ++calls;
+        touched = index % CANDIDATES;
+        return digests[touched];
+    }
+
+    function attempt(bytes memory data) private returns (bool ok) {
+        (ok,) = address(subject).call(data);
+        if (ok) ++done;
+    }
+
+    function refuse(bytes memory data) private {
+        (bool ok,) = address(subject).call(data);
+        assertTrue(!ok, "refused");
+        ++refused;
     }
 }

@@ -105,9 +105,17 @@ abstract contract Fixture is Test {
         statement.sequence = 1;
     }
 
-    function receiptOf(InferenceStatement memory statement) internal pure returns (Receipt memory receipt) {
+    function receiptOf(InferenceStatement memory statement) internal pure returns (Receipt memory) {
+        return receiptOf(statement, SIGNER_KEY);
+    }
+
+    function receiptOf(InferenceStatement memory statement, uint256 key)
+        internal
+        pure
+        returns (Receipt memory receipt)
+    {
         receipt.statement = statement;
-        receipt.signature = sign(SIGNER_KEY, Digests.hash(statement));
+        receipt.signature = sign(key, Digests.hash(statement));
         receipt.outputSalt = OUTPUT_SALT;
         receipt.encodedOutput = OUTPUT;
         receipt.proofs = new SignedProof[](0);

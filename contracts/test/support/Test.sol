@@ -12,7 +12,7 @@ abstract contract Test {
 
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
     address[] private targets;
-    FuzzSelector[] private selectors;
+    FuzzSelector[] private excluded;
 
     error Different(bytes32 left, bytes32 right, string what);
     error Untrue(string what);
@@ -21,12 +21,28 @@ abstract contract Test {
         return targets;
     }
 
-    function targetSelectors() external view returns (FuzzSelector[] memory) {
-        return selectors;
+    function excludeSelectors() external view returns (FuzzSelector[] memory) {
+        return excluded;
     }
 
-    function targetContract(address target) internal {
-        targets.push(target);
+    /// @dev Its functions are called, but for the `setUp` that it has from its fixture.
+    function targetHandler(address handler) internal {
+        targets.push(handler);
+        exclude(handler, bytes4(keccak256("setUp()")));
+    }
+
+    function exclude(address handler, bytes4 selector) internal {
+        bytes4[] memory one = new bytes4[](1);
+        one[0] = selector;
+        excluded.push(FuzzSelector(handler, one));
+    }
+
+    /// @notice That a run of an invariant did something: one call in sixteen went through, one in sixteen was refused, at least. Not
+    /// of a sequence that forge has shortened.
+    function requireShares(uint256 calls, uint256 done, uint256 refused) internal pure {
+        if (calls < 32) return;
+        assertTrue(done * 16 >= calls, "a share of the calls went through");
+        assertTrue(refused * 16 >= calls, "a share of the calls was refused");
     }
 
     function assertTrue(bool condition, string memory what) internal pure {

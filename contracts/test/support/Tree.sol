@@ -55,12 +55,12 @@ library Tree {
         return append(subproof(right, first - split, false), root(left));
     }
 
-    function splitOf(uint256 length) private pure returns (uint256 split) {
+    function splitOf(uint256 length) internal pure returns (uint256 split) {
         split = 1;
         while (split * 2 < length) split *= 2;
     }
 
-    function node(bytes32 left, bytes32 right) private pure returns (bytes32) {
+    function node(bytes32 left, bytes32 right) internal pure returns (bytes32) {
         return sha256(bytes.concat(hex"01", left, right));
     }
 
