@@ -1,107 +1,41 @@
-/** Encrypted balances against whole running services, with the real addon: vouchers, debits, transfers, readings, a crash. */
+/** Encrypted balances against a whole running service, with the real addon: every operation, what is refused, a kill, a planted number. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  createReadingKey,
-  openProver,
-  openReading,
-  orderJson,
-  ownerSigner,
-  ownerToText,
-  OPERATIONS,
-  proofMetadata,
-  requestDigest,
-  requestJson,
-  signOrder,
-  signRequest,
-  type OwnerSigner,
-  type RequestedName,
-} from "../balances/index.ts";
-import { ADDON, CACHE, WITHOUT } from "../balances/testing/addon.ts";
-import { fromBase64, fromHex, sha256, toBase64, toHex, toHex0x, utf8 } from "../codec/index.ts";
+import { ownerToText, proveAmountInNode } from "../balances/index.ts";
+import { ADDON, WITHOUT } from "../balances/testing/addon.ts";
+import { sha256, toHex, utf8 } from "../codec/index.ts";
+import { BalancesClient, OPERATOR, owner } from "./balances-fixture.ts";
+import { balancesCache } from "./balances-cache.ts";
 import { temporaryDirectory } from "./folder.ts";
 import { startService, type RunningService } from "./service-process.ts";
+import { openStore } from "./service-store.ts";
 
-/** Distinctive: as bytes, hex or decimal it must be found nowhere outside the vault. */
+/** Distinctive: as bytes, hex or decimal they must be found nowhere outside the vault. A balance, and a private amount. */
 const PLANTED = 7_340_129_845_611_203n;
+const PRIVATE = 5_118_204_377_902_661n;
 const SMALL = 1_000_003n;
 
-const operator = ownerSigner("ed25519", sha256(utf8("operator")));
-const alice = ownerSigner("secp256k1", sha256(utf8("alice")));
-const bob = ownerSigner("ed25519", sha256(utf8("bob")));
+const alice = owner("alice");
+const bob = owner("bob", "ed25519");
+const carol = owner("carol");
 
 const folder = temporaryDirectory();
-const captured: Buffer[] = [];
 let service: RunningService;
-let serverKeyDigest: Uint8Array;
 let outputs = "";
+const client = new BalancesClient(() => service);
 
 async function start(): Promise<void> {
   service = await startService({
     directory: folder.path,
     startTimeoutMs: 280_000,
     environment: {
-      AFFIDAVIT_BALANCES_OPERATOR: ownerToText(operator.owner),
-      AFFIDAVIT_CACHE_DIR: CACHE,
+      AFFIDAVIT_BALANCES_OPERATOR: ownerToText(OPERATOR.owner),
+      AFFIDAVIT_CACHE_DIR: balancesCache(folder.path),
       AFFIDAVIT_LOG_LEVEL: "debug",
     },
   });
-}
-
-async function call(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
-  const answer = await fetch(service.url + path, {
-    method,
-    headers: { authorization: `Bearer ${service.apiKey}`, "content-type": "application/json" },
-    ...(body && { body: JSON.stringify(body) }),
-  });
-  const bytes = Buffer.from(await answer.arrayBuffer());
-  captured.push(bytes);
-  const json = JSON.parse(bytes.toString()) as Record<string, unknown>;
-  return answer.ok ? json : { ...json, refused: true };
-}
-
-const place = (by: OwnerSigner) => `/v1/accounts/${toHex0x(by.account)}`;
-const soon = () => BigInt(Date.now() + 600_000);
-
-async function settled(by: OwnerSigner, asked: Record<string, unknown>): Promise<Record<string, unknown>> {
-  expect(asked).toMatchObject({ state: "waiting" });
-  for (;;) {
-    const operation = await call("GET", `${place(by)}/operations/${asked["id"] as string}`);
-    if (operation["state"] !== "waiting") return operation;
-    await sleep(200);
-  }
-}
-
-async function credit(by: OwnerSigner, amountAtomic: bigint): Promise<Record<string, unknown>> {
-  const reference = sha256(utf8(`${amountAtomic}`));
-  const members = { account: by.account, amountAtomic, reference, serverKeyDigest, expiresAtMs: soon() };
-  const { order, signature } = await signOrder(operator, "credit", members);
-  const body = { operation: "credit", order: orderJson(order), signature: toHex0x(signature) };
-  return call("POST", `${place(by)}/operations`, body);
-}
-
-async function signed(by: OwnerSigner, operation: RequestedName, members: object) {
-  const { request, signature } = await signRequest(by, operation, {
-    serverKeyDigest,
-    expiresAtMs: soon(),
-    ...members,
-  });
-  return { request: requestJson(request), signature: toHex0x(signature), digest: requestDigest(request) };
-}
-
-async function debit(by: OwnerSigner, requestSequence: bigint, amountAtomic: bigint) {
-  const { request, signature } = await signed(by, "debit", { requestSequence, amountAtomic });
-  return call("POST", `${place(by)}/operations`, { operation: "debit", request, signature });
-}
-
-async function read(by: OwnerSigner): Promise<bigint> {
-  const key = await createReadingKey();
-  const { request, signature, digest } = await signed(by, "reading", { operandDigest: key.operandDigest });
-  const publicKey = toHex0x(key.publicKey);
-  const { reading } = await call("POST", `${place(by)}/reading`, { request, signature, publicKey });
-  return (await openReading(fromBase64(reading as string), key, digest)).amountAtomic;
 }
 
 function filesBelow(directory: string): string[] {
@@ -110,7 +44,7 @@ function filesBelow(directory: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** Each way in which the number could lie about. */
+/** Each way in which a number could lie about. */
 function spellings(amount: bigint): Buffer[] {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(amount);
@@ -126,79 +60,190 @@ function found(searched: readonly Uint8Array[], wanted: Buffer): boolean {
   );
 }
 
-describe.skipIf(!ADDON)(`encrypted balances${WITHOUT}`, { timeout: 300_000 }, () => {
+/** In any row of any table: a file may hold it compressed. */
+async function tablesWith(text: string): Promise<string[]> {
+  const store = openStore(folder.path);
+  try {
+    const { rows } = await store.query<{ name: string }>(
+      `SELECT quote_ident(table_schema) || '.' || quote_ident(table_name) AS name FROM information_schema.tables
+       WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`,
+    );
+    const holding: string[] = [];
+    for (const { name } of rows) {
+      const sql = `SELECT 1 FROM ${name} AS row WHERE row::text LIKE $1 LIMIT 1`;
+      if ((await store.query(sql, [`%${text}%`])).rowCount) holding.push(name);
+    }
+    return holding;
+  } finally {
+    await store.end();
+  }
+}
+
+describe.skipIf(!ADDON)(`encrypted balances${WITHOUT}`, { timeout: 600_000 }, () => {
   beforeAll(async () => {
     await start();
-    serverKeyDigest = fromHex((await call("GET", "/v1/balances/keys"))["serverKeyDigest"] as string);
-    for (const by of [alice, bob]) await call("POST", "/v1/accounts", { owner: ownerToText(by.owner) });
+    await client.open(alice, bob, carol);
   }, 300_000);
   afterAll(async () => {
     await service?.stop();
     folder.remove();
-  });
+  }, 60_000);
 
   it("are credited, debited and read; two debits of one account come one after the other", async () => {
-    expect(await settled(alice, await credit(alice, 2n * SMALL))).toMatchObject({
+    expect(await client.run(alice, await client.credit(alice, 2n * SMALL))).toMatchObject({
       state: "done",
       sequence: "2",
     });
-    const asked = [await debit(alice, 2n, 2n * SMALL), await debit(alice, 1n, SMALL)];
-    const [second, first] = await Promise.all(asked.map((operation) => settled(alice, operation)));
+    const asked = [
+      await client.ask(alice, await client.debit(alice, 2n * SMALL, { requestSequence: 2n })),
+      await client.ask(alice, await client.debit(alice, SMALL, { requestSequence: 1n })),
+    ];
+    const [second, first] = await Promise.all(asked.map((operation) => client.settled(alice, operation)));
     expect(first).toMatchObject({ state: "done", sequence: "3", sufficient: true });
     expect(second).toMatchObject({ state: "done", sequence: "4", sufficient: false });
-    expect(await read(alice)).toBe(SMALL);
-    expect(await debit(alice, 2n, 1n).then((operation) => settled(alice, operation))).toMatchObject({
-      state: "refused",
-      code: "ledger_request_replayed",
+    expect(await client.read(alice)).toBe(SMALL);
+  });
+
+  it("take deposits, private debits and transfers of encrypted amounts, also of node-tfhe's", async () => {
+    const done = { state: "done" };
+    expect(await client.run(carol, await client.deposit(carol, 500n))).toMatchObject(done);
+    const requestSequence = await client.next(carol);
+    const proven = await proveAmountInNode({
+      ...(await client.publicKeys()),
+      amountAtomic: 120n,
+      metadata: await client.metadata(carol, "privateDebit", requestSequence),
     });
+    const debited = await client.encrypted(carol, "privateDebit", 120n, { proven, requestSequence });
+    expect(await client.run(carol, debited)).toMatchObject({ ...done, sufficient: true });
+    const uncovered = await client.encrypted(carol, "privateDebit", 381n);
+    expect(await client.run(carol, uncovered)).toMatchObject({ ...done, sufficient: false });
+    const { sequence } = await client.account(alice);
+    expect(await client.run(carol, await client.transfer(carol, alice, 80n))).toMatchObject({
+      ...done,
+      sufficient: true,
+    });
+    while ((await client.account(alice))["sequence"] === sequence) await sleep(200);
+    expect([await client.read(carol), await client.read(alice)]).toEqual([300n, SMALL + 80n]);
+  });
+
+  it("are frozen and unfrozen by the operator alone; a frozen account receives and gives nothing", async () => {
+    const forged = await client.order(carol, "freeze", {}, alice);
+    expect(await client.run(carol, forged)).toMatchObject({ code: "ledger_signature_invalid" });
+    expect(await client.run(carol, await client.order(carol, "freeze"))).toMatchObject({ state: "done" });
+    expect(await client.account(carol)).toMatchObject({ frozen: true });
+    const refused = { state: "refused", code: "ledger_account_frozen" };
+    expect(await client.run(carol, await client.debit(carol, 1n))).toMatchObject(refused);
+    expect(await client.run(carol, await client.transfer(carol, bob, 1n))).toMatchObject(refused);
+    expect(await client.run(carol, await client.credit(carol, 1n))).toMatchObject({ state: "done" });
+    expect(await client.run(carol, await client.order(carol, "freeze"))).toMatchObject({
+      code: "ledger_operation_invalid",
+    });
+    expect(await client.run(carol, await client.order(carol, "unfreeze"))).toMatchObject({ state: "done" });
+    expect(await client.run(carol, await client.debit(carol, 1n))).toMatchObject({ sufficient: true });
+    expect(await client.read(carol)).toBe(300n);
+  });
+
+  it("refuse what is replayed, late, forged, of another account, or no ciphertext, and stay as they were", async () => {
+    const before = await client.account(alice);
+    const next = await client.next(alice);
+    const reference = sha256(utf8("used"));
+    await client.run(bob, await client.credit(bob, 1n, reference));
+    const bobs = await client.prove(bob, "privateDebit", 1n, next);
+    const later = await client.prove(alice, "privateDebit", 1n, next + 1n);
+    const trivial = new Uint8Array(bobs).fill(0, 200, bobs.length - 200);
+    const cases: Record<string, [object, string]> = {
+      "a request again": [
+        await client.debit(alice, 1n, { requestSequence: next - 1n }),
+        "ledger_request_replayed",
+      ],
+      "a request that ended": [
+        await client.debit(alice, 1n, { expiresAtMs: BigInt(Date.now() - 1) }),
+        "ledger_request_expired",
+      ],
+      "a request that never comes due": [
+        await client.debit(alice, 1n, {
+          requestSequence: next + 5n,
+          expiresAtMs: BigInt(Date.now() + 4000),
+        }),
+        "ledger_request_expired",
+      ],
+      "another account's request": [await client.debit(bob, 1n), "ledger_account_mismatch"],
+      "another's signature": [
+        { ...(await client.debit(alice, 1n)), signature: (await client.debit(bob, 1n)).signature },
+        "ledger_signature_invalid",
+      ],
+      "a proof for another account": [
+        await client.encrypted(alice, "privateDebit", 1n, { proven: bobs }),
+        "ledger_proof_invalid",
+      ],
+      "a proof for another request": [
+        await client.encrypted(alice, "privateDebit", 1n, { proven: later }),
+        "ledger_proof_invalid",
+      ],
+      "a ciphertext that hides nothing": [
+        await client.encrypted(alice, "privateDebit", 1n, { proven: trivial }),
+        "ledger_proof_invalid",
+      ],
+      "no ciphertext": [
+        await client.encrypted(alice, "privateDebit", 1n, { proven: utf8("none") }),
+        "ledger_proof_invalid",
+      ],
+      "a deposit of less than its voucher": [
+        await client.deposit(alice, 5n, 6n),
+        "vault_ledger_values_invalid",
+      ],
+      "a reference again": [await client.credit(alice, 1n, reference), "ledger_reference_used"],
+      "more than a balance can hold": [await client.credit(alice, 2n ** 63n - 1n), "ledger_supply_overflow"],
+      "a transfer to nobody": [await client.transfer(alice, owner("nobody"), 1n), "ledger_account_unknown"],
+      "a transfer to oneself": [await client.transfer(alice, alice, 1n), "ledger_request_invalid"],
+    };
+    const codes: Record<string, unknown> = {};
+    for (const [name, [body]] of Object.entries(cases)) codes[name] = (await client.run(alice, body))["code"];
+    const expected = Object.entries(cases).map(([name, [, code]]) => [name, code]);
+    expect(codes).toEqual(Object.fromEntries(expected));
+    expect(await client.account(alice)).toEqual(before);
+    expect(await client.read(alice)).toBe(SMALL + 80n);
   });
 
   it("lose nothing where the service is killed in the middle, and do nothing twice", async () => {
-    const asked = await credit(bob, PLANTED - SMALL);
+    const reference = sha256(utf8("planted"));
+    const balance = await client.read(bob);
+    const credit = await client.credit(bob, PLANTED - PRIVATE - balance, reference);
+    const asked = await client.ask(bob, credit);
     await sleep(1500);
     outputs += service.output();
     service.child.kill("SIGKILL");
     await new Promise((done) => service.child.once("exit", done));
     await start();
-    expect(await settled(bob, asked)).toMatchObject({ state: "done", sequence: "2" });
-    expect(await credit(bob, PLANTED - SMALL).then((operation) => settled(bob, operation))).toMatchObject({
-      state: "refused",
-      code: "ledger_reference_used",
-    });
+    expect(await client.settled(bob, asked)).toMatchObject({ state: "done" });
+    const again = await client.run(bob, await client.credit(bob, 1n, reference));
+    expect(again).toMatchObject({ state: "refused", code: "ledger_reference_used" });
   });
 
-  it("go to another account by an encrypted amount, and are found nowhere", async () => {
-    const [publicKey, crs] = await Promise.all(
-      ["public-key", "crs"].map(async (name) => {
-        const answer = await fetch(`${service.url}/v1/balances/keys/${name}`);
-        return new Uint8Array(await answer.arrayBuffer());
-      }),
-    );
-    const prover = await openProver(ADDON!, { publicKey: publicKey!, crs: crs! });
-    const bound = { account: alice.account, requestSequence: 3n, operation: OPERATIONS.transferOut };
-    const proven = await prover.prove(SMALL, proofMetadata({ ...bound, serverKeyDigest }));
-    const members = { requestSequence: 3n, operandDigest: sha256(proven), subject: bob.account };
-    const { request, signature } = await signed(alice, "transferOut", members);
-    const body = { operation: "transferOut", request, signature, proven: toBase64(proven) };
-    const left = await settled(alice, await call("POST", `${place(alice)}/operations`, body));
+  it("are found nowhere: not the balance, not the amount that went to it", async () => {
+    const { sequence } = await client.account(bob);
+    await client.run(alice, await client.credit(alice, 2n ** 53n));
+    const left = await client.run(alice, await client.transfer(alice, bob, PRIVATE));
     expect(left).toMatchObject({ state: "done", sufficient: true });
-    while ((await call("GET", place(bob)))["sequence"] !== "3") await sleep(200);
-    expect([await read(alice), await read(bob)]).toEqual([0n, PLANTED]);
+    while ((await client.account(bob))["sequence"] === sequence) await sleep(200);
+    expect(await client.read(bob)).toBe(PLANTED);
+    const clear = PLANTED - PRIVATE - 1n;
+    for (const amount of [PLANTED, PRIVATE])
+      for (const text of [amount.toString(), amount.toString(16).padStart(16, "0")])
+        expect(await tablesWith(text), text).toEqual([]);
+    expect(await tablesWith(clear.toString())).toContain("public.ledger_entries");
     outputs += service.output();
     await service.stop();
-    const searched: Uint8Array[] = [
-      ...filesBelow(join(folder.path, "data")).filter((path) => statSync(path).size > 0),
-      ...filesBelow(join(folder.path, "vault")),
-    ].map((path) => readFileSync(path));
-    searched.push(...captured, Buffer.from(outputs));
-    for (const spelling of spellings(PLANTED))
-      expect(
-        searched.some((bytes) =>
-          Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(spelling),
-        ),
-        toHex(spelling),
-      ).toBe(false);
-    // The search finds what is there: a clear credit is public.
-    expect(found(searched, Buffer.from((PLANTED - SMALL).toString()))).toBe(true);
+    const searched: Uint8Array[] = ["data", "vault", "config"]
+      .flatMap((name) => filesBelow(join(folder.path, name)))
+      .filter((path) => statSync(path).size > 0)
+      .map((path) => readFileSync(path));
+    searched.push(...client.captured, Buffer.from(outputs));
+    for (const spelling of [PLANTED, PRIVATE].flatMap(spellings))
+      expect(found(searched, spelling), toHex(spelling)).toBe(false);
+    // The search finds what is there: a clear credit is public, in each kind of place.
+    const wanted = Buffer.from(clear.toString());
+    expect(found(client.captured, wanted)).toBe(true);
+    expect(found(searched.slice(0, -client.captured.length - 1), wanted)).toBe(true);
   });
 });
