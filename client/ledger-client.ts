@@ -10,6 +10,7 @@ import {
   signOrder,
   signRequest,
   type BalanceReading,
+  type LedgerOrder,
   type OwnerSigner,
   type RequestedName,
   type RequestMembers,
@@ -57,6 +58,13 @@ const keysSchema = z.object({
 });
 const readingSchema = z.object({ reading: z.base64().max(128), receiptId: z.string().max(64) });
 
+/** The operator's order as JSON, and its signature in hex. */
+export interface Voucher {
+  order: ReturnType<typeof orderJson>;
+  signature: string;
+}
+/** `amountAtomic` is 0 but in a credit; `reference` is 32 bytes, good once. */
+type OrderMembers = Pick<LedgerOrder, "account" | "amountAtomic" | "reference">;
 export type LedgerAccount = z.infer<typeof accountSchema>;
 export type LedgerOperation = z.infer<typeof operationSchema>;
 export type BalanceKeys = z.infer<typeof keysSchema>;
@@ -109,34 +117,41 @@ export class LedgerClient {
     return this.#get(place(account), accountSchema);
   }
 
-  /** What the operator gives: a voucher. @throws AffidavitError, BalanceError */
-  async credit(
+  /** What the operator says of an account, signed and not handed in. @throws AffidavitError, BalanceError */
+  async sign(
     operator: OwnerSigner,
-    voucher: { account: Uint8Array; amountAtomic: bigint; reference: Uint8Array },
-  ) {
+    operation: "credit" | "freeze" | "unfreeze",
+    members: OrderMembers,
+    validityMs = VALIDITY_MS,
+  ): Promise<Voucher> {
     const serverKeyDigest = fromHex((await this.describe()).serverKeyDigest);
-    const { order, signature } = await signOrder(operator, "credit", {
-      ...voucher,
+    const { order, signature } = await signOrder(operator, operation, {
+      ...members,
       serverKeyDigest,
-      expiresAtMs: this.#soon(),
+      expiresAtMs: BigInt(this.#nowMs() + validityMs),
     });
-    return this.#ask(voucher.account, {
-      operation: "credit",
-      order: orderJson(order),
-      signature: toHex0x(signature),
-    });
+    return { order: orderJson(order), signature: toHex0x(signature) };
+  }
+
+  /** What the operator signs: a credit (a voucher), a freeze, its end. @throws AffidavitError, BalanceError */
+  async order(
+    operator: OwnerSigner,
+    operation: "credit" | "freeze" | "unfreeze",
+    members: OrderMembers,
+  ): Promise<LedgerOperation> {
+    return this.#ask(members.account, { operation, ...(await this.sign(operator, operation, members)) });
   }
 
   /**
    * What the owner signs: the next request of the account.
-   * @param proven of an amount that is encrypted
+   * @param sent the proof of an amount that is encrypted, and of a deposit the voucher
    * @throws AffidavitError, BalanceError
    */
   async request(
     signer: OwnerSigner,
     operation: RequestedName,
     members: Omit<RequestMembers, "expiresAtMs">,
-    proven?: Uint8Array,
+    { proven, voucher }: { proven?: Uint8Array; voucher?: Voucher } = {},
   ): Promise<LedgerOperation> {
     const signed = await signRequest(signer, operation, { ...members, expiresAtMs: this.#soon() });
     return this.#ask(signer.account, {
@@ -144,6 +159,7 @@ export class LedgerClient {
       request: requestJson(signed.request),
       signature: toHex0x(signed.signature),
       ...(proven && { proven: toBase64(proven) }),
+      ...(voucher && { voucher }),
     });
   }
 

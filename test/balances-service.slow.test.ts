@@ -7,7 +7,7 @@ import { ownerToText, proveAmountInNode } from "../balances/index.ts";
 import { ADDON, WITHOUT } from "../balances/testing/addon.ts";
 import { sha256, toHex, utf8 } from "../codec/index.ts";
 import { BalancesClient, OPERATOR, owner } from "./balances-fixture.ts";
-import { balancesCache } from "./balances-cache.ts";
+import { balancesCache } from "./balances-place.ts";
 import { temporaryDirectory } from "./folder.ts";
 import { startService, type RunningService } from "./service-process.ts";
 import { openStore } from "./service-store.ts";

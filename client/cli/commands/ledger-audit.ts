@@ -1,6 +1,5 @@
 /** `affidavit ledger audit`: computes an account's chain again from its published ciphertexts, offline. */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import {
   auditAccount,
@@ -27,6 +26,7 @@ import {
   UsageError,
   type Command,
 } from "../command.ts";
+import { cacheDirectory } from "../ledger-action.ts";
 import { paint, printable } from "../output.ts";
 
 const MAX_KEY_BYTES = 128 * 1024 * 1024;
@@ -157,10 +157,6 @@ async function readKeys(folder: string): Promise<FhePublicKeys> {
     publicKey: await read("public-key"),
     crs: await read("crs"),
   };
-}
-
-function cacheDirectory(): string {
-  return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "affidavit");
 }
 
 function sourceOf(folder: string, published: readonly LoggedEntry[], account: Uint8Array): LedgerSource {
