@@ -6,6 +6,7 @@ import { equal, sha256, toHex0x, utf8 } from "../codec/index.ts";
 import { advance, type AccountState, type LedgerContext, type LedgerEntry } from "./account.ts";
 import { BalanceError, type BalanceErrorCode } from "./error.ts";
 import { evaluate, stepOf, type Homomorphic, type Outcome } from "./evaluate.ts";
+import type { OpenedOfEntry } from "./opening.ts";
 import { parseOperand, type Operand } from "./operand.ts";
 import type { EntryName } from "./operation.ts";
 
@@ -28,9 +29,10 @@ export interface LedgerSource {
 /**
  * `agrees`: computed again, to the byte. `given`: nothing to compute (the first zero is the vault's encryption, a freeze
  * changes nothing). `incomparable`: other bytes, on another kind of processor, version or number of threads than the entry
- * names: neither right nor wrong. `disagrees`: other bytes though all that is the same, or an operand that cannot be computed.
+ * names: neither right nor wrong. `checked`: the same, and the vault decrypted it once more and says that it adds up. `disagrees`:
+ * other bytes though all that is the same, an operand that cannot be computed, or the vault says that it does not add up.
  */
-export type EntryVerdict = "agrees" | "given" | "incomparable" | "disagrees";
+export type EntryVerdict = "agrees" | "given" | "checked" | "incomparable" | "disagrees";
 
 export interface AuditedEntry {
   sequence: bigint;
@@ -40,20 +42,24 @@ export interface AuditedEntry {
   code?: BalanceErrorCode;
   /** What the entry was computed with, where that is not what this machine computes with. */
   executionText?: string;
-  /** SHA-256 of this machine's own result, where it differs: what an equality check is asked for. */
+  /** SHA-256 of this machine's own result, where it differs. */
   recomputedDigest?: Uint8Array;
+  /** Of a debit whose `Opening` is known: whether the balance covered it. */
+  sufficient?: boolean;
 }
 
 export interface LedgerAudit {
   state: AccountState;
   entries: AuditedEntry[];
-  /** The worst of all: `disagrees`, `incomparable` or `agrees`. */
+  /** The worst of all: `disagrees`, `incomparable`, `checked` or `agrees`. */
   verdict: Exclude<EntryVerdict, "given">;
 }
 
 export interface AuditOptions {
   context: LedgerContext;
   evaluator: Homomorphic & { execution: { executionDigest: Uint8Array } };
+  /** What verified openings say of an entry. */
+  opened?: (entry: LedgerEntry) => OpenedOfEntry;
   /** Called after each entry: one takes seconds. */
   onEntry?: (audited: AuditedEntry, operand: Operand, entry: LedgerEntry) => void;
   signal?: AbortSignal;
@@ -84,7 +90,7 @@ export async function auditAccount(
     state = next;
   }
   if (!state) throw new BalanceError("account_unknown", "the source has no entry of this account");
-  const worst = (["disagrees", "incomparable"] as const).find((verdict) =>
+  const worst = (["disagrees", "incomparable", "checked"] as const).find((verdict) =>
     entries.some((entry) => entry.verdict === verdict),
   );
   return { state, entries, verdict: worst ?? "agrees" };
@@ -101,10 +107,12 @@ async function auditEntry(
   source: LedgerSource,
   { entry, executionText }: PublishedEntry,
   operand: Operand,
-  { evaluator }: AuditOptions,
+  { evaluator, opened }: AuditOptions,
 ): Promise<AuditedEntry> {
   const { operation } = operand;
-  const base = { sequence: entry.sequence, operation };
+  const { sufficient, consistent } = opened?.(entry) ?? {};
+  const base = { sequence: entry.sequence, operation, ...(sufficient !== undefined && { sufficient }) };
+  if (consistent === false) return { ...base, verdict: "disagrees" };
   const blob = (digest: Uint8Array) => fetchBlob(source, digest);
   const step = await stepOf(operand, blob);
   if (!step || operation === "freeze" || operation === "unfreeze") return { ...base, verdict: "given" };
@@ -120,7 +128,8 @@ async function auditEntry(
     return { ...base, verdict: "agrees" };
   if (equal(entry.executionDigest, evaluator.execution.executionDigest))
     return { ...base, verdict: "disagrees", recomputedDigest };
-  return { ...base, verdict: "incomparable", executionText, recomputedDigest };
+  const verdict = consistent ? "checked" : "incomparable";
+  return { ...base, verdict, executionText, recomputedDigest };
 }
 
 /** What no machine could have computed from this operand. */

@@ -23,6 +23,7 @@ export * from "./evaluate.ts";
 export type { Command } from "./command.ts";
 export * from "./credit-source.ts";
 export * from "./prepare.ts";
+export * from "./opening.ts";
 export * from "./audit.ts";
 export * from "./logged-entry.ts";
 export * from "./reading.ts";

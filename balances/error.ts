@@ -37,6 +37,7 @@ export type BalanceErrorCode =
   | "operand_invalid"
   | "operand_mismatch"
   | "operation_invalid"
+  | "entry_unknown"
   | "entry_invalid"
   | "chain_broken"
   | "reference_used"

@@ -277,6 +277,29 @@ describe("an audit", () => {
     expect(elsewhere.entries[1]).toMatchObject({ executionText: last.executionText });
   });
 
+  it("believes the vault's check where it cannot compare, and nowhere else", async () => {
+    const ledger = newLedger();
+    await ledger.run(alice, voucher(alice.account, 100n));
+    const audited = async (threads: number, consistent: boolean) => {
+      const opened = ({ sequence }: { sequence: bigint }) => (sequence === 2n ? { consistent } : {});
+      const { verdict } = await auditAccount(ledger, alice.account, {
+        context,
+        evaluator: plainEvaluator(threads),
+        opened,
+      });
+      return verdict;
+    };
+    const last = ledger.published.at(-1)!;
+    expect(await audited(1, true)).toBe("agrees");
+    expect(await audited(1, false)).toBe("disagrees");
+    const wrong = plain(101n);
+    ledger.blobs.set(toHex(sha256(wrong)), wrong);
+    last.entry.newDigest = sha256(wrong);
+    expect(await audited(1, true)).toBe("disagrees");
+    expect(await audited(2, true)).toBe("checked");
+    expect(await audited(2, false)).toBe("disagrees");
+  });
+
   it("finds a side result that was swapped", async () => {
     const ledger = await history();
     const debited = ledger.published.find((each) => each.entry.operation === OPERATIONS.debit)!;

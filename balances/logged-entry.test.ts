@@ -1,10 +1,16 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { describe, expect, it } from "vitest";
 import { toHex, toHex0x } from "../codec/index.ts";
-import { STATEMENT_FIELDS } from "../receipts/index.ts";
+import { STATEMENT_FIELDS, type StatementOf } from "../receipts/index.ts";
 import type { LedgerEntry } from "./account.ts";
 import { entriesToJson, parseEntries, verifyLoggedEntry, type LoggedEntry } from "./logged-entry.ts";
+import { checkOpening, sufficientOpening } from "./opening.ts";
+import { operandText, requestJson, type Operand } from "./operand.ts";
+import { OPERATIONS } from "./operation.ts";
+import { ownerToText } from "./owner.ts";
+import { requestDigest } from "./request.ts";
 import { keysetOf, LOG_KEY, logEntry, seed } from "./testing/logged.ts";
+import { secp256k1Owner, signRequest } from "./testing/owners.ts";
 
 const serverKeyDigest = seed("server key");
 const keyset = keysetOf([serverKeyDigest, seed("public key"), seed("crs")]);
@@ -30,7 +36,9 @@ describe("a logged entry", () => {
   it("verifies, and comes back from its JSON", () => {
     const [back] = parseEntries(JSON.stringify(entriesToJson([logged()])));
     expect(back).toEqual(logged());
-    expect(toHex(verifyLoggedEntry(back!, LOG_KEY).fhePublicKeyDigests[0]!)).toBe(toHex(serverKeyDigest));
+    expect(toHex(verifyLoggedEntry(back!, LOG_KEY).keyset.fhePublicKeyDigests[0]!)).toBe(
+      toHex(serverKeyDigest),
+    );
   });
 
   it("is refused with any field, the signature, the place or the keyset changed", () => {
@@ -54,6 +62,46 @@ describe("a logged entry", () => {
     const other = { ...LOG_KEY, publicKey: ed25519.getPublicKey(seed("other")) };
     expect(() => verifyLoggedEntry(good, other)).toThrow(
       expect.objectContaining({ code: "signature_invalid" }),
+    );
+  });
+
+  it("comes with what was opened of it, and with nothing else", () => {
+    const owner = secp256k1Owner("alice");
+    const signed = signRequest(owner, { operation: OPERATIONS.debit, amountAtomic: 5n, serverKeyDigest });
+    const debit: Operand = {
+      formatVersion: 1,
+      operation: "debit",
+      request: requestJson(signed.request),
+      signature: toHex0x(signed.signature),
+      sufficient: toHex0x(seed("bit")),
+    };
+    const text = operandText(debit);
+    const asked = requestDigest(signed.request);
+    const [bit, check] = [sufficientOpening(entry, asked, false), checkOpening(entry, true)];
+    const of = (...openings: StatementOf<"Opening">[]) =>
+      logEntry({ entry, operandText: text, executionText: "" }, keyset, openings);
+    const [back] = parseEntries(JSON.stringify(entriesToJson([of(bit, check)])));
+    expect(verifyLoggedEntry(back!, LOG_KEY).opened).toEqual({ sufficient: false, consistent: true });
+    for (const opening of [bit, check])
+      for (const { name } of STATEMENT_FIELDS.Opening) {
+        const value = opening[name];
+        const changed =
+          value instanceof Uint8Array ? flip(value) : typeof value === "bigint" ? value + 1n : value + 2;
+        expect(() => verifyLoggedEntry(of({ ...opening, [name]: changed }), LOG_KEY), name).toThrow(
+          expect.objectContaining({ code: "entry_invalid" }),
+        );
+      }
+    for (const twice of [of(check, check), of(check, checkOpening(entry, false))])
+      expect(() => verifyLoggedEntry(twice, LOG_KEY)).toThrow(
+        expect.objectContaining({ code: "entry_invalid" }),
+      );
+    const good = of(bit);
+    const [opened] = good.openings;
+    const unsigned = { ...good, openings: [{ ...opened!, signature: flip(opened!.signature) }] };
+    expect(() => verifyLoggedEntry(unsigned, LOG_KEY)).toThrow();
+    const open: Operand = { formatVersion: 1, operation: "open", owner: ownerToText(owner.owner) };
+    expect(() => verifyLoggedEntry({ ...good, operandText: operandText(open) }, LOG_KEY)).toThrow(
+      expect.objectContaining({ code: "entry_invalid" }),
     );
   });
 

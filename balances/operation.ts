@@ -23,15 +23,13 @@ export const OPERATIONS = {
   unfreeze: 11,
   /** The owner reads the balance: a request, never an entry. */
   reading: 64,
-  /** The owner lets the vault say whether a re-executed ciphertext holds what the entry's does: never an entry. */
-  equality: 65,
   /** The owner ends an allowance early: a request, never an entry. */
   close: 66,
 } as const;
 
 export type OperationName = keyof typeof OPERATIONS;
 /** What makes a ledger entry. */
-export type EntryName = Exclude<OperationName, "reading" | "equality" | "close">;
+export type EntryName = Exclude<OperationName, "reading" | "close">;
 
 /** What an owner asks for. */
 export const REQUESTED = [
@@ -41,7 +39,6 @@ export const REQUESTED = [
   "transferOut",
   "allowance",
   "reading",
-  "equality",
   "close",
 ] as const;
 export type RequestedName = (typeof REQUESTED)[number];

@@ -53,7 +53,6 @@ const SHAPES: [keyof typeof OPERATIONS, Partial<LedgerRequest>][] = [
   ["transferOut", { operandDigest: operand, subject: other }],
   ["allowance", { operandDigest: operand }],
   ["reading", { operandDigest: operand }],
-  ["equality", { operandDigest: operand, subject: other }],
   ["close", { subject: other }],
 ];
 

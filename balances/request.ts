@@ -31,9 +31,9 @@ export const LEDGER_ORDER = [
 /**
  * An owner's word. `requestSequence` counts the owner's requests from 1, apart from the account's entries: a credit that
  * arrives meanwhile makes no signature or proof void. What an operation does not use is zero:
- * `amountAtomic` is a clear price; `operandDigest` the SHA-256 of a proven ciphertext list (an allowance: of its terms; a reading: of the owner's HPKE key; an equality check: of the re-executed ciphertext); `subject` the other
- * account of a transfer, the payment of a deposit, the statement digest of a checked entry, the allowance that is closed. Readings,
- * equality checks and closings make no entry and have `requestSequence` 0.
+ * `amountAtomic` is a clear price; `operandDigest` the SHA-256 of a proven ciphertext list (an allowance: of its terms; a
+ * reading: of the owner's HPKE key); `subject` the other account of a transfer, the payment of a deposit, the allowance that is
+ * closed. Readings and closings make no entry and have `requestSequence` 0.
  */
 export type LedgerRequest = StructOf<typeof LEDGER_REQUEST>;
 /** The operator's word: a voucher (`credit`), `freeze` or `unfreeze`. `reference` makes it good once. */
@@ -96,7 +96,6 @@ const MEMBERS: Record<RequestedName, readonly ("amount" | "operand" | "subject")
   transferOut: ["operand", "subject"],
   allowance: ["operand"],
   reading: ["operand"],
-  equality: ["operand", "subject"],
   close: ["subject"],
 };
 

@@ -65,6 +65,9 @@ export interface Voucher {
 }
 /** `amountAtomic` is 0 but in a credit; `reference` is 32 bytes, good once. */
 type OrderMembers = Pick<LedgerOrder, "account" | "amountAtomic" | "reference">;
+const checkSchema = z.object({ consistent: z.boolean(), receiptId: z.string().max(64) });
+
+export type LedgerCheck = z.infer<typeof checkSchema>;
 export type LedgerAccount = z.infer<typeof accountSchema>;
 export type LedgerOperation = z.infer<typeof operationSchema>;
 export type BalanceKeys = z.infer<typeof keysSchema>;
@@ -161,6 +164,11 @@ export class LedgerClient {
       ...(proven && { proven: toBase64(proven) }),
       ...(voucher && { voucher }),
     });
+  }
+
+  /** Lets the vault say whether an entry adds up; the log says what it found. @throws AffidavitError */
+  check(account: Uint8Array, sequence: bigint): Promise<LedgerCheck> {
+    return this.#post(`${place(account)}/entries/${sequence}/check`, {}, checkSchema, 200);
   }
 
   /** Waits for an operation's end. @throws AffidavitError */

@@ -28,6 +28,7 @@ import { infer } from "./routes/infer.ts";
 import { jobs } from "./routes/jobs.ts";
 import { landing } from "./routes/landing.ts";
 import { ledgerAccounts } from "./routes/ledger-accounts.ts";
+import { ledgerEntries } from "./routes/ledger-entries.ts";
 import { ledgerOperations } from "./routes/ledger-operations.ts";
 import { logCheckpoint } from "./routes/log-checkpoint.ts";
 import { logTile } from "./routes/log-tile.ts";
@@ -127,6 +128,7 @@ function registerRoutes(app: App, services: Services): void {
   jobs(app, services, authenticator);
   ledgerAccounts(app, services, authenticator);
   ledgerOperations(app, services, authenticator);
+  ledgerEntries(app, services, authenticator);
   balanceKeys(app, services, authenticator);
   logCheckpoint(app, services);
   chainCheckpoint(app, services);

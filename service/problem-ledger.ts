@@ -32,6 +32,7 @@ export const LEDGER_PROBLEMS = {
   ledger_operand_invalid: [422, "The operand is malformed"],
   ledger_operand_mismatch: [422, "Something else was signed than was sent"],
   ledger_operation_invalid: [422, "The operation changes nothing"],
+  ledger_entry_unknown: [404, "The account has no such entry"],
   ledger_entry_invalid: [500, "An entry is malformed"],
   ledger_chain_broken: [500, "An account's chain does not hold together"],
   ledger_reference_used: [409, "The reference was used"],

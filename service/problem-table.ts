@@ -380,6 +380,7 @@ const VAULT = {
   vault_allowance_insufficient: [402, "The allowance does not cover the price"],
   vault_allowance_limit: [503, "The vault holds as many allowances as it can"],
   vault_restore_unknown: [500, "A restore of allowances ended early"],
+  vault_opening_repeated: [409, "The signed request was answered: sign another"],
   vault_restore_incomplete: [500, "A statement of the log is without its record"],
   vault_chain_answered: [409, "Another answer to this request was signed"],
   vault_chain_call_refused: [500, "The vault does not sign for that call"],

@@ -384,6 +384,13 @@ export interface Assurances {
 export type LedgerAccountView = AccountState;
 export type LedgerOperationView = LedgerOperationRow;
 
+/** What the vault said of an entry when it decrypted it once more, and the receipt of that. */
+export interface LedgerCheckView {
+  consistent: boolean;
+  /** Hex of the `Opening`'s statement digest. */
+  receiptId: string;
+}
+
 export interface LedgerReadingAsked {
   request: LedgerRequest;
   signature: Uint8Array;
@@ -409,6 +416,8 @@ export interface Ledger {
     id: Uint8Array,
     asked: LedgerReadingAsked,
   ): Promise<{ reading: Uint8Array; receiptId: string }>;
+  /** Asks the vault whether an entry adds up; the log says what it found. */
+  check(account: Account, id: Uint8Array, sequence: bigint): Promise<LedgerCheckView>;
   /** JSON text of the entries after a sequence that a checkpoint covers. */
   entries(account: Account, id: Uint8Array, after: bigint): Promise<string>;
 }

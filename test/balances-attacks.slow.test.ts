@@ -1,20 +1,17 @@
 /** A hostile database and a hostile worker against a running service: what they try is refused, logged, and changes nothing. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import type { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   openEvaluator,
   ownerToText,
   prepareEntry,
-  requestOf,
   type Command,
   type Evaluator,
   type Homomorphic,
   type OwnerSigner,
 } from "../balances/index.ts";
 import { ADDON, WITHOUT } from "../balances/testing/addon.ts";
-import { fromBase64, fromHex, sha256 } from "../codec/index.ts";
 import { encodeStatement, LEAF_TYPES } from "../receipts/index.ts";
 import { DEFAULT_TENANT, storePending } from "../service/db/index.ts";
 import { commandOf, type Wish } from "../service/ledger/wish.ts";
@@ -39,7 +36,10 @@ async function headOf(by: OwnerSigner): Promise<Buffer> {
 }
 
 const setHead = (by: OwnerSigner, head: Uint8Array) =>
-  store.query("UPDATE ledger_accounts SET head = $2 WHERE account = $1", [Buffer.from(by.account), Buffer.from(head)]);
+  store.query("UPDATE ledger_accounts SET head = $2 WHERE account = $1", [
+    Buffer.from(by.account),
+    Buffer.from(head),
+  ]);
 
 async function blob(digest: Uint8Array): Promise<Buffer> {
   const sql = "SELECT bytes FROM ledger_blobs WHERE digest = $1";
@@ -47,7 +47,10 @@ async function blob(digest: Uint8Array): Promise<Buffer> {
 }
 
 const setBlob = (digest: Uint8Array, bytes: Uint8Array) =>
-  store.query("UPDATE ledger_blobs SET bytes = $2 WHERE digest = $1", [Buffer.from(digest), Buffer.from(bytes)]);
+  store.query("UPDATE ledger_blobs SET bytes = $2 WHERE digest = $1", [
+    Buffer.from(digest),
+    Buffer.from(bytes),
+  ]);
 
 async function statements(type: keyof typeof LEAF_TYPES): Promise<number> {
   const sql = "SELECT count(*)::int AS n FROM statements WHERE type = $1";
@@ -75,7 +78,11 @@ async function plant(by: OwnerSigner, wish: Wish, lie: Partial<Homomorphic>): Pr
   const nowMs = BigInt(Date.now());
   const command: Command = await commandOf(wish, context, { nowMs, blob: async () => balance });
   const lying = Object.assign(Object.create(evaluator) as Evaluator, lie);
-  const { entry, operandText, outcome } = await prepareEntry(state, balance, command, { context, evaluator: lying, nowMs });
+  const { entry, operandText, outcome } = await prepareEntry(state, balance, command, {
+    context,
+    evaluator: lying,
+    nowMs,
+  });
   const pending = {
     account: by.account,
     tenantId: DEFAULT_TENANT,
@@ -84,11 +91,26 @@ async function plant(by: OwnerSigner, wish: Wish, lie: Partial<Homomorphic>): Pr
     operationId: null,
   };
   const given = "proven" in command ? [command.proven] : [];
-  const blobs = [outcome.balance, outcome.sufficient, outcome.taken, ...given].filter((bytes) => bytes !== undefined);
+  const blobs = [outcome.balance, outcome.sufficient, outcome.taken, ...given].filter(
+    (bytes) => bytes !== undefined,
+  );
   const connection = await store.connect();
   await storePending(connection, pending, blobs);
   connection.release();
 }
+
+/** Whether another amount than the owner's is covered: a bit of the balance, in place of the answer. */
+const comparing =
+  (amount: bigint): Homomorphic["debitClear"] =>
+  async (balance) => {
+    const honest = await evaluator.debitClear(balance, 1n);
+    return { ...honest, sufficient: (await evaluator.debitClear(balance, amount)).sufficient };
+  };
+
+const generous: Homomorphic["creditClear"] = (balance) => evaluator.creditClear(balance, 1_000_000n);
+
+const anothers: Homomorphic["creditClear"] = async () =>
+  new Uint8Array(await blob(readLedgerHead(new Uint8Array(await headOf(bob))).balanceDigest));
 
 describe.skipIf(!ADDON)(`against a service with encrypted balances${WITHOUT}`, { timeout: 600_000 }, () => {
   beforeAll(async () => {
@@ -115,24 +137,13 @@ describe.skipIf(!ADDON)(`against a service with encrypted balances${WITHOUT}`, {
   }, 60_000);
 
   it("a worker gets no bit of a balance as `sufficient`, and no other balance signed", async () => {
-    const guess: Homomorphic["debitClear"] = async (balance) => {
-      const honest = await evaluator.debitClear(balance, 1n);
-      return { ...honest, sufficient: (await evaluator.debitClear(balance, 512n)).sufficient };
-    };
-    const swapped: Homomorphic["debitClear"] = async (balance) => {
-      const honest = await evaluator.debitClear(balance, 1n);
-      return { ...honest, sufficient: (await evaluator.debitClear(balance, 2048n)).sufficient };
-    };
-    const generous: Homomorphic["creditClear"] = (balance) => evaluator.creditClear(balance, 1_000_000n);
-    const others: Homomorphic["creditClear"] = async () =>
-      new Uint8Array(await blob(readLedgerHead(new Uint8Array(await headOf(bob))).balanceDigest));
     const mine = await client.debit(alice, 1n);
     const openings = await statements("Opening");
     let sequence = BigInt((await client.account(alice))["sequence"] as string);
     for (const [name, wish, lie] of [
-      ["whether another amount is covered, which it is not", mine, { debitClear: swapped }],
+      ["whether another amount is covered, which it is not", mine, { debitClear: comparing(2048n) }],
       ["more than was credited", await client.credit(alice, 1n), { creditClear: generous }],
-      ["another account's balance", await client.credit(alice, 1n), { creditClear: others }],
+      ["another account's balance", await client.credit(alice, 1n), { creditClear: anothers }],
     ] as const) {
       const mark = service.output().length;
       await plant(alice, wish as Wish, lie);
@@ -142,7 +153,7 @@ describe.skipIf(!ADDON)(`against a service with encrypted balances${WITHOUT}`, {
     }
     expect(await statements("Opening")).toBe(openings);
     // Another comparison that has the true answer tells no more than the question that the owner asked.
-    await plant(alice, mine as Wish, { debitClear: guess });
+    await plant(alice, mine as Wish, { debitClear: comparing(512n) });
     await client.run(alice, await client.credit(alice, 1n));
     expect(await client.read(alice)).toBe(1003n);
   });
@@ -184,14 +195,18 @@ describe.skipIf(!ADDON)(`against a service with encrypted balances${WITHOUT}`, {
     expect(swapped).toMatchObject({ refused: 500, code: "log_corrupt" });
     const asked = await client.ask(alice, await client.credit(alice, 1n));
     await sleep(1500);
-    expect(await client.call("GET", `${place(alice)}/operations/${asked["id"] as string}`)).toMatchObject({ state: "waiting" });
+    expect(await client.call("GET", `${place(alice)}/operations/${asked["id"] as string}`)).toMatchObject({
+      state: "waiting",
+    });
     expect(loggedSince(mark)).toContain("log_corrupt");
     await setBlob(mine!, myBytes);
     expect(await client.settled(alice, asked)).toMatchObject({ state: "done" });
     const openings = await statements("Opening");
     const fresh = await client.reading(alice);
     const path = `${place(alice)}/reading`;
-    expect(await client.call("POST", path, fresh.body)).toMatchObject({ reading: expect.any(String) as string });
+    expect(await client.call("POST", path, fresh.body)).toMatchObject({
+      reading: expect.any(String) as string,
+    });
     expect(await client.call("POST", path, fresh.body)).toMatchObject({ code: "vault_opening_repeated" });
     expect(await statements("Opening")).toBe(openings + 1);
   });

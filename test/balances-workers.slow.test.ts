@@ -75,9 +75,8 @@ interface Held {
 /** Looks at who holds and who waits for the two accounts, until `work` ends. */
 async function watching(work: Promise<unknown>): Promise<Held> {
   const held: Held = { together: 0, queued: 0 };
-  let going = true;
-  const ended = work.finally(() => (going = false));
-  while (going) {
+  const ended = work.then(() => true);
+  do {
     const { rows } = await store.query<{ granted: number; waiting: number }>(
       `SELECT count(DISTINCT l.objid) FILTER (WHERE l.granted)::int AS granted, count(*) FILTER (WHERE NOT l.granted)::int AS waiting
        FROM unnest($1::bytea[]) AS a(account), LATERAL hashtextextended(encode(a.account, 'hex'), 7) AS h(key)
@@ -87,9 +86,7 @@ async function watching(work: Promise<unknown>): Promise<Held> {
     );
     if (rows[0]!.granted === 2) held.together++;
     if (rows[0]!.waiting > 0) held.queued++;
-    await sleep(20);
-  }
-  await ended;
+  } while (!(await Promise.race([ended, sleep(20, false)])));
   return held;
 }
 
@@ -151,7 +148,10 @@ describe.skipIf(!ADDON)(`two workers${WITHOUT}`, { timeout: 600_000 }, () => {
   it("take two debits of one account one after the other", async () => {
     const next = await client.next(alice);
     const before = await client.account(alice);
-    const bodies = [await client.debit(alice, 60n), await client.debit(alice, 60n, { requestSequence: next + 1n })];
+    const bodies = [
+      await client.debit(alice, 60n),
+      await client.debit(alice, 60n, { requestSequence: next + 1n }),
+    ];
     let ended: Json[] = [];
     const held = await watching(
       Promise.all(bodies.map((body) => client.run(alice, body))).then((all) => (ended = all)),

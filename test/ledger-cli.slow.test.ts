@@ -1,5 +1,5 @@
 /** `affidavit ledger`: every action against a running service, from keys to the audit of what was exported. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ownerToText } from "../balances/index.ts";
@@ -28,6 +28,23 @@ async function account(by: string, action: string, ...words: string[]): Promise<
     ...words,
     ...connection,
   ]);
+  return { status, ...jsonLine(stdout) };
+}
+
+/** Exports until checkpoints cover so many openings, then audits on so many threads. */
+async function audited(openings: number, ...words: string[]): Promise<Record<string, unknown>> {
+  const { sequence } = await account("alice", "show");
+  const exported = () => {
+    const { entries } = JSON.parse(readFileSync(file("export/entries.json"), "utf8")) as {
+      entries: { openings: unknown[] }[];
+    };
+    return [entries.length, entries.flatMap((entry) => entry.openings).length];
+  };
+  do await account("alice", "export", "--folder", file("export"));
+  while (exported().join() !== `${sequence},${openings}`);
+  const logKey = /[^\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+/.exec(service.output())![0];
+  const flags = ["--account", ids["alice"]!, "--operator", ownerToText(OPERATOR.owner), "--log-key", logKey];
+  const { status, stdout } = await runCommand(ledgerAudit, [file("export"), ...flags, ...words, "--json"]);
   return { status, ...jsonLine(stdout) };
 }
 
@@ -100,21 +117,24 @@ describe.skipIf(!ADDON)(`affidavit ledger${WITHOUT}`, { timeout: 600_000 }, () =
     expect(await account("operator", "unfreeze", ...to)).toMatchObject(done);
   });
 
-  it("exports what an audit computes again", async () => {
-    const { sequence } = await account("alice", "show");
-    let exported;
-    do exported = await account("alice", "export", "--folder", file("export"));
-    while (String(exported["entries"]) !== sequence);
-    const logKey = /[^\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+/.exec(service.output())![0];
-    const flags = [
-      "--account",
-      ids["alice"]!,
-      "--operator",
-      ownerToText(OPERATOR.owner),
-      "--log-key",
-      logKey,
-    ];
-    const { status, stdout } = await runCommand(ledgerAudit, [file("export"), ...flags, "--json"]);
-    expect([status, jsonLine(stdout)]).toEqual([0, expect.objectContaining({ code: "agrees", sequence })]);
+  it("exports what an audit computes again, with what was opened of it", async () => {
+    const audit = await audited(4);
+    expect(audit).toMatchObject({ status: 0, code: "agrees", sequence: "9" });
+    const entries = audit["entries"] as { sequence: string; sufficient?: boolean }[];
+    expect(entries.flatMap(({ sufficient }) => sufficient ?? [])).toEqual([true, false, true, true]);
+  });
+
+  it("lets the vault check what a machine of another kind cannot compare", async () => {
+    expect(await account("alice", "check", "--sequence", "10")).toMatchObject(
+      refused("ledger_entry_unknown"),
+    );
+    const first = await account("alice", "check", "--sequence", "2");
+    expect(first).toMatchObject({ status: 0, code: "ok" });
+    expect(await account("alice", "check", "--sequence", "2")).toEqual(first);
+    expect(await audited(5, "--threads", "8")).toMatchObject({ status: 1, code: "incomparable" });
+    for (const sequence of ["3", "4", "5", "6", "7"])
+      expect(await account("alice", "check", "--sequence", sequence)).toMatchObject({ status: 0 });
+    expect(await audited(10, "--threads", "8")).toMatchObject({ status: 1, code: "checked" });
+    expect(await audited(10, "--threads", "8", "--checked")).toMatchObject({ status: 0, code: "checked" });
   });
 });

@@ -33,7 +33,13 @@ import {
 import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 import type { AllowanceAsked, RestoreRequest } from "./wire/allowances.ts";
-import type { KeyPart, LedgerEntryRequest, ReadingRequest, SignedLedgerEntry } from "./wire/balances.ts";
+import type {
+  KeyPart,
+  LedgerCheckRequest,
+  LedgerEntryRequest,
+  ReadingRequest,
+  SignedLedgerEntry,
+} from "./wire/balances.ts";
 import type { ChainRequest } from "../receipts/index.ts";
 import type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";
 
@@ -260,10 +266,20 @@ export class VaultClient extends KeyCalls {
   }
 
   /**
+   * Says once more whether an entry that a vault of this cluster signed adds up.
+   * @returns its `Opening` of kind 3, with `result` 1 where it does
+   * @throws VaultError `balances_off`, `ledger_head_invalid`, `ledger_refused`, `ledger_values_invalid`, `opening_rate_limited`,
+   *   `keyset_missing`, `keyset_expired`
+   */
+  async checkLedgerEntry(request: LedgerCheckRequest): Promise<SignedStatement> {
+    return { type: "Opening", ...(await this.call("checkLedgerEntry", request)) };
+  }
+
+  /**
    * Opens a balance for its owner: sealed to the key that the signed request names, once a request.
    * @returns the `Opening` and the 64-byte sealed reading
    * @throws VaultError `balances_off`, `ledger_head_invalid`, `ledger_sequence_taken`, `ledger_refused`,
-   *   `ledger_values_invalid`, `opening_rate_limited`, `keyset_missing`, `keyset_expired`
+   *   `ledger_values_invalid`, `opening_repeated`, `opening_rate_limited`, `keyset_missing`, `keyset_expired`
    */
   async readBalance(request: ReadingRequest): Promise<SignedStatement & { reading: Uint8Array }> {
     const { reading, opening } = await this.call("readBalance", request);

@@ -105,6 +105,7 @@ const REFUSALS = [
     "sealing_keys_limit",
     "as many HPKE keys as there may be still open requests: wait until one ends, or end them",
   ],
+  ["opening_repeated", "this request of the owner was answered: sign another"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -14,9 +14,10 @@ import {
   nodeHash,
   packSignature,
   statementDigest,
+  type StatementOf,
 } from "../../receipts/index.ts";
 import type { PublishedEntry } from "../audit.ts";
-import type { LoggedEntry } from "../logged-entry.ts";
+import type { Logged, LoggedEntry } from "../logged-entry.ts";
 
 export const seed = (name: string) => sha256(utf8(name));
 const origin = "ledger.example/log";
@@ -40,16 +41,30 @@ export function keysetOf(fhePublicKeyDigests: Uint8Array[]): string {
   });
 }
 
-/** Signed under a keyset and logged as leaf 1 of 2. */
-export function logEntry(published: PublishedEntry, keyset: string): LoggedEntry {
-  const digest = statementDigest("LedgerEntry", published.entry);
+/** Signed under a keyset and logged as leaf 1 of 2, each in a tree of its own. */
+export function logEntry(
+  published: PublishedEntry,
+  keyset: string,
+  openings: readonly StatementOf<"Opening">[] = [],
+): LoggedEntry {
+  return {
+    ...published,
+    ...logStatement("LedgerEntry", statementDigest("LedgerEntry", published.entry), keyset),
+    openings: openings.map((opening) => ({
+      opening,
+      ...logStatement("Opening", statementDigest("Opening", opening), keyset),
+    })),
+  };
+}
+
+function logStatement(type: "LedgerEntry" | "Opening", digest: Uint8Array, keyset: string): Logged {
   const recovered = secp256k1.sign(digest, receiptKey, { prehash: false, format: "recovered" });
   const signature = packSignature(recovered.subarray(1), recovered[0]!);
-  const leaf = leafHash(leafData("LedgerEntry", digest, keysetDigest(keyset), signature));
+  const leaf = leafHash(leafData(type, digest, keysetDigest(keyset), signature));
   const sibling = seed("another leaf");
   const text = checkpointText({ origin, size: 2n, root: nodeHash(sibling, leaf) });
   const keyId = noteKeyId(origin, NOTE_TYPE_ED25519, LOG_KEY.publicKey);
   const signatures = [{ keyName: origin, keyId, signature: ed25519.sign(utf8(text), seed("log")) }];
   const log = { origin, leafIndex: 1n, proof: [sibling], checkpoint: formatNote({ text, signatures }) };
-  return { ...published, signature, keyset, log };
+  return { signature, keyset, log };
 }

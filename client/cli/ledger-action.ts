@@ -15,6 +15,7 @@ export interface Asked {
   to: string | undefined;
   folder: string | undefined;
   voucher: string | undefined;
+  sequence: string | undefined;
   json: boolean;
 }
 

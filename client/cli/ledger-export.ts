@@ -1,11 +1,21 @@
-/** `affidavit ledger account export`: what `affidavit ledger audit` reads. */
+/** `affidavit ledger account export | check`: what `affidavit ledger audit` reads. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { blobsOf, parseEntries, parseOperand } from "../../balances/index.ts";
 import { toHex, toHex0x } from "../../codec/index.ts";
 import { printJson, UsageError } from "./command.ts";
 import type { Action } from "./ledger-action.ts";
-import { printable } from "./output.ts";
+import { paint, printable } from "./output.ts";
+
+export const check: Action = async ({ client, signer, sequence = "", json }) => {
+  if (!/^[1-9][0-9]{0,17}$/.test(sequence)) throw new UsageError("--sequence takes an entry's number");
+  const { consistent, receiptId } = await client.check(signer.account, BigInt(sequence));
+  const code = consistent ? "ok" : "inconsistent";
+  if (json) printJson({ ok: consistent, code, receiptId });
+  else if (consistent) process.stdout.write(`${paint("green", "✓ adds up")}  ${printable(receiptId)}\n`);
+  else process.stdout.write(`${paint("red", "✗ does not add up")}  ${printable(receiptId)}\n`);
+  return consistent ? 0 : 1;
+};
 
 /** Page after page, until no more is covered by a checkpoint. */
 export const exportAccount: Action = async ({ client, signer, folder, json }) => {

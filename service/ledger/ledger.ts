@@ -5,32 +5,29 @@ import {
   BalanceError,
   entriesToJson,
   ownerToText,
-  parseOperand,
   verifyRequest,
   type LoggedEntry,
   type Owner,
 } from "../../balances/index.ts";
-import { fromUtf8, toHex, toHex0x } from "../../codec/index.ts";
-import { decodeStatement } from "../../receipts/index.ts";
+import { equal, sha256, toHex, toHex0x } from "../../codec/index.ts";
 import {
   addLedgerOperation,
   countWaitingOperations,
   findLedgerAccount,
   findLedgerOperation,
-  findStatement,
   inTransaction,
   listEntries,
   readBlob,
-  readDocument,
-  type LedgerEntryRow,
   type LedgerOperationRow,
 } from "../db/index.ts";
 import type { JobQueue } from "../jobs/index.ts";
 import type { KeysetRecords } from "../keyset-records.ts";
 import { appendOwn } from "../own-statement.ts";
 import { ServiceError } from "../problem.ts";
-import type { Account, Ledger, LedgerAccountView, LedgerReadingAsked } from "../services.ts";
+import type { Account, Ledger, LedgerAccountView, LedgerCheckView, LedgerReadingAsked } from "../services.ts";
 import { FHE_KEY_NAMES, type FheKeyName } from "./keys.ts";
+import { checkEntry } from "./check.ts";
+import { publishedEntry } from "./published.ts";
 import { encodePayload, signedRequest, type Wish } from "./wish.ts";
 import { openAccount, stateOf, type WriterParts } from "./writer.ts";
 
@@ -132,7 +129,14 @@ export class StoredLedger implements Ledger {
     if (!balance) throw new BalanceError("blob_missing", "the account's ciphertext is missing");
     const { serverKeyDigest } = this.#parts.context;
     const nowMs = BigInt(this.#parts.nowMs());
-    verifyRequest(asked.request, asked.signature, { account, owner, serverKeyDigest, nowMs });
+    const { request, signature, publicKey } = asked;
+    const name = verifyRequest(request, signature, { account, owner, serverKeyDigest, nowMs });
+    if (
+      name !== "reading" ||
+      request.requestSequence !== 0n ||
+      !equal(sha256(publicKey), request.operandDigest)
+    )
+      throw new BalanceError("request_invalid", "the owner signed no reading for this key");
     const signed = await sessions
       .current()
       .signWith((vault) => vault.readBalance({ head, balance, ...asked }));
@@ -145,37 +149,22 @@ export class StoredLedger implements Ledger {
     return readBlob(this.#parts.database, digest);
   }
 
+  /** @throws BalanceError `account_unknown`, `entry_unknown`, `blob_missing`; VaultError */
+  async check({ tenantId }: Account, account: Uint8Array, sequence: bigint): Promise<LedgerCheckView> {
+    await this.#head(account, tenantId);
+    return checkEntry(this.#parts, account, sequence);
+  }
+
   async entries({ tenantId }: Account, account: Uint8Array, after: bigint): Promise<string> {
     await this.#head(account, tenantId);
     const rows = await listEntries(this.#parts.database, account, { after, limit: PAGE });
     const entries: LoggedEntry[] = [];
     for (const row of rows) {
-      const entry = await this.#logged(row);
+      const entry = await publishedEntry(this.#parts, row);
       // Those after it are not covered by a checkpoint either.
       if (!entry) break;
       entries.push(entry);
     }
     return JSON.stringify(entriesToJson(entries));
-  }
-
-  async #logged(row: LedgerEntryRow): Promise<LoggedEntry | undefined> {
-    const { database, keysets } = this.#parts;
-    const stored = await findStatement(database, row.digest);
-    const log = stored && (await keysets.logProof(stored.leafIndex));
-    const keyset = stored && (await readDocument(database, stored.keysetDigest));
-    if (!stored || !log || !keyset) return undefined;
-    const entry = decodeStatement("LedgerEntry", stored.words);
-    parseOperand(row.operand);
-    const computed = entry.executionDigest.some((byte) => byte !== 0);
-    const execution = computed ? await readDocument(database, entry.executionDigest) : new Uint8Array(0);
-    if (!execution) return undefined;
-    return {
-      entry,
-      signature: stored.signature,
-      keyset: fromUtf8(keyset),
-      log,
-      operandText: row.operand,
-      executionText: fromUtf8(execution),
-    };
   }
 }

@@ -281,7 +281,7 @@ function usedUpByCommand(account: Uint8Array, command: Command): string | undefi
   return command.operation === "refund" ? `refund:0x${toHex(account)}:${command.sequence}` : undefined;
 }
 
-async function logOnce(
+export async function logOnce(
   { appender }: WriterParts,
   type: "LedgerEntry" | "Opening",
   statement: SignedStatement,
@@ -293,7 +293,7 @@ async function logOnce(
   }
 }
 
-async function requireBlob({ database }: WriterParts, digest: Uint8Array): Promise<Uint8Array> {
+export async function requireBlob({ database }: WriterParts, digest: Uint8Array): Promise<Uint8Array> {
   const bytes = await readBlob(database, digest);
   if (!bytes) throw new BalanceError("blob_missing", "a ciphertext of the ledger is missing");
   return bytes;

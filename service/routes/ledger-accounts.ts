@@ -1,4 +1,4 @@
-/** Accounts of encrypted balances: opening, what they stand at, reading, their entries. */
+/** Accounts of encrypted balances: opening, what they stand at, reading. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { ownerToText, parseOwner } from "../../balances/index.ts";
 import { fromHex, toBase64, toHex0x } from "../../codec/index.ts";
@@ -88,35 +88,11 @@ const readRoute = createRoute({
       ...ACCOUNT_PROBLEMS,
       "ledger_signature_invalid",
       "ledger_request_expired",
+      "vault_opening_repeated",
       "vault_opening_rate_limited",
     ),
   },
 });
-const entriesRoute = createRoute({
-  method: "get",
-  path: "/v1/accounts/{id}/entries",
-  tags: ["Balances"],
-  summary: "An account's entries, as an audit takes them",
-  description: "At most 64, those that a checkpoint covers, from after the sequence `after`.",
-  security: KEY_SECURITY,
-  request: {
-    params: accountParams,
-    query: z.object({
-      after: z
-        .string()
-        .regex(/^(0|[1-9][0-9]{0,17})$/)
-        .default("0"),
-    }),
-  },
-  responses: {
-    200: {
-      description: "docs/spec/balances.md, Audit",
-      content: json(z.looseObject({ formatVersion: z.literal(1) }).openapi("LedgerEntries")),
-    },
-    ...problems(...ACCOUNT_PROBLEMS),
-  },
-});
-
 export function ledgerAccounts(app: App, services: Services, authenticator: Authenticator): void {
   const key = authenticator.requires("infer");
   // Read by hand: the route's own validation would take any length.
@@ -143,13 +119,6 @@ export function ledgerAccounts(app: App, services: Services, authenticator: Auth
       }),
     );
     return c.json({ reading: toBase64(reading), receiptId }, 200, NO_STORE);
-  });
-  app.openAPIRegistry.registerPath(entriesRoute);
-  app.get(entriesRoute.getRoutingPath(), key, async (c) => {
-    const query = entriesRoute.request.query.safeParse(c.req.query());
-    refuseInvalid({ ...query, target: "query" });
-    const body = await services.ledger().entries(c.var.account, readAccount(c), BigInt(query.data!.after));
-    return c.body(body, 200, { "content-type": "application/json", ...NO_STORE });
   });
 }
 

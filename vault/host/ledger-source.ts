@@ -19,7 +19,7 @@ export function vouch(macKey: Uint8Array, words: Uint8Array, operand: string): U
 }
 
 /** @throws VaultError `ledger_head_invalid` where no vault of this cluster signed it */
-function readVouched(macKey: Uint8Array, { words, operand, mac }: VouchedEntry) {
+export function readVouched(macKey: Uint8Array, { words, operand, mac }: VouchedEntry) {
   if (!equal(vouch(macKey, words, operand), mac)) throw new VaultError("ledger_head_invalid");
   return { entry: decodeStatement("LedgerEntry", words), operand: parseOperand(operand) };
 }

@@ -8,6 +8,7 @@ import {
   requestOf,
   type BalanceKey,
   type Homomorphic,
+  type LedgerEntry,
   type Operand,
 } from "../../balances/index.ts";
 import { equal, fromHex, sha256 } from "../../codec/index.ts";
@@ -21,8 +22,10 @@ export interface ValueReader {
   evaluator(): Promise<Pick<Homomorphic, "verifyAndExpand">>;
 }
 
-/** Ciphertexts, and what a vault said of an allowance. */
-export type GivenValues = Omit<LedgerEntryRequest, "allowance"> & { allowance: Allowance | undefined };
+/** Ciphertexts, and what a vault said of an allowance: of an entry that one vouches for, nothing more is asked. */
+export type GivenValues = Omit<LedgerEntryRequest, "head" | "words" | "operand" | "source" | "allowance"> & {
+  allowance: Allowance | "vouched" | undefined;
+};
 
 interface Movement {
   /** What is added, or is to be taken. */
@@ -39,7 +42,7 @@ export async function checkValues(
   operand: Operand,
   given: GivenValues,
 ): Promise<boolean | undefined> {
-  checkDigests(operand, given);
+  requireNamed(operand, given);
   const { operation } = operand;
   if (operation === "freeze" || operation === "unfreeze") return undefined;
   const after = await reader.key.decryptAmount(given.balance);
@@ -53,6 +56,15 @@ export async function checkValues(
   require((await reader.key.decryptBit(present(given.sufficient))) === covered);
   if (operation === "transferOut") require((await reader.key.decryptAmount(present(given.amount))) === taken);
   return covered;
+}
+
+/** The ciphertexts before and after are those that the entry names. @throws VaultError `ledger_values_invalid` */
+export function requireBalances(
+  { previousDigest, newDigest }: LedgerEntry,
+  { previous, balance }: Pick<GivenValues, "previous" | "balance">,
+): void {
+  const before = previous ? sha256(previous) : new Uint8Array(32);
+  require(equal(before, previousDigest) && equal(sha256(balance), newDigest));
 }
 
 async function movement(reader: ValueReader, operand: Operand, given: GivenValues): Promise<Movement> {
@@ -74,7 +86,7 @@ async function movement(reader: ValueReader, operand: Operand, given: GivenValue
     case "allowance":
     case "refund": {
       const amount = await reader.key.decryptAmount(present(given.amount));
-      require(amount === given.allowance?.amount);
+      if (given.allowance !== "vouched") require(amount === given.allowance?.amount);
       return { amount, debit: operand.operation === "allowance" };
     }
     default:
@@ -93,7 +105,7 @@ async function provenAmount(
 }
 
 /** Each ciphertext is the one that the operand names, and there is none that it does not. */
-function checkDigests(operand: Operand, given: GivenValues): void {
+export function requireNamed(operand: Operand, given: GivenValues): void {
   const named = (member: string) => Reflect.get(operand, member) as string | undefined;
   const pairs = [
     [named("proven"), given.proven],

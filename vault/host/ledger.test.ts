@@ -23,6 +23,7 @@ import { AllowanceSeal, STAGES, type Allowance } from "./allowance-record.ts";
 import { ed25519FromSeed } from "./ed25519.ts";
 import { Keysets } from "./keysets.ts";
 import { LedgerJournal } from "./ledger-journal.ts";
+import { vouch } from "./ledger-source.ts";
 import { Ledger } from "./ledger.ts";
 import { createSigner } from "./signer.ts";
 import { Statements } from "./statements.ts";
@@ -417,6 +418,77 @@ describe("a hostile database or worker", () => {
   });
 });
 
+/** What a vault is asked to check: an entry as it was signed, and the ciphertexts that went into it. */
+function checkOf(request: LedgerEntryRequest, { mac }: Pick<SignedLedgerEntry, "mac">) {
+  const { words, operand, previous, balance, proven, amount, sufficient } = request;
+  return { entry: { words, operand, mac }, previous, balance, proven, amount, sufficient };
+}
+
+describe("a check of an entry", () => {
+  it("says that it adds up, with the same words whenever and of whichever vault it is asked", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    for (const command of [
+      () => credit(account, 100n),
+      () => debit(account, 30n),
+      () => transfer(account, bob, 20n),
+      () => debit(account, 51n),
+    ]) {
+      const request = await prepare(account, command());
+      const signed = await ledger.signEntry(request);
+      Object.assign(account, { head: signed.head, balance: request.balance });
+      const opening = await ledger.check(checkOf(request, signed));
+      expect(decodeStatement("Opening", opening.words)).toMatchObject({
+        kind: 3,
+        result: 1,
+        subject: signed.entry.digest,
+        requestDigest: ZERO,
+      });
+      nowMs += 60_000;
+      const later = await (await open()).check(checkOf(request, signed));
+      expect(later.digest).toEqual(opening.digest);
+    }
+  });
+
+  it("takes no ciphertext but those that a vault signed, and not too often", async () => {
+    const ledger = await open();
+    const [account, other] = [await begin(ledger, alice), await begin(ledger, bob)];
+    const request = await prepare(account, credit(account, 100n));
+    const signed = await ledger.signEntry(request);
+    const checked = checkOf(request, signed);
+    const guess = plain(100n, "a guess");
+    for (const [given, code] of [
+      [{ ...checked, balance: guess }, "ledger_values_invalid"],
+      [{ ...checked, previous: guess }, "ledger_values_invalid"],
+      [{ ...checked, previous: null }, "ledger_values_invalid"],
+      [{ ...checked, balance: other.balance }, "ledger_values_invalid"],
+      [{ ...checked, amount: guess }, "ledger_values_invalid"],
+      [{ ...checked, sufficient: guess }, "ledger_values_invalid"],
+      [{ ...checked, proven: guess }, "ledger_values_invalid"],
+      [{ ...checked, entry: { ...checked.entry, mac: ZERO } }, "ledger_head_invalid"],
+    ] as const)
+      expect(await refusal(ledger.check(given))).toBe(code);
+    const entry = decodeStatement("LedgerEntry", request.words);
+    const words = encodeStatement("LedgerEntry", { ...entry, newDigest: sha256(guess) });
+    const own = { ...checked, balance: guess, entry: { ...checked.entry, words } };
+    expect(await refusal(ledger.check(own))).toBe("ledger_head_invalid");
+    for (let i = 0; i < 8; i++) await ledger.check(checked);
+    expect(await refusal(ledger.check(checked))).toBe("opening_rate_limited");
+  });
+
+  it("says where a vault was wrong", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    const request = await prepare(account, credit(account, 100n));
+    const wrong = plain(101n, "wrong");
+    const entry = decodeStatement("LedgerEntry", request.words);
+    const words = encodeStatement("LedgerEntry", { ...entry, newDigest: sha256(wrong) });
+    const mac = vouch(macKey, words, request.operand);
+    const opening = await ledger.check(checkOf({ ...request, words, balance: wrong }, { mac }));
+    expect(decodeStatement("Opening", opening.words)).toMatchObject({ kind: 3, result: 0 });
+  });
+});
+
 async function wish(kept: Kept, members: object = {}) {
   const readingKey = await createReadingKey();
   const { operandDigest, publicKey } = readingKey;
@@ -442,7 +514,7 @@ describe("a reading", () => {
       result: 0,
       requestDigest: digest,
     });
-    expect(await refusal(ledger.read(given))).toBe("ledger_refused");
+    expect(await refusal(ledger.read(given))).toBe("opening_repeated");
   });
 
   it("is refused for another's signature, key, balance, an old head, and too often", async () => {

@@ -5,11 +5,13 @@
 import {
   advance,
   DEBITS,
+  OPENING_KINDS,
   OPERATIONS,
   parseOperand,
   requestDigest,
   requestOf,
   sealReading,
+  sufficientOpening,
   verifyRequest,
   type AccountState,
   type LedgerEntry,
@@ -20,24 +22,28 @@ import { equal, sha256, toHex } from "../../codec/index.ts";
 import { decodeStatement, ReceiptError } from "../../receipts/index.ts";
 import { VaultError } from "../error.ts";
 import { openHead, sealHead } from "../ledger-head.ts";
-import type { LedgerEntryRequest, ReadingRequest, SignedLedgerEntry } from "../wire/balances.ts";
+import type {
+  LedgerCheckRequest,
+  LedgerEntryRequest,
+  ReadingRequest,
+  SignedLedgerEntry,
+} from "../wire/balances.ts";
 import type { SignedWords } from "../wire/operations.ts";
 import type { FheKeys } from "./fhe-keys.ts";
 import type { LedgerJournal } from "./ledger-journal.ts";
+import { checkEntry } from "./ledger-check.ts";
 import { checkSource, vouch } from "./ledger-source.ts";
 import { STAGES, type Allowance, type AllowanceSeal } from "./allowance-record.ts";
-import { asVaultError, checkValues } from "./ledger-values.ts";
-import { RateLimit } from "./rate.ts";
+import { asVaultError, checkValues, requireBalances } from "./ledger-values.ts";
+import { AccountRates } from "./rate.ts";
 import type { Statements } from "./statements.ts";
 
-/** `Opening.kind`. */
-export const OPENING_KINDS = { sufficient: 1, reading: 2 } as const;
 /** How far an entry's time may lie from the vault's own, unless it was signed before. */
 const MAX_SKEW_MS = 10 * 60_000;
-/** Readings of one account: in a burst, and a second. */
-const READING_BURST = 8;
-const READINGS_PER_SECOND = 0.2;
-/** Accounts whose readings are counted, and readings that are remembered. */
+/** Readings of one account, and checks: in a burst, and a second. */
+const OPENING_BURST = 8;
+const OPENINGS_PER_SECOND = 0.2;
+/** Readings that are remembered. */
 const MAX_REMEMBERED = 100_000;
 
 interface Parts {
@@ -53,12 +59,15 @@ interface Parts {
 
 export class Ledger {
   readonly #parts: Parts;
-  readonly #limits = new Map<string, RateLimit>();
+  readonly #readings: AccountRates;
+  readonly #checks: AccountRates;
   /** Digests of reading requests that were answered, with when they end. */
   readonly #answered = new Map<string, bigint>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#readings = new AccountRates(OPENING_BURST, OPENINGS_PER_SECOND, parts.nowMs);
+    this.#checks = new AccountRates(OPENING_BURST, OPENINGS_PER_SECOND, parts.nowMs);
   }
 
   /**
@@ -100,15 +109,14 @@ export class Ledger {
     if (!repeated && entry.sequence <= journal.lastSequence(entry.account))
       throw new VaultError("ledger_sequence_taken");
     const admitted = advance(state, entry, operand, { operator, serverKeyDigest: keys.digests[0]! });
-    checkBalances(entry, given);
+    requireBalances(entry, given);
     checkSource(macKey, entry, operand, given.source);
     const reader = { key: await keys.secretKey(), evaluator: () => keys.evaluator() };
     const allowance = allowanceOf(seal, entry, operand, given);
     const sufficient = await checkValues(reader, operand, { ...given, allowance });
     if (!repeated) await journal.add(entry, given.words, given.operand);
     const signed = this.#parts.statements.signNow("LedgerEntry", () => entry);
-    const opening =
-      sufficient === undefined ? null : this.#openBit(entry, operand, signed.digest, sufficient);
+    const opening = sufficient === undefined ? null : this.#openBit(entry, operand, sufficient);
     const mac = vouch(macKey, given.words, given.operand);
     const debited = operand.operation === "allowance" && sufficient ? allowance : undefined;
     // What took nothing has nothing to give back.
@@ -119,24 +127,34 @@ export class Ledger {
     return { entry: signed, head, mac, opening, sufficient: sufficient ?? null, allowance: granted };
   }
 
-  #openBit(entry: LedgerEntry, operand: Operand, subject: Uint8Array, sufficient: boolean): SignedWords {
+  #openBit(entry: LedgerEntry, operand: Operand, sufficient: boolean): SignedWords {
     if (!("request" in operand) || !DEBITS.has(operand.operation)) throw new VaultError("ledger_refused");
-    const { account, sequence, issuedAtMs } = entry;
-    return this.#parts.statements.signNow("Opening", () => ({
-      account,
-      sequence,
-      kind: OPENING_KINDS.sufficient,
-      subject,
-      requestDigest: requestDigest(requestOf(operand).request),
-      result: sufficient ? 1 : 0,
-      issuedAtMs,
-    }));
+    const asked = requestDigest(requestOf(operand).request);
+    return this.#parts.statements.signNow("Opening", () => sufficientOpening(entry, asked, sufficient));
+  }
+
+  /**
+   * Says once more whether an entry that a vault of this cluster vouches for adds up, by decrypting the ciphertexts that it names:
+   * its one `Opening` of kind 3, the same whenever it is asked for.
+   * @throws VaultError `ledger_head_invalid` (nobody vouches for it), `ledger_refused`, `ledger_values_invalid` (other ciphertexts
+   *   than it names), `opening_rate_limited`, `keyset_missing`, `keyset_expired`
+   */
+  async check(given: LedgerCheckRequest): Promise<SignedWords> {
+    const { macKey, keys, statements } = this.#parts;
+    const reader = { key: await keys.secretKey(), evaluator: () => keys.evaluator() };
+    const context = { macKey, serverKeyDigest: keys.digests[0]!, reader, rates: this.#checks };
+    try {
+      const opening = await checkEntry(context, given);
+      return statements.signNow("Opening", () => opening);
+    } catch (error) {
+      throw asVaultError(error);
+    }
   }
 
   /**
    * Opens a balance for its owner alone: sealed to the key that the owner's request names, once a request.
    * @throws VaultError `ledger_head_invalid`, `ledger_sequence_taken` (the account has moved on), `ledger_refused`,
-   *   `ledger_values_invalid`, `opening_rate_limited`, `keyset_missing`, `keyset_expired`
+   *   `ledger_values_invalid`, `opening_repeated`, `opening_rate_limited`, `keyset_missing`, `keyset_expired`
    */
   async read(given: ReadingRequest): Promise<{ reading: Uint8Array; opening: SignedWords }> {
     try {
@@ -181,19 +199,13 @@ export class Ledger {
     if (!isReading) throw new VaultError("ledger_refused");
   }
 
-  /** @throws VaultError `opening_rate_limited`, `ledger_refused` for a request that was answered */
+  /** @throws VaultError `opening_rate_limited`, `opening_repeated` */
   #countReading(account: Uint8Array, digest: Uint8Array, expiresAtMs: bigint): void {
     const nowMs = BigInt(this.#parts.nowMs());
     for (const [name, endsAtMs] of this.#answered) if (endsAtMs <= nowMs) this.#answered.delete(name);
-    if (this.#answered.has(toHex(digest))) throw new VaultError("ledger_refused");
-    if (this.#answered.size >= MAX_REMEMBERED) throw new VaultError("opening_rate_limited");
-    const name = toHex(account);
-    const limit =
-      this.#limits.get(name) ?? new RateLimit(READING_BURST, READINGS_PER_SECOND, this.#parts.nowMs);
-    if (!this.#limits.has(name) && this.#limits.size >= MAX_REMEMBERED)
-      this.#limits.delete(this.#limits.keys().next().value!);
-    this.#limits.set(name, limit);
-    if (!limit.take()) throw new VaultError("opening_rate_limited");
+    if (this.#answered.has(toHex(digest))) throw new VaultError("opening_repeated");
+    if (this.#answered.size >= MAX_REMEMBERED || !this.#readings.take(account))
+      throw new VaultError("opening_rate_limited");
     this.#answered.set(toHex(digest), expiresAtMs);
   }
 }
@@ -227,11 +239,4 @@ function readEntry(words: Uint8Array): LedgerEntry {
   } catch (error) {
     throw error instanceof ReceiptError ? new VaultError("statement_invalid") : error;
   }
-}
-
-/** The ciphertexts before and after are those that the entry names. @throws VaultError `ledger_values_invalid` */
-function checkBalances({ previousDigest, newDigest }: LedgerEntry, given: LedgerEntryRequest): void {
-  const before = given.previous ? sha256(given.previous) : new Uint8Array(32);
-  if (!equal(before, previousDigest) || !equal(sha256(given.balance), newDigest))
-    throw new VaultError("ledger_values_invalid");
 }

@@ -1,3 +1,29 @@
+import { toHex } from "../../codec/index.ts";
+
+/** Accounts that are counted; beyond, the one that came first is forgotten. */
+const MAX_ACCOUNTS = 100_000;
+
+/** A token bucket for each account. */
+export class AccountRates {
+  readonly #make: () => RateLimit;
+  readonly #accounts = new Map<string, RateLimit>();
+
+  constructor(burst: number, perSecond: number, nowMs: () => number) {
+    this.#make = () => new RateLimit(burst, perSecond, nowMs);
+  }
+
+  /** Whether the account may have one more now; takes a token if so. */
+  take(account: Uint8Array): boolean {
+    const name = toHex(account);
+    const known = this.#accounts.get(name);
+    if (known) return known.take();
+    if (this.#accounts.size >= MAX_ACCOUNTS) this.#accounts.delete(this.#accounts.keys().next().value!);
+    const made = this.#make();
+    this.#accounts.set(name, made);
+    return made.take();
+  }
+}
+
 /** A token bucket. */
 export class RateLimit {
   readonly #burst: number;

@@ -183,6 +183,7 @@ export async function startSecurityModule(
       },
       encryptZero: async () => (await ledger()).encryptZero(),
       signLedgerEntry: async (request) => (await ledger()).signEntry(request),
+      checkLedgerEntry: async (request) => (await ledger()).check(request),
       readBalance: async (request) => (await ledger()).read(request),
       installPriceList: ({ document }) => prices.install(document, statements),
       admitAllowance: (asked) => ({ sealed: on(allowances).admit(asked) }),

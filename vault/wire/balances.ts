@@ -63,6 +63,14 @@ export interface SignedLedgerEntry {
   allowance: Uint8Array | null;
 }
 
+/** An entry that a vault signed, with every ciphertext that it names. */
+export interface LedgerCheckRequest extends Pick<
+  LedgerEntryRequest,
+  "previous" | "balance" | "proven" | "amount" | "sufficient"
+> {
+  entry: VouchedEntry;
+}
+
 /** An owner's signed wish to read the balance. */
 export interface ReadingRequest {
   head: Uint8Array;
@@ -86,6 +94,12 @@ export const ledgerRequest = record<LedgerRequest>({
   expiresAtMs: u64,
 });
 
+const vouchedEntry = record<VouchedEntry>({
+  words: block(1024),
+  operand: text(MAX_OPERAND_BYTES),
+  mac: bytes32,
+});
+
 /** @param signed the layout of a signed statement */
 export function balanceOperations(signed: Shape<SignedWords>) {
   return {
@@ -104,9 +118,7 @@ export function balanceOperations(signed: Shape<SignedWords>) {
         proven: nullable(block(MAX_PROVEN_BYTES)),
         amount: nullable(block(MAX_CIPHERTEXT_BYTES)),
         sufficient: nullable(block(MAX_BIT_BYTES)),
-        source: nullable(
-          record<VouchedEntry>({ words: block(1024), operand: text(MAX_OPERAND_BYTES), mac: bytes32 }),
-        ),
+        source: nullable(vouchedEntry),
         allowance: nullable(block(MAX_ALLOWANCE_BYTES)),
       }),
       record<SignedLedgerEntry>({
@@ -117,6 +129,17 @@ export function balanceOperations(signed: Shape<SignedWords>) {
         sufficient: nullable(flag),
         allowance: nullable(block(MAX_ALLOWANCE_BYTES)),
       }),
+    ],
+    checkLedgerEntry: [
+      record<LedgerCheckRequest>({
+        entry: vouchedEntry,
+        previous: nullable(block(MAX_CIPHERTEXT_BYTES)),
+        balance: block(MAX_CIPHERTEXT_BYTES),
+        proven: nullable(block(MAX_PROVEN_BYTES)),
+        amount: nullable(block(MAX_CIPHERTEXT_BYTES)),
+        sufficient: nullable(block(MAX_BIT_BYTES)),
+      }),
+      signed,
     ],
     readBalance: [
       record<ReadingRequest>({

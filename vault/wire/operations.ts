@@ -349,6 +349,7 @@ export const OPERATIONS = {
   encryptZero: operation(31, ...balances.encryptZero),
   signLedgerEntry: operation(32, ...balances.signLedgerEntry),
   readBalance: operation(33, ...balances.readBalance),
+  checkLedgerEntry: operation(40, ...balances.checkLedgerEntry),
   installPriceList: operation(34, ...allowances.installPriceList),
   admitAllowance: operation(35, ...allowances.admitAllowance),
   encryptAllowance: operation(36, ...allowances.encryptAllowance),

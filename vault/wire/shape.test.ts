@@ -191,6 +191,17 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     },
     reply: { number: 1n, closed: [new Uint8Array(169)] },
   },
+  checkLedgerEntry: {
+    request: {
+      entry: { words: new Uint8Array(288), operand: "{}", mac: digest },
+      previous: new Uint8Array(900),
+      balance: new Uint8Array(900),
+      proven: null,
+      amount: new Uint8Array(900),
+      sufficient: new Uint8Array(90),
+    },
+    reply: signed,
+  },
   readBalance: {
     request: {
       head: new Uint8Array(140),

@@ -73,6 +73,8 @@ describe("affidavit ledger account", () => {
       ["deposit", "--owner-key", key],
       ["deposit", "--owner-key", key, "--voucher", broken],
       ["export", "--owner-key", key],
+      ["check", "--owner-key", key],
+      ["check", "--owner-key", key, "--sequence", "0"],
     ])
       expect(await code(words), words.join(" ")).toEqual([2, "usage"]);
     expect(await code(["show", "--owner-key", join(folder, "nowhere")])).toEqual([2, "file_unreadable"]);

@@ -4,7 +4,7 @@ import { LedgerClient, type LedgerAccount } from "../../ledger-client.ts";
 import { ADMIN_FLAGS_HELP, adminFlags, adminTransport, noPositionals } from "../admin.ts";
 import { flags, printJson, RefusedError, UsageError, type Command } from "../command.ts";
 import type { Action } from "../ledger-action.ts";
-import { exportAccount } from "../ledger-export.ts";
+import { check, exportAccount } from "../ledger-export.ts";
 import { credit, freeze, unfreeze, voucher } from "../ledger-orders.ts";
 import { debit, deposit, privateDebit, transfer } from "../ledger-requests.ts";
 import { printable } from "../output.ts";
@@ -25,6 +25,7 @@ An account whose balance is a ciphertext. What takes from it is signed here; the
   private-debit        takes an encrypted --amount; proving takes seconds
   transfer             takes an encrypted --amount for the account --to
   deposit              adds the amount of a --voucher, encrypted; the voucher's amount is public
+  check                lets the vault say whether the entry --sequence adds up, for those who cannot compute it again
   export               writes entries, ciphertexts and keys to --folder, for "affidavit ledger audit"
 
 The operator's, whose key signs (as --owner-key):
@@ -35,6 +36,7 @@ The operator's, whose key signs (as --owner-key):
 
   --amount N           atomic units
   --to ID              the other account: 0x and 64 hex digits
+  --sequence N         the entry
   --voucher FILE       the operator's word
   --folder FOLDER      where to export to
 ${KEY_HELP}
@@ -56,6 +58,7 @@ const ACTIONS: Record<string, Action> = {
   "private-debit": privateDebit,
   transfer,
   deposit,
+  check,
   export: exportAccount,
   credit,
   voucher,
@@ -69,6 +72,7 @@ async function run(words: string[]): Promise<number> {
     amount: { type: "string" },
     to: { type: "string" },
     voucher: { type: "string" },
+    sequence: { type: "string" },
     folder: { type: "string" },
     ...adminFlags,
   });
@@ -79,9 +83,9 @@ async function run(words: string[]): Promise<number> {
   if (!values["owner-key"]) throw new UsageError("give an --owner-key");
   const signer = await readOwnerKey(values["owner-key"]);
   const client = new LedgerClient(await adminTransport(values));
-  const { amount, to, voucher: file, folder, json = false } = values;
+  const { amount, to, voucher: file, sequence, folder, json = false } = values;
   try {
-    return await action({ signer, client, amount, to, voucher: file, folder, json });
+    return await action({ signer, client, amount, to, voucher: file, sequence, folder, json });
   } catch (cause) {
     throw cause instanceof BalanceError ? new RefusedError(cause.code, cause.message, { cause }) : cause;
   }
