@@ -218,6 +218,13 @@ const SETTINGS = {
     fallback: "localhost/affidavit",
     meaning: "Origin line of the log's checkpoints. Never change it while the log lives.",
   }),
+  acceptNewLogKey: setting({
+    env: "AFFIDAVIT_ACCEPT_NEW_LOG_KEY",
+    schema: flag,
+    fallback: "false",
+    meaning:
+      "Whether a vault with other keys may go on with a database whose log another key signed. For one start, after the vault's folder was lost for good.",
+  }),
   keysetLifetimeMs: setting({
     env: "AFFIDAVIT_KEYSET_LIFETIME_MS",
     schema: integer(MINUTE_MS, 30 * 24 * HOUR_MS),

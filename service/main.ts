@@ -48,6 +48,7 @@ import { keyReleaser } from "./key-release.ts";
 import { KeysetRecords } from "./keyset-records.ts";
 import { findBalances, openLedger } from "./ledger/index.ts";
 import { listen } from "./listen.ts";
+import { requireClusterKeys, requireKnownLogKey } from "./log-key.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
@@ -61,7 +62,7 @@ import { SessionHolder, type Session } from "./session.ts";
 import { openTenants, TenantDirectory } from "./tenants/index.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
-import { requireClusterKeys, workerKinds } from "./worker-kinds.ts";
+import { workerKinds } from "./worker-kinds.ts";
 
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -244,7 +245,10 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     endorsements,
     checkpoints,
     appender,
-    ...(kinds && { accept: (vault) => requireClusterKeys(database, config, vault) }),
+    accept: (vault) =>
+      kinds
+        ? requireClusterKeys(database, config, vault)
+        : requireKnownLogKey(database, config, vault, log),
     nowMs: Date.now,
     holder: sessions,
     onLine: (line) => log.info({ line }, "vault"),

@@ -63,12 +63,19 @@ async function published(url: string): Promise<string> {
 }
 
 describe("with a stolen database", () => {
+  it("a service with other keys does not start by accident", async () => {
+    await expect(startService({ directory: folder.path })).rejects.toThrow(
+      /does not hold the key that signed this database's log[^]*\[setting_invalid\]/,
+    );
+  }, 60_000);
+
   it("a service with other keys replays no answer, not to the caller's own key, and goes on with no log of ours", async () => {
     const service = await startService({
       directory: folder.path,
-      environment: { AFFIDAVIT_CHECKPOINT_INTERVAL_MS: "200" },
+      environment: { AFFIDAVIT_CHECKPOINT_INTERVAL_MS: "200", AFFIDAVIT_ACCEPT_NEW_LOG_KEY: "true" },
     });
     try {
+      expect(service.output()).toContain("the database's log was signed by another key");
       const replayed = await infer({ url: service.url, apiKey }, call);
       expect([replayed.status, replayed.code]).toEqual([422, "idempotency_conflict"]);
       expect((await infer({ url: service.url, apiKey }, smallCall("digits"))).status).toBe(200);
