@@ -1,4 +1,5 @@
 /** What a browser needs of models: manifests, input checks, processing. No `node:` below here. */
+export * from "./bom.ts";
 export * from "./check.ts";
 export * from "./difference.ts";
 export * from "./errors.ts";

@@ -10,6 +10,7 @@ import { DATATYPES } from "../receipts/index.ts";
 import type { Datatype } from "../receipts/index.ts";
 import { ModelError } from "./errors.ts";
 import { processingSchema } from "./processing/index.ts";
+import { licenceText, provenanceSchema } from "./provenance.ts";
 
 /** Longest manifest that is read, in UTF-16 code units. */
 const MAX_MANIFEST_LENGTH = 1 << 20;
@@ -134,10 +135,7 @@ const manifestSchema = z
     title: line(200),
     description: prose(8000),
     /** SPDX licence expression. */
-    licence: z
-      .string()
-      .max(200)
-      .regex(/^[A-Za-z0-9.+() -]+$/, "an SPDX expression"),
+    licence: licenceText,
     source: sourceSchema,
     weights: z.strictObject({
       sha256: hex32,
@@ -159,6 +157,7 @@ const manifestSchema = z
     accuracy: accuracySchema.nullable(),
     /** The owner's Ed25519 key: signs what is said of the model later, such as which circuit proves it. */
     owner: hex32.optional(),
+    provenance: provenanceSchema.optional(),
     limits: z.strictObject({
       /** Bound of the first dimension of every input where it is free. */
       maxBatch: z.int().min(1).max(65536),

@@ -34,6 +34,7 @@ import { logCheckpoint } from "./routes/log-checkpoint.ts";
 import { logTile } from "./routes/log-tile.ts";
 import { metrics } from "./routes/metrics.ts";
 import { modelAccess } from "./routes/model-access.ts";
+import { modelBomRoute } from "./routes/model-bom.ts";
 import { modelConfig } from "./routes/model-config.ts";
 import { modelMetadata } from "./routes/model-metadata.ts";
 import { modelReady } from "./routes/model-ready.ts";
@@ -120,6 +121,7 @@ function registerRoutes(app: App, services: Services): void {
   adminTenants(app, services);
   adminModels(app, services);
   models(app, services, authenticator);
+  modelBomRoute(app, services, authenticator);
   modelUploads(app, services, authenticator);
   modelAccess(app, services, authenticator);
   revocations(app, services, authenticator);

@@ -246,9 +246,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     checkpoints,
     appender,
     accept: (vault) =>
-      kinds
-        ? requireClusterKeys(database, config, vault)
-        : requireKnownLogKey(database, config, vault, log),
+      kinds ? requireClusterKeys(database, config, vault) : requireKnownLogKey(database, config, vault, log),
     nowMs: Date.now,
     holder: sessions,
     onLine: (line) => log.info({ line }, "vault"),

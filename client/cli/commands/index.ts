@@ -35,6 +35,7 @@ import { ledgerAccount } from "./ledger-account.ts";
 import { ledgerAudit } from "./ledger-audit.ts";
 import { ledgerKeygen } from "./ledger-keygen.ts";
 import { modelsAdd, modelsList } from "./models.ts";
+import { modelsBom, modelsShow } from "./models-show.ts";
 import { modelsSeal } from "./models-seal.ts";
 import { modelsAccess, modelsRemove, modelsUpload } from "./models-upload.ts";
 import { modelsKeygen, modelsSign, modelsVerify } from "./models-sign.ts";
@@ -98,6 +99,8 @@ export const COMMANDS: Record<string, Command> = {
   "chain request": chainRequest,
   "chain watch": chainWatch,
   "models list": modelsList,
+  "models show": modelsShow,
+  "models bom": modelsBom,
   "models access": modelsAccess,
   "models add": modelsAdd,
   "models keygen": modelsKeygen,
