@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SIMULATED_SGX_ROOT } from "../attestation/index.ts";
-import { createClient, serializeBundle, serializePrivatePart } from "../client/index.ts";
+import { bytesToHex } from "viem";
+import { createClient, serializeBundle, serializePrivatePart, type InferOptions } from "../client/index.ts";
+import { readCheckpointStatement } from "../receipts/index.ts";
 import {
   attestedReferenceValue,
   chainSource,
@@ -12,6 +14,7 @@ import {
   deployContracts,
   parseDeployment,
   receiptFromBundle,
+  receiptVerifierAbi,
   registerKeyset,
   verifyOnChain,
 } from "../client/chain/index.ts";
@@ -52,7 +55,7 @@ async function run(command: Command, ...words: string[]): Promise<Record<string,
 const paid = () => ["--from", chain.writer.wallet.account.address];
 const deployed = () => ["--deployment", path("deployment.json")];
 
-async function askAndSave(name: string) {
+async function askAndSave(name: string, assurance: NonNullable<InferOptions["assurance"]> = "tee") {
   const client = createClient({
     url: service.url,
     apiKey: service.apiKey,
@@ -60,10 +63,22 @@ async function askAndSave(name: string) {
   });
   const example = readFileSync(new URL("../models/zoo/breast-cancer/example.json", import.meta.url));
   const body = { bytes: new Uint8Array(example), contentType: "application/json", headerLength: null };
-  const result = await client.inferBody("breast-cancer", body, { audience });
+  const result = await client.inferBody("breast-cancer", body, { audience, assurance });
   writeFileSync(path(name), serializeBundle(result.receipt));
   writeFileSync(path(`${name}.private`), serializePrivatePart(result.privatePart));
   return result;
+}
+
+/** Waits until the newest checkpoint for chains has the receipt in it: from then on it stays, until more is asked. */
+async function checkpointed({ receiptId }: { receiptId: string }): Promise<void> {
+  const headers = { authorization: `Bearer ${service.apiKey}` };
+  const answered = await fetch(`${service.url}/v1/receipts/${receiptId}/inclusion?wait=inclusion`, {
+    headers,
+  });
+  const { leafIndex } = (await answered.json()) as { leafIndex: string };
+  const size = async () =>
+    readCheckpointStatement(await chainSource(service.url).checkpoint()).statement.size;
+  await expect.poll(size, { timeout: 10_000 }).toBeGreaterThan(BigInt(leafIndex));
 }
 
 test("deploy, register, verify, anchor", { timeout: 60_000 }, async () => {
@@ -77,7 +92,7 @@ test("deploy, register, verify, anchor", { timeout: 60_000 }, async () => {
   ];
   expect(await run(chainDeploy, ...deploy)).toMatchObject({ status: 0, deployment: { chainId: 31337 } });
 
-  await askAndSave("early.json");
+  const early = await askAndSave("early.json");
   const verify = [path("early.json"), ...deployed(), "--consumer"];
   expect(await run(chainVerify, ...verify, CONSUMER)).toMatchObject({ status: 1, code: "keyset_unknown" });
 
@@ -96,10 +111,46 @@ test("deploy, register, verify, anchor", { timeout: 60_000 }, async () => {
   });
 
   const anchor = [...paid(), ...deployed(), "--url", service.url];
+  await checkpointed(early);
   expect(await run(chainAnchor, ...anchor)).toMatchObject({ status: 0, anchored: { previousSize: "0" } });
   expect(await run(chainAnchor, ...anchor)).toMatchObject({ status: 1, code: "checkpoint_not_newer" });
-  await askAndSave("later.json");
-  await expect.poll(async () => (await run(chainAnchor, ...anchor))["status"], { timeout: 10_000 }).toBe(0);
+  await checkpointed(await askAndSave("later.json"));
+  expect(await run(chainAnchor, ...anchor)).toMatchObject({ status: 0 });
+});
+
+test("a delivered re-execution is fetched and shown", { timeout: 60_000 }, async () => {
+  const { promise } = await askAndSave("again.json", "tee+reexecution");
+  const headers = { authorization: `Bearer ${service.apiKey}` };
+  await (await fetch(`${service.url}/v1/reexecutions/${promise!.id}/events`, { headers })).text();
+  const verify = [path("again.json"), ...deployed(), "--consumer", CONSUMER, "--require", "reexecution"];
+  expect(await run(chainVerify, ...verify)).toMatchObject({ status: 1, code: "delivery_missing" });
+  const shown = ["--reexecution", promise!.id, "--url", service.url, "--key", service.apiKey];
+  expect(await run(chainVerify, ...verify, ...shown)).toMatchObject({ status: 0, intended: true });
+  const another = [path("early.json"), ...deployed(), "--consumer", CONSUMER];
+  expect(await run(chainVerify, ...another, ...shown)).toMatchObject({ status: 1, code: "delivery_invalid" });
+});
+
+test("what was anchored counts after its keyset's end", { timeout: 60_000 }, async () => {
+  const late = await askAndSave("late.json");
+  const verify = (name: string, ...words: string[]) =>
+    run(chainVerify, path(name), ...deployed(), "--consumer", CONSUMER, ...words);
+  const anchored = ["--anchored", "--url", service.url, "--key", service.apiKey];
+  expect(await verify("early.json", ...anchored)).toMatchObject({ status: 0, intended: true });
+  expect(await verify("late.json", ...anchored)).toMatchObject({ status: 1 });
+  const { receiptVerifier } = parseDeployment(JSON.parse(readFileSync(path("deployment.json"), "utf8")));
+  const keyset = bytesToHex(late.receipt.statement.keysetDigest);
+  const { wallet } = chain.writer;
+  const hash = await wallet.writeContract({
+    address: receiptVerifier,
+    abi: receiptVerifierAbi,
+    functionName: "revoke",
+    args: [keyset],
+    account: wallet.account,
+    chain: null,
+  });
+  await chain.reader.waitForTransactionReceipt({ hash });
+  expect(await verify("early.json")).toMatchObject({ status: 1, code: "keyset_revoked" });
+  expect(await verify("early.json", ...anchored)).toMatchObject({ status: 0, intended: true });
 });
 
 test("a keyset enters by a quote that the chain verifies down to its root", { timeout: 60_000 }, async () => {
@@ -129,6 +180,7 @@ test.each([
   [chainRegister, ["--from", CONSUMER, "--deployment", "/nonexistent"]],
   [chainAnchor, ["--key-file", "/nonexistent"]],
   [chainVerify, ["receipt.json"]],
+  [chainVerify, ["receipt.json", "--consumer", CONSUMER, "--proof", "../x"]],
   [chainVerify, ["/nonexistent", "--consumer", CONSUMER]],
 ])("bad flags and files are exit 2 (%#)", async (command, words) => {
   expect(await run(command, ...words)).toMatchObject({ status: 2, ok: false });
