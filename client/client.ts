@@ -65,6 +65,8 @@ export interface ClientOptions {
 }
 
 export interface InferOptions {
+  /** The allowance that pays, by its id (32 bytes). */
+  allowance?: Uint8Array;
   version?: string | undefined;
   /** Asks for these outputs alone. */
   outputs?: RequestedOutput[];

@@ -16,7 +16,8 @@ export function requestHeaders(request: Body, options: InferOptions): Record<str
   const headers: Record<string, string> = { "Content-Type": request.contentType };
   if (request.headerLength !== null)
     headers["Inference-Header-Content-Length"] = String(request.headerLength);
-  const { audience, idempotencyKey, assurance, valueAtRiskUsd, publicInput } = options;
+  const { audience, idempotencyKey, assurance, valueAtRiskUsd, publicInput, allowance } = options;
+  if (allowance !== undefined) headers["Affidavit-Allowance"] = toHex0x(allowance);
   if (assurance !== undefined) headers["Affidavit-Assurance"] = assurance;
   if (valueAtRiskUsd !== undefined) headers["Affidavit-Value-At-Risk"] = valueAtRiskUsd;
   if (publicInput) headers["Affidavit-Public-Input"] = "true";
@@ -37,7 +38,9 @@ export function responseBody(headers: Headers, bytes: Uint8Array): Body {
 
 /** @throws AffidavitError `request_rejected`, before anything is sent */
 export function checkOptions(options: InferOptions): void {
-  const { salt, audience, modelId, idempotencyKey, valueAtRiskUsd } = options;
+  const { salt, audience, modelId, idempotencyKey, valueAtRiskUsd, allowance } = options;
+  if (allowance && allowance.length !== 32)
+    rejectRequest("an allowance's id is 32 bytes", "allowance_invalid");
   if (valueAtRiskUsd !== undefined && !/^(0|[1-9]\d{0,14})(\.\d{1,6})?$/.test(valueAtRiskUsd))
     rejectRequest("a value at risk is an amount of US dollars such as 1250.50", "value_at_risk_invalid");
   if (salt && salt.length !== 32) rejectRequest("a salt is 32 bytes", "salt_invalid");

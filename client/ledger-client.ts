@@ -27,6 +27,13 @@ import {
   utf8,
 } from "../codec/index.ts";
 import { AffidavitError } from "./errors.ts";
+import {
+  allowancesSchema,
+  allowanceSchema,
+  signAllowance,
+  type AllowanceWanted,
+  type LedgerAllowance,
+} from "./ledger-allowances.ts";
 import type { Transport } from "./transport.ts";
 
 /** How long what is signed here may wait: 10 minutes, in milliseconds. */
@@ -198,6 +205,54 @@ export class LedgerClient {
     const answer = await this.#post(`${place(signer.account)}/reading`, asked, readingSchema, 200);
     const reading = await openReading(fromBase64(answer.reading), key, requestDigest(request));
     return { ...reading, receiptId: answer.receiptId };
+  }
+
+  /** The price list in force: the exact text that its owner signed, and that allowances name by SHA-256. @throws AffidavitError */
+  async prices(): Promise<string> {
+    return fromUtf8((await this.#transport.send("/v1/balances/prices", {})).body);
+  }
+
+  /**
+   * Opens an allowance: debited in the background, then open.
+   * @throws AffidavitError, BalanceError
+   */
+  async openAllowance(signer: OwnerSigner, wanted: AllowanceWanted): Promise<LedgerAllowance> {
+    const body = await signAllowance(signer, wanted, this.#soon());
+    return this.#post(`${place(signer.account)}/allowances`, body, allowanceSchema, 202);
+  }
+
+  /** The newest first, at most 100. @throws AffidavitError */
+  async allowances(account: Uint8Array): Promise<LedgerAllowance[]> {
+    return (await this.#get(`${place(account)}/allowances`, allowancesSchema)).allowances;
+  }
+
+  /** @throws AffidavitError */
+  allowance(account: Uint8Array, id: string, signal?: AbortSignal): Promise<LedgerAllowance> {
+    return this.#get(`${place(account)}/allowances/${encodeURIComponent(id)}`, allowanceSchema, signal);
+  }
+
+  /** Ends an allowance: what is left comes back in the background. @throws AffidavitError, BalanceError */
+  async closeAllowance(signer: OwnerSigner, id: string): Promise<LedgerAllowance> {
+    const serverKeyDigest = fromHex((await this.describe()).serverKeyDigest);
+    const members = { subject: fromHex(id, 32), serverKeyDigest, expiresAtMs: this.#soon() };
+    const { request, signature } = await signRequest(signer, "close", members);
+    const body = { request: requestJson(request), signature: toHex0x(signature) };
+    const path = `${place(signer.account)}/allowances/${encodeURIComponent(id)}/close`;
+    return this.#post(path, body, allowanceSchema, 202);
+  }
+
+  /** Waits until it is in a state, or in one from which it does not come there. @throws AffidavitError */
+  async allowanceIn(
+    state: LedgerAllowance["state"],
+    account: Uint8Array,
+    id: string,
+    signal?: AbortSignal,
+  ): Promise<LedgerAllowance> {
+    for (;;) {
+      const allowance = await this.allowance(account, id, signal);
+      if ([state, "refused", "refunded", "frozen"].includes(allowance.state)) return allowance;
+      await new Promise((done) => setTimeout(done, POLL_MS));
+    }
   }
 
   #soon(): bigint {

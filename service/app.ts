@@ -28,6 +28,7 @@ import { infer } from "./routes/infer.ts";
 import { jobs } from "./routes/jobs.ts";
 import { landing } from "./routes/landing.ts";
 import { ledgerAccounts } from "./routes/ledger-accounts.ts";
+import { ledgerAllowances } from "./routes/ledger-allowances.ts";
 import { ledgerEntries } from "./routes/ledger-entries.ts";
 import { ledgerOperations } from "./routes/ledger-operations.ts";
 import { logCheckpoint } from "./routes/log-checkpoint.ts";
@@ -131,6 +132,7 @@ function registerRoutes(app: App, services: Services): void {
   ledgerAccounts(app, services, authenticator);
   ledgerOperations(app, services, authenticator);
   ledgerEntries(app, services, authenticator);
+  ledgerAllowances(app, services, authenticator);
   balanceKeys(app, services, authenticator);
   logCheckpoint(app, services);
   chainCheckpoint(app, services);

@@ -122,6 +122,11 @@ export function assemble(parts: Parts): Services {
       session: () => sessions.current(),
       idempotency: new Idempotency(replayStore(database, config)),
       assured: parts.assurance.assured,
+      async pay(call, session, modelId) {
+        if (!call.allowance) return undefined;
+        if (!parts.ledger) throw new ServiceError("balances_off");
+        return parts.ledger.allowances.hold(call.account, call.allowance, session, modelId);
+      },
       append: appendWith(parts.appender),
       inferenceTimeoutMs: config.inferenceTimeoutMs,
       otherForms: config.otherForms,
@@ -236,6 +241,7 @@ function appendWith(appender: Appender): (entry: AppendEntry) => Promise<void> {
       },
       ...(known ? {} : { documents: [record()] }),
       ...(replay ? { idempotency: { tenantId, accountId, ...replay } } : {}),
+      ...(call.allowance ? { allowance: call.allowance } : {}),
     });
     if (!known) stored.add(executionText);
   };

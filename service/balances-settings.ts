@@ -22,6 +22,12 @@ export const BALANCES_SETTINGS = {
     meaning:
       "Turns encrypted balances on, and says whose vouchers and freezes count: secp256k1:0x<address> or ed25519:0x<public key>. See docs/operate/balances.md.",
   }),
+  balancesPrices: setting({
+    env: "AFFIDAVIT_PRICES",
+    schema: directory.optional() as z.ZodType<string | undefined, string>,
+    meaning:
+      "File of the price list that the service's owner signed (affidavit ledger prices): turns allowances on. See docs/operate/balances.md.",
+  }),
   balancesThreads: setting({
     env: "AFFIDAVIT_BALANCES_THREADS",
     schema: integer(1, 64),

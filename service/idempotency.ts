@@ -101,6 +101,7 @@ function requestMessage(call: InferCall, keyHash: Uint8Array): Uint8Array {
     utf8(String(call.headerLength ?? "")),
     utf8(call.wish.assurance ?? ""),
     utf8(String(call.wish.valueAtRiskMicroUsd ?? "")),
+    call.allowance ?? new Uint8Array(0),
     utf8(String(call.wish.publicInput)),
   ];
   return concat(ownerOf(call), keyHash, ...parts.map((part) => sha256(part)), sha256(call.body));

@@ -274,6 +274,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const ledger = await openLedger(balances, {
     config,
     database,
+    tree,
     appender,
     sessions,
     jobs,
@@ -294,6 +295,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   );
   // Before what its workers use.
   if (jobs) cleanup("jobs", () => jobs.stop());
+  const { stop: endAllowances } = ledger;
+  if (endAllowances) cleanup("allowances", endAllowances);
   if (kinds) return void process.stdout.write(`Working on ${kinds.join(", ")}\n`);
 
   const { assured } = assurance;

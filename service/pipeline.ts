@@ -24,6 +24,7 @@ import {
   type Tensor,
 } from "../receipts/index.ts";
 import type { SignedInference, SignedStatement } from "../vault/index.ts";
+import type { Paying } from "./allowance-services.ts";
 import type { Assured } from "./assurance/index.ts";
 import type { Idempotency, SealedReplay } from "./idempotency.ts";
 import { ServiceError } from "./problem.ts";
@@ -42,6 +43,8 @@ export interface PipelineParts {
   session(): Session;
   idempotency: Idempotency;
   assured: Assured;
+  /** What pays for the call: the allowance that it names, if it names one. */
+  pay(call: InferCall, session: Session, modelId: Uint8Array): Promise<Paying | undefined>;
   /** Resolves when the statement, and with it the replay record, is committed. */
   append(entry: AppendEntry): Promise<void>;
   inferenceTimeoutMs: number;
@@ -85,6 +88,7 @@ async function infer(parts: RunningParts, call: InferCall): Promise<InferAnswer>
   }
 }
 
+type Plan = ReturnType<Assured["plan"]>;
 type SealReplay = (answer: InferAnswer) => Promise<SealedReplay>;
 
 async function run(
@@ -99,6 +103,28 @@ async function run(
   const plan = parts.assured.plan(model, call.wish);
 
   const session = parts.session();
+  const paying = await parts.pay(call, session, model.modelId);
+  try {
+    return await answer(parts, call, model, { request, plan, session, paying, seal });
+  } finally {
+    paying?.release();
+  }
+}
+
+interface Admitted {
+  request: InferRequest;
+  plan: Plan;
+  session: Session;
+  paying: Paying | undefined;
+  seal: SealReplay | undefined;
+}
+
+async function answer(
+  parts: RunningParts,
+  call: InferCall,
+  model: LoadedModel,
+  { request, plan, session, paying, seal }: Admitted,
+): Promise<InferAnswer> {
   const { requestId, defaultSalt } = await session.ticket();
   const salt = call.salt ?? defaultSalt;
   const digests = new SaltedDigests(salt);
@@ -141,35 +167,56 @@ async function run(
     challengeNonce: call.challengeNonce ?? null,
     executionTimeMs: BigInt(executionTimeMs),
   };
-  const statement = await session.sign(fields, parts.otherForms ? projection : null);
+  const forms = parts.otherForms ? projection : null;
+  const statement = await session.sign(fields, forms, paying?.id ?? null).catch((error: unknown) => {
+    paying?.refused(error);
+    throw error;
+  });
 
   const { executionText, executionDigest } = result;
+  const { modelId } = model;
+  const ran = { modelId, inputs: request.inputs, outputs, executionDigest, salt };
+  const signed = { statement, deadlineMs: Number(fields.promiseDeadlineMs), ran };
+  const entry = { statement, call, requestId, modelId, executionText, executionDigest };
+  try {
+    return await publish(parts, entry, { plan, signed, response, account, defaultSalt, seal });
+  } catch (error) {
+    await paying?.lost();
+    throw error;
+  }
+}
+
+interface Unpublished {
+  plan: Plan;
+  signed: Parameters<Assured["promise"]>[2];
+  response: EncodedMessage;
+  account: string;
+  defaultSalt: Uint8Array;
+  seal: SealReplay | undefined;
+}
+
+/** Stores what was signed, with what was promised beside it: nothing leaves before. */
+async function publish(
+  parts: RunningParts,
+  entry: Omit<AppendEntry, "replay">,
+  { plan, signed, response, account, defaultSalt, seal }: Unpublished,
+): Promise<InferAnswer> {
+  const { call, statement } = entry;
   const headers: Record<string, string> = {};
-  if (plan.promised !== 0) {
-    const { modelId } = model;
-    const ran = { modelId, inputs: request.inputs, outputs, executionDigest, salt };
+  if (plan.promised !== 0)
     headers[plan.bound ? "Affidavit-Proof-Id" : "Affidavit-Reexecution-Id"] = await parts.assured.promise(
       plan,
       call.account,
-      { statement, deadlineMs: Number(fields.promiseDeadlineMs), ran },
+      signed,
     );
-  }
   if (!call.salt) headers["Affidavit-Salt"] = toHex(defaultSalt);
-  const answer = answerWith(response, statement, account, headers);
-  const replay = seal ? await seal(answer) : undefined;
+  const made = answerWith(response, statement, account, headers);
+  const replay = seal ? await seal(made) : undefined;
   const signedMs = performance.now();
-  await parts.append({
-    statement,
-    call,
-    requestId,
-    modelId: model.modelId,
-    executionText,
-    executionDigest,
-    replay,
-  });
-  if (!parts.serverTiming) return answer;
+  await parts.append({ ...entry, replay });
+  if (!parts.serverTiming) return made;
   const timing = `append;dur=${(performance.now() - signedMs).toFixed(3)}`;
-  return { ...answer, headers: { ...answer.headers, "Server-Timing": timing } };
+  return { ...made, headers: { ...made.headers, "Server-Timing": timing } };
 }
 
 /** What binds the input needs no output, so it is hashed on this thread while the engine works on another. */

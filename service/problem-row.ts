@@ -11,7 +11,6 @@ export type ProblemStatus =
   | 410
   | 413
   | 415
-  | 421
   | 422
   | 429
   | 499

@@ -40,6 +40,10 @@ type ServiceErrorCode =
   | "concurrency_limited"
   | "quota_exceeded"
   | "account_not_found"
+  | "allowances_off"
+  | "allowance_not_found"
+  | "allowance_waiting"
+  | "allowance_closed"
   | "key_not_found"
   | "key_limit"
   | "service_overloaded"
@@ -126,6 +130,10 @@ const SERVICE = {
   rate_limited: [429, "The tenant asks more often than it may"],
   concurrency_limited: [429, "As many of the tenant's requests run as may at one time"],
   quota_exceeded: [429, "The tenant's requests of this month are used up"],
+  allowances_off: [503, "Allowances are off: there is no price list"],
+  allowance_not_found: [404, "There is no such allowance"],
+  allowance_waiting: [409, "The allowance is not debited yet"],
+  allowance_closed: [402, "The allowance has ended, and what was left of it goes back"],
   account_not_found: [404, "The tenant has no such account"],
   key_not_found: [404, "The tenant has no such live API key"],
   key_limit: [409, "The tenant has as many live API keys as it may"],
@@ -312,6 +320,7 @@ const DATABASE = {
   ],
   request_id_taken: [500, "The request id was used already"],
   statement_exists: [500, "The statement was stored already"],
+  allowance_fenced: [402, "The allowance was closed while the answer was made"],
   idempotency_lost: [503, "The reservation of the idempotency key was lost: retry"],
   log_fenced: [503, "Another instance took over the log"],
   log_corrupt: [500, "The log's stored state does not hold together"],
@@ -374,7 +383,7 @@ const VAULT = {
   vault_price_list_stale: [409, "Another price list is in force"],
   vault_price_missing: [422, "The price list has no price for the model"],
   vault_allowance_invalid: [422, "The allowance's terms are not what its owner signed"],
-  vault_allowance_elsewhere: [421, "The allowance is for another vault: ask the service that holds it"],
+  vault_allowance_elsewhere: [409, "The allowance is for another vault: ask the service that holds it"],
   vault_allowance_expired: [402, "The allowance has ended"],
   vault_allowance_unknown: [402, "The allowance cannot be spent: it was closed"],
   vault_allowance_insufficient: [402, "The allowance does not cover the price"],

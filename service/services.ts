@@ -13,6 +13,7 @@ import type { OfferedCircuit, Opening, PromiseKind, PromiseView, Wish } from "./
 import type { AccountState, LedgerRequest, Owner } from "../balances/index.ts";
 import type { AdminLogRow } from "./db/admin-log.ts";
 import type { TenantRow } from "./db/directory.ts";
+import type { LedgerAllowances } from "./allowance-services.ts";
 import type { LedgerOperationRow } from "./db/ledger.ts";
 import type { NewTenant } from "./db/tenants.ts";
 import type { MonthRow } from "./db/usage.ts";
@@ -163,6 +164,8 @@ export interface InferCall {
   /** The caller's own, 8 to 64 bytes: what an AIR receipt shows as `eat_nonce`. */
   challengeNonce: Uint8Array | undefined;
   idempotencyKey: string | undefined;
+  /** Digest of the request that opened the allowance that pays, 32 bytes; undefined where none does. */
+  allowance: Uint8Array | undefined;
   /** What the answer is to rest on beside the TEE. */
   wish: Wish;
   /** Aborts when the caller goes away or its time is over. */
@@ -420,6 +423,7 @@ export interface Ledger {
   check(account: Account, id: Uint8Array, sequence: bigint): Promise<LedgerCheckView>;
   /** JSON text of the entries after a sequence that a checkpoint covers. */
   entries(account: Account, id: Uint8Array, after: bigint): Promise<string>;
+  allowances: LedgerAllowances;
 }
 
 export interface Jobs {

@@ -70,13 +70,23 @@ function loggedSince(mark: number): (string | undefined)[] {
     });
 }
 
+/** Of allowances: none is planted here. */
+function unused(): never {
+  throw new Error("unexpected");
+}
+
 /** An entry as a hostile worker leaves it: rightly signed for by the owner, wrongly computed. */
 async function plant(by: OwnerSigner, wish: Wish, lie: Partial<Homomorphic>): Promise<void> {
   const state = readLedgerHead(new Uint8Array(await headOf(by)));
   const balance = new Uint8Array(await blob(state.balanceDigest));
   const context = { operator: OPERATOR.owner, serverKeyDigest: await client.serverKeyDigest() };
   const nowMs = BigInt(Date.now());
-  const command: Command = await commandOf(wish, context, { nowMs, blob: async () => balance });
+  const command: Command = await commandOf(wish, context, {
+    nowMs,
+    blob: async () => balance,
+    allowance: unused,
+    rest: unused,
+  });
   const lying = Object.assign(Object.create(evaluator) as Evaluator, lie);
   const { entry, operandText, outcome } = await prepareEntry(state, balance, command, {
     context,

@@ -304,7 +304,7 @@ export class LedgerDesk {
       lastTry: false,
       signal: new AbortController().signal,
     };
-    return workOnLedger(parts, running);
+    return workOnLedger({ ...parts, restOf: noAllowance }, running);
   }
 
   /** Asks, settles, and says how it ended. */
@@ -394,4 +394,9 @@ function crashing<T extends Engine["evaluator"]>(evaluator: T, crash: () => void
       };
     },
   });
+}
+
+/** None is opened or refunded here. */
+function noAllowance(): never {
+  throw new Error("unexpected");
 }

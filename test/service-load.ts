@@ -22,6 +22,8 @@ export interface Call {
   /** 32 bytes. */
   salt: Uint8Array;
   idempotencyKey?: string;
+  /** The allowance that pays, as its id in hex. */
+  allowance?: string;
 }
 
 export interface Answer {
@@ -66,6 +68,7 @@ export async function infer(target: Target, call: Call, signal?: AbortSignal): P
       "content-type": "application/json",
       "affidavit-salt": toHex(call.salt),
       ...(call.idempotencyKey === undefined ? {} : { "idempotency-key": call.idempotencyKey }),
+      ...(call.allowance === undefined ? {} : { "affidavit-allowance": call.allowance }),
     },
     body: Buffer.from(call.body),
     signal: signal ?? null,

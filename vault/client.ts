@@ -32,7 +32,7 @@ import {
 } from "./wire/operations.ts";
 import type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 import type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
-import type { AllowanceAsked, RestoreRequest } from "./wire/allowances.ts";
+import type { AdmittedAllowance, AllowanceAsked, RestoreRequest } from "./wire/allowances.ts";
 import type {
   KeyPart,
   LedgerCheckRequest,
@@ -297,12 +297,12 @@ export class VaultClient extends KeyCalls {
 
   /**
    * Opens the terms of an allowance for this vault alone. Nothing is taken yet.
-   * @returns what the vaults of the cluster know the allowance by, sealed
+   * @returns what the vaults of the cluster know the allowance by, sealed, and when it ends
    * @throws VaultError `balances_off`, `ledger_head_invalid`, `ledger_refused`, `allowance_invalid`, `allowance_elsewhere`,
    *   `allowance_expired`, `price_list_stale`
    */
-  async admitAllowance(asked: AllowanceAsked): Promise<Uint8Array> {
-    return (await this.call("admitAllowance", asked)).sealed;
+  admitAllowance(asked: AllowanceAsked): Promise<AdmittedAllowance> {
+    return this.call("admitAllowance", asked);
   }
 
   /** An encryption of what an admitted allowance takes, or a closed one gives back. @throws VaultError `allowance_invalid` */

@@ -232,6 +232,7 @@ export class AppendSession {
     );
     const taken = new Set(stored.rows.map((row) => (row.request_id ? toHex(row.request_id) : "")));
     const leased = await this.#heldLeases(batch);
+    const open = await this.#openAllowances(batch);
     const rest: Pending[] = [];
     for (const pending of batch) {
       const { digest, requestId } = pending.item.statement;
@@ -247,9 +248,22 @@ export class AppendSession {
         pending.reject(
           new DatabaseError("idempotency_lost", "the reservation of this idempotency key has ended"),
         );
+      } else if (pending.item.allowance && !open.has(toHex(pending.item.allowance))) {
+        pending.reject(new DatabaseError("allowance_fenced", "the allowance is no longer open"));
       } else rest.push(pending);
     }
     return rest;
+  }
+
+  /** Locks them until the commit, as the leases. */
+  async #openAllowances(batch: Pending[]): Promise<Set<string>> {
+    const ids = batch.flatMap(({ item }) => (item.allowance ? [Buffer.from(item.allowance)] : []));
+    if (ids.length === 0) return new Set();
+    const { rows } = await this.#client.query(
+      "SELECT id FROM ledger_allowances WHERE id = ANY($1) AND state = 'open' FOR SHARE",
+      [ids],
+    );
+    return new Set(rows.map(({ id }) => toHex(id)));
   }
 
   /** Locks the reservations until the commit, so that nothing takes them over in between. */

@@ -27,7 +27,7 @@ export interface Appender {
   /**
    * Resolves with the leaf index once the statement is committed and flushed.
    * @throws DatabaseError `append_queue_full`, `append_closed`, `append_invalid` at once; `request_id_taken`, `statement_exists`,
-   *   `idempotency_lost`: not stored, for this caller alone; `database_unavailable`: not stored; `append_outcome_unknown`: it may
+   *   `idempotency_lost`, `allowance_fenced`: not stored, for this caller alone; `database_unavailable`: not stored; `append_outcome_unknown`: it may
    *   or may not be stored, and the statement must not be released; `log_fenced`, `log_corrupt`, `database_failed`
    */
   append(item: AppendItem): Promise<bigint>;
@@ -61,13 +61,14 @@ function sizeOf({ statement, documents, idempotency }: AppendItem): number {
 }
 
 /** Shapes that the database would refuse, and with them the whole batch. */
-function checkItem({ statement: row, documents, idempotency }: AppendItem): void {
+function checkItem({ statement: row, documents, idempotency, allowance }: AppendItem): void {
   const lengths = [
     row.digest,
     row.keysetDigest,
     row.requestId,
     row.modelId,
     idempotency?.keyHash,
+    allowance,
     ...(documents ?? []).map(({ digest }) => digest),
   ];
   const ids = [row.tenantId, row.accountId, row.apiKeyId, idempotency?.tenantId, idempotency?.accountId];

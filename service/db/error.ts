@@ -20,6 +20,7 @@ export type DatabaseErrorCode =
   | "request_id_taken"
   | "statement_exists"
   | "idempotency_lost"
+  | "allowance_fenced"
   | "log_fenced"
   | "log_corrupt"
   | "log_range";

@@ -11,6 +11,7 @@ export * from "./api-keys.ts";
 export * from "./directory.ts";
 export * from "./documents.ts";
 export * from "./ledger.ts";
+export * from "./allowances.ts";
 export * from "./private-models.ts";
 export * from "./promises.ts";
 export * from "./tenants.ts";

@@ -46,6 +46,8 @@ export const statements = pgTable(
     modelId: bytea("model_id"),
     /** Ciphertext of what the owner may want back; opaque here. */
     sealedExtra: bytea("sealed_extra"),
+    /** What it spent of an allowance, if anything: the vault alone can tell. Of one length in every row. */
+    spent: bytea("spent"),
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
@@ -57,6 +59,9 @@ export const statements = pgTable(
     index("statements_revocation")
       .on(table.leafIndex)
       .where(sql`type = 12`),
+    index("statements_policy")
+      .on(table.leafIndex)
+      .where(sql`type = 5`),
     index("statements_keyset")
       .on(table.keysetDigest)
       .where(sql`type = 2`),
@@ -319,3 +324,47 @@ export const ledgerOperations = pgTable("ledger_operations", {
   createdAt: moment("created_at").notNull().defaultNow(),
   endedAt: moment("ended_at"),
 });
+
+/** Allowances: paid once from a balance, spent by one vault. What one holds, `sealed` says to vaults alone. */
+export const ledgerAllowances = pgTable(
+  "ledger_allowances",
+  {
+    /** Digest of the owner's request. */
+    id: bytea("id").primaryKey(),
+    tenantId: tenant(),
+    /** Whose requests it pays for. */
+    accountId: uuid("account_id").notNull(),
+    account: bytea("account").notNull(),
+    /** Receipt address of the vault that may spend it. */
+    vault: bytea("vault").notNull(),
+    priceList: bytea("price_list").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+    /** The operation that debits it, and the sequence of its entry. */
+    operationId: uuid("operation_id").notNull(),
+    sequence: big("sequence"),
+    /**
+     * `ended`: the log is to say what is left. `frozen`: the log could not. `closing`: what is left is known and goes back.
+     */
+    state: text("state", {
+      enum: ["waiting", "refused", "open", "ended", "frozen", "closing", "refunded"],
+    }).notNull(),
+    /** What a vault said of it last. */
+    sealed: bytea("sealed").notNull(),
+    /** While it is open: until then nobody but its vault's service may end it. */
+    leaseUntil: moment("lease_until"),
+    /** Its owner wants the rest back. */
+    closeAsked: boolean("close_asked").notNull().default(false),
+    /** When its refund is tried again, if it is not made by then. */
+    retryAt: moment("retry_at"),
+    /** Why it was refused, or is frozen. */
+    code: text("code"),
+    createdAt: moment("created_at").notNull().defaultNow(),
+    endedAt: moment("ended_at"),
+  },
+  (table) => [
+    index("ledger_allowances_account").on(table.account),
+    index("ledger_allowances_live")
+      .on(table.vault)
+      .where(sql`state IN ('open', 'ended', 'frozen', 'closing')`),
+  ],
+);

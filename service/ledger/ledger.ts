@@ -25,6 +25,7 @@ import type { KeysetRecords } from "../keyset-records.ts";
 import { appendOwn } from "../own-statement.ts";
 import { ServiceError } from "../problem.ts";
 import type { Account, Ledger, LedgerAccountView, LedgerCheckView, LedgerReadingAsked } from "../services.ts";
+import type { Allowances } from "./allowances.ts";
 import { FHE_KEY_NAMES, type FheKeyName } from "./keys.ts";
 import { checkEntry } from "./check.ts";
 import { publishedEntry } from "./published.ts";
@@ -41,13 +42,17 @@ export interface LedgerParts extends WriterParts {
   /** SHA-256 of each, as the keyset names them. */
   keyDigests: readonly Uint8Array[];
   key(name: FheKeyName): Promise<Uint8Array>;
+  allowances: Allowances;
 }
 
 export class StoredLedger implements Ledger {
   readonly #parts: LedgerParts;
 
+  readonly allowances: Allowances;
+
   constructor(parts: LedgerParts) {
     this.#parts = parts;
+    this.allowances = parts.allowances;
   }
 
   describe() {

@@ -10,15 +10,19 @@ import {
 } from "../../balances/index.ts";
 import { parseKeyset } from "../../receipts/index.ts";
 import { ConfigError, type Config } from "../config.ts";
-import type { Appender, Database } from "../db/index.ts";
+import type { Appender, Database, LogTree } from "../db/index.ts";
 import type { JobKind, JobQueue } from "../jobs/index.ts";
 import type { KeysetRecords } from "../keyset-records.ts";
 import type { Component } from "../services.ts";
 import type { SessionHolder } from "../session.ts";
+import { keepAllowances } from "./allowance-keeper.ts";
+import { Allowances } from "./allowances.ts";
 import { arrivals } from "./arrival.ts";
 import { FHE_KEY_NAMES, provideFheKeys } from "./keys.ts";
 import { StoredLedger, type LedgerParts } from "./ledger.ts";
-import { workOnLedger } from "./work.ts";
+import { Prices } from "./prices.ts";
+import { Restorer } from "./restorer.ts";
+import { workOnLedger, type WorkParts } from "./work.ts";
 
 const CONNECTIONS_A_WORKER = 2;
 /** For whoever is answered meanwhile. */
@@ -84,9 +88,10 @@ function requireConnections({
 }
 
 export interface StartParts {
-  config: Pick<Config, "balancesThreads" | "balancesWorkers">;
+  config: Pick<Config, "balancesThreads" | "balancesWorkers" | "balancesPrices">;
   balances: BalancesSetting;
   database: Database;
+  tree: LogTree;
   appender: Pick<Appender, "append">;
   sessions: SessionHolder;
   jobs: JobQueue;
@@ -100,15 +105,15 @@ export interface StartParts {
 export async function openLedger(
   { setting, component }: BalancesState,
   parts: Omit<StartParts, "jobs" | "balances"> & { jobs: JobQueue | undefined },
-): Promise<{ component: Component; ledger: StoredLedger | undefined }> {
+): Promise<{ component: Component; ledger: StoredLedger | undefined; stop?: () => Promise<void> }> {
   const { jobs } = parts;
   if (!setting) return { component, ledger: undefined };
   if (!jobs) return { ...off("Encrypted balances need background jobs."), ledger: undefined };
-  return { component, ledger: await startLedger({ ...parts, jobs, balances: setting }) };
+  return { component, ...(await startLedger({ ...parts, jobs, balances: setting })) };
 }
 
-async function startLedger(start: StartParts): Promise<StoredLedger> {
-  const { config, balances, sessions, jobs } = start;
+async function startLedger(start: StartParts): Promise<{ ledger: StoredLedger; stop: () => Promise<void> }> {
+  const { config, balances, sessions, jobs, kinds } = start;
   const { addon, cacheDirectory, operator } = balances;
   const session = sessions.current();
   const keyDigests = parseKeyset(session.keyset.text).fhePublicKeyDigests;
@@ -116,9 +121,20 @@ async function startLedger(start: StartParts): Promise<StoredLedger> {
   if (!serverKeyDigest) throw new BalanceError("key_invalid", "the keyset names no FHE keys");
   const keys = once(() => provideFheKeys(sessions.current().vault, keyDigests, cacheDirectory));
   const evaluator = once(async () => openEvaluator(addon, await keys(), { threads: config.balancesThreads }));
-  const parts: LedgerParts = {
+  // A worker answers nobody, and opens no allowances.
+  const prices =
+    config.balancesPrices === undefined || kinds
+      ? undefined
+      : await Prices.read(config.balancesPrices, start);
+  await prices?.install(session);
+  const context = { operator, serverKeyDigest };
+  const allowances = new Allowances({ ...start, context, prices, nowMs: Date.now });
+  const restorer = new Restorer(start);
+  const parts: LedgerParts & WorkParts = {
     ...start,
-    context: { operator, serverKeyDigest },
+    allowances,
+    restOf: (id, signal) => restorer.restOf(id, signal),
+    context,
     keyDigests,
     evaluator,
     key: async (name) => pick(await keys())[FHE_KEY_NAMES.indexOf(name)]!,
@@ -129,7 +145,7 @@ async function startLedger(start: StartParts): Promise<StoredLedger> {
   // A worker that was told to settle does, whatever the service leaves to it.
   if (works)
     await jobs.work("settle", Math.max(1, config.balancesWorkers), (job) => workOnLedger(parts, job));
-  return new StoredLedger(parts);
+  return { ledger: new StoredLedger(parts), stop: keepAllowances({ ...start, allowances }) };
 }
 
 const pick = ({ evaluationKey, publicKey, crs }: FhePublicKeys) => [evaluationKey, publicKey, crs];

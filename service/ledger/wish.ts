@@ -4,6 +4,7 @@ import {
   LEDGER_ORDER,
   LEDGER_REQUEST,
   orderOf,
+  requestDigest,
   structFromJson,
   voucherCredits,
   type Command,
@@ -40,18 +41,25 @@ export const wishSchema = z
   ])
   .openapi("LedgerOperation");
 export const readingSchema = z.strictObject({ ...asked, publicKey: hex32 }).openapi("LedgerReading");
+export const allowanceSchema = z
+  .strictObject({ ...asked, terms: z.base64().max(512) })
+  .openapi("LedgerAllowanceRequest");
+export const closingSchema = z.strictObject(asked).openapi("LedgerAllowanceClosing");
 
 export type Wish = z.infer<typeof wishSchema>;
 
-/** With what a transfer makes of itself, which nobody may ask for. */
+/** With what the service makes of transfers and allowances, which nobody may ask for so. */
 const payloadSchema = z.strictObject({
   account: hex32,
   wish: z.union([
     wishSchema,
     z.strictObject({ operation: z.literal("transferIn"), from: hex32, sequence: number64, taken: hex32 }),
+    z.strictObject({ operation: z.literal("allowance"), ...asked }),
+    /** Of this allowance, by its id. */
+    z.strictObject({ operation: z.literal("refund"), allowance: hex32 }),
   ]),
 });
-type LedgerPayload = z.infer<typeof payloadSchema>;
+export type LedgerPayload = z.infer<typeof payloadSchema>;
 
 export function encodePayload(payload: LedgerPayload): Uint8Array {
   return utf8(JSON.stringify(payload));
@@ -76,14 +84,21 @@ function signedOrder(wish: { order: unknown; signature: string }): SignedOrder {
   return { order: orderOf(wish.order), signature: fromHex(wish.signature) };
 }
 
-/**
- * @param blob a ciphertext by its SHA-256
- * @throws BalanceError `request_invalid`, and what vouchers are refused for
- */
+export interface CommandParts {
+  nowMs: bigint;
+  /** A ciphertext by its SHA-256. */
+  blob(digest: Uint8Array): Promise<Uint8Array>;
+  /** What an admitted allowance takes, encrypted. @param id digest of its request */
+  allowance(id: Uint8Array): Promise<Uint8Array>;
+  /** Of which entry the rest of an allowance is, and the rest, encrypted. */
+  rest(id: Uint8Array): Promise<{ sequence: bigint; amount: Uint8Array }>;
+}
+
+/** @throws BalanceError `request_invalid`, and what vouchers are refused for */
 export async function commandOf(
   wish: LedgerPayload["wish"],
   context: LedgerContext,
-  { nowMs, blob }: { nowMs: bigint; blob: (digest: Uint8Array) => Promise<Uint8Array> },
+  { nowMs, blob, allowance, rest }: CommandParts,
 ): Promise<Command> {
   const vouchers = voucherCredits(context);
   switch (wish.operation) {
@@ -105,6 +120,12 @@ export async function commandOf(
         sequence: BigInt(wish.sequence),
         taken: await blob(fromHex(wish.taken)),
       };
+    case "allowance": {
+      const signed = signedRequest(wish);
+      return { operation: "allowance", ...signed, amount: await allowance(requestDigest(signed.request)) };
+    }
+    case "refund":
+      return { operation: "refund", ...(await rest(fromHex(wish.allowance))) };
     default:
       return { operation: wish.operation, ...signedOrder(wish) };
   }

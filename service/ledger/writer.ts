@@ -14,6 +14,8 @@ import {
   parseOperand,
   prepareEntry,
   prepareOpening,
+  requestDigest,
+  requestOf,
   usedUpBy,
   type AccountState,
   type Command,
@@ -21,6 +23,7 @@ import {
   type LedgerContext,
   type LedgerEntry,
   type Operand,
+  type OperandOf,
   type Owner,
   type PreparedEntry,
 } from "../../balances/index.ts";
@@ -29,6 +32,10 @@ import { decodeStatement, encodeStatement } from "../../receipts/index.ts";
 import { readLedgerHead, VaultError, type SignedStatement, type VouchedEntry } from "../../vault/index.ts";
 import {
   commitEntry,
+  endAllowance,
+  findAllowance,
+  findAllowanceOfEntry,
+  settleAllowance,
   DatabaseError,
   findPending,
   findStatement,
@@ -72,6 +79,7 @@ const REFUSALS = new Set([
   "ledger_refused",
   "ledger_values_invalid",
   "statement_invalid",
+  "allowance_invalid",
 ]);
 
 /**
@@ -210,7 +218,28 @@ async function finish(
     usedUp: usedUpBy(entry, operand),
     issuedAtomic: issuedBy(operand),
   });
+  const { account, sequence } = entry;
+  if (operand.operation === "allowance")
+    await settleAllowance(client, allowanceId(operand), { sequence, sealed: signed.allowance });
+  if (operand.operation === "refund") await endAllowance(client, account, BigInt(operand.sequence));
   await parts.onEntry(client, entry, operand, pending.tenantId);
+}
+
+const allowanceId = (operand: OperandOf<"allowance">) => requestDigest(requestOf(operand).request);
+
+/** What a vault said of the allowance that is debited or refunded. @throws BalanceError `blob_missing` */
+async function allowanceOf(
+  { database }: WriterParts,
+  { account }: LedgerEntry,
+  operand: Operand,
+): Promise<Uint8Array | null> {
+  if (operand.operation !== "allowance" && operand.operation !== "refund") return null;
+  const row =
+    operand.operation === "allowance"
+      ? await findAllowance(database, allowanceId(operand))
+      : await findAllowanceOfEntry(database, account, BigInt(operand.sequence));
+  if (!row) throw new BalanceError("blob_missing", "an allowance of the ledger is missing");
+  return row.sealed;
 }
 
 async function ask(
@@ -234,7 +263,7 @@ async function ask(
     amount: (await named("amount")) ?? (await named("taken")),
     sufficient: await named("sufficient"),
     source: await sourceOf(parts, operand),
-    allowance: null,
+    allowance: await allowanceOf(parts, entry, operand),
   };
   return parts.sessions.current().signWith((vault) => vault.signLedgerEntry(request));
 }

@@ -12,6 +12,7 @@ export interface InferHeaders {
   audience: Audience | undefined;
   challengeNonce: Uint8Array | undefined;
   idempotencyKey: string | undefined;
+  allowance: Uint8Array | undefined;
   wish: Wish;
 }
 
@@ -21,6 +22,7 @@ const KNOWN = new Set([
   "affidavit-challenge-nonce",
   "affidavit-assurance",
   "affidavit-value-at-risk",
+  "affidavit-allowance",
   "affidavit-public-input",
 ]);
 const MAX_CHAIN_ID = 2n ** 256n - 1n;
@@ -41,6 +43,7 @@ export function readInferHeaders(c: AppContext): InferHeaders {
     audience: readAudience(c.req.header("affidavit-audience")),
     challengeNonce: readChallengeNonce(c.req.header("affidavit-challenge-nonce")),
     idempotencyKey: readIdempotencyKey(c.req.header("idempotency-key")),
+    allowance: readAllowance(c.req.header("affidavit-allowance")),
     wish: {
       assurance: readAssurance(c.req.header("affidavit-assurance")),
       valueAtRiskMicroUsd: readValueAtRisk(c.req.header("affidavit-value-at-risk")),
@@ -109,6 +112,15 @@ function readIdempotencyKey(text: string | undefined): string | undefined {
   throw new ServiceError(
     "request_header_invalid",
     "Idempotency-Key is not 1 to 255 visible ASCII characters",
+  );
+}
+
+function readAllowance(text: string | undefined): Uint8Array | undefined {
+  if (text === undefined) return undefined;
+  if (/^0x[0-9a-f]{64}$/.test(text)) return fromHex(text, 32);
+  throw new ServiceError(
+    "request_header_invalid",
+    "Affidavit-Allowance is not 0x and 64 lower-case hex digits",
   );
 }
 

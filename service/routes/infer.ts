@@ -67,6 +67,10 @@ const headers = z.object({
     description:
       "true: anybody may learn the input, so that workers without attestation may prove it. Not with a sealed request",
   }),
+  "affidavit-allowance": z
+    .string()
+    .optional()
+    .openapi({ description: "The allowance that pays, by its id: GET /v1/accounts/{id}/allowances" }),
   "idempotency-key": z
     .string()
     .optional()
@@ -136,6 +140,14 @@ const documented = {
       "prover_unavailable",
       "promise_limit",
       "jobs_unsupported",
+      "balances_off",
+      "allowance_not_found",
+      "allowance_waiting",
+      "allowance_closed",
+      "vault_allowance_insufficient",
+      "vault_allowance_expired",
+      "vault_allowance_elsewhere",
+      "vault_price_missing",
     ),
   },
 };

@@ -179,7 +179,7 @@ async function asked(
 /** As the ledger leaves it once the balance covered it. */
 async function debited(vault: TestVault, members: Partial<AllowanceTerms> = {}) {
   const request = await asked(vault, members);
-  const sealed = vault.allowances.admit(request);
+  const { sealed } = vault.allowances.admit(request);
   const record: Allowance = { ...seal.open(sealed, "admitted"), stage: STAGES.debited, sequence: 3n };
   return { id: request.id, sealed: seal.seal(record) };
 }
@@ -190,7 +190,7 @@ describe("an allowance is admitted", () => {
   it("by the vault that its terms name, at the prices in force", async () => {
     const vault = newVault();
     const request = await asked(vault);
-    const sealed = vault.allowances.admit(request);
+    const { sealed } = vault.allowances.admit(request);
     expect(seal.open(sealed, "admitted")).toMatchObject({ id: request.id, amount: 10n, sequence: 0n });
     expect(refusal(() => newVault().allowances.admit(request))).toBe("allowance_elsewhere");
     vault.prices.install(priceList(2n), vault.statements);
@@ -432,6 +432,6 @@ describe("a restore", () => {
     const begin = (sealed: Uint8Array[]) => refusal(() => walk(restorer(other, log), log, sealed));
     expect(begin([])).toBe("allowance_invalid");
     expect(begin([allowances[0]!, foreign.sealed])).toBe("allowance_invalid");
-    expect(begin([dead.allowances.admit(await asked(dead))])).toBe("allowance_invalid");
+    expect(begin([dead.allowances.admit(await asked(dead)).sealed])).toBe("allowance_invalid");
   });
 });

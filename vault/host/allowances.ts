@@ -17,7 +17,7 @@ import {
 import { equal, sha256, toHex } from "../../codec/index.ts";
 import { VaultError } from "../error.ts";
 import { openHead } from "../ledger-head.ts";
-import type { AllowanceAsked } from "../wire/allowances.ts";
+import type { AdmittedAllowance, AllowanceAsked } from "../wire/allowances.ts";
 import { AllowanceSeal, STAGES, type Allowance } from "./allowance-record.ts";
 import { setUpReceiver } from "./hpke.ts";
 import type { PriceLists } from "./price-lists.ts";
@@ -70,7 +70,7 @@ export class Allowances {
    * @throws VaultError `ledger_head_invalid`, `ledger_refused` (the owner did not sign this, or not any more), `allowance_invalid`,
    *   `allowance_elsewhere`, `allowance_expired`, `price_list_stale`
    */
-  admit({ head, request, signature, terms: sealedTerms }: AllowanceAsked): Uint8Array {
+  admit({ head, request, signature, terms: sealedTerms }: AllowanceAsked): AdmittedAllowance {
     const { address, seal, prices, macKey, serverKeyDigest } = this.#parts;
     const { account, owner } = openHead(macKey, head);
     const nowMs = BigInt(this.#parts.nowMs());
@@ -85,7 +85,7 @@ export class Allowances {
     if (terms.expiresAtMs > nowMs + BigInt(MAX_ALLOWANCE_MS)) throw new VaultError("allowance_invalid");
     if (!prices.current || !equal(terms.priceList, prices.current)) throw new VaultError("price_list_stale");
     const { credits: amount, expiresAtMs, priceList, vault } = terms;
-    return seal.seal({
+    const admitted = seal.seal({
       stage: STAGES.admitted,
       id,
       account,
@@ -95,6 +95,7 @@ export class Allowances {
       priceList,
       vault,
     });
+    return { sealed: admitted, expiresAtMs, priceList };
   }
 
   #openTerms(sealed: Uint8Array, id: Uint8Array, operandDigest: Uint8Array): AllowanceTerms {

@@ -186,7 +186,7 @@ export async function startSecurityModule(
       checkLedgerEntry: async (request) => (await ledger()).check(request),
       readBalance: async (request) => (await ledger()).read(request),
       installPriceList: ({ document }) => prices.install(document, statements),
-      admitAllowance: (asked) => ({ sealed: on(allowances).admit(asked) }),
+      admitAllowance: (asked) => on(allowances).admit(asked),
       encryptAllowance: async ({ sealed }) => (await ledger()).encryptAllowance(sealed),
       activateAllowance: ({ sealed }) => {
         on(allowances).activate(sealed);

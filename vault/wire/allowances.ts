@@ -46,6 +46,14 @@ export interface RestoreRequest {
   finish: boolean;
 }
 
+/** What the service must know of an admitted allowance: not what it holds. */
+export interface AdmittedAllowance {
+  sealed: Uint8Array;
+  expiresAtMs: bigint;
+  /** SHA-256 of the price list: 32 bytes. */
+  priceList: Uint8Array;
+}
+
 const sealed = record<{ sealed: Uint8Array }>({ sealed: block(MAX_ALLOWANCE_BYTES) });
 
 /** @param signed the layout of a signed statement */
@@ -59,7 +67,11 @@ export function allowanceOperations(signed: Shape<SignedWords>) {
         signature: block(65),
         terms: block(MAX_TERMS_BYTES),
       }),
-      sealed,
+      record<AdmittedAllowance>({
+        sealed: block(MAX_ALLOWANCE_BYTES),
+        expiresAtMs: u64,
+        priceList: bytes(32),
+      }),
     ],
     encryptAllowance: [sealed, record<{ amount: Uint8Array }>({ amount: block(MAX_CIPHERTEXT_BYTES) })],
     activateAllowance: [sealed, record<object>({})],

@@ -174,7 +174,7 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
       signature: new Uint8Array(65),
       terms: new Uint8Array(148),
     },
-    reply: { sealed: new Uint8Array(169) },
+    reply: { sealed: new Uint8Array(169), expiresAtMs: 3n, priceList: digest },
   },
   encryptAllowance: { request: { sealed: new Uint8Array(169) }, reply: { amount: new Uint8Array(900) } },
   activateAllowance: { request: { sealed: new Uint8Array(169) }, reply: {} },

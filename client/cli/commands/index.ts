@@ -34,6 +34,7 @@ import { keysCreate, keysList, keysRevoke } from "./keys.ts";
 import { ledgerAccount } from "./ledger-account.ts";
 import { ledgerAudit } from "./ledger-audit.ts";
 import { ledgerKeygen } from "./ledger-keygen.ts";
+import { ledgerPrices } from "./ledger-prices.ts";
 import { modelsAdd, modelsList } from "./models.ts";
 import { modelsBom, modelsShow } from "./models-show.ts";
 import { modelsSeal } from "./models-seal.ts";
@@ -65,6 +66,7 @@ export const COMMANDS: Record<string, Command> = {
   "ledger keygen": ledgerKeygen,
   "ledger account": ledgerAccount,
   "ledger audit": ledgerAudit,
+  "ledger prices": ledgerPrices,
   monitor,
   "witness serve": witnessServe,
   "keys create": keysCreate,

@@ -42,6 +42,7 @@ Asks a service for an inference, and verifies evidence, receipt and bodies befor
   --audience ID:ADDR   makes the receipt for this contract: chain id and address
   --clear              does not seal request and answer: whoever ends TLS before the service can read them
   --idempotency-key K  a repetition with the same key gets the same answer
+  --allowance ID       takes the price from this allowance (affidavit ledger account allowance open)
   --assurance A        tee (the default), tee+zk (a ZK proof follows) or tee+reexecution (it is run again elsewhere)
   --value-at-risk USD  what hangs on the answer: above the operator's threshold a proof is demanded
   --public-input       with --clear: anybody may learn the input, so that workers without attestation may prove it
@@ -66,6 +67,7 @@ async function run(words: string[]): Promise<number> {
     "value-at-risk": { type: "string" },
     "public-input": { type: "boolean" },
     wait: { type: "boolean" },
+    allowance: { type: "string" },
     clear: { type: "boolean" },
     json: { type: "boolean" },
     ...policyFlags,
@@ -97,6 +99,7 @@ async function run(words: string[]): Promise<number> {
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     ...(audience === undefined ? {} : { audience }),
     ...(values.assurance === undefined ? {} : { assurance: readAssurance(values.assurance) }),
+    ...(values.allowance === undefined ? {} : { allowance: readAllowance(values.allowance) }),
     ...(values["value-at-risk"] === undefined ? {} : { valueAtRiskUsd: values["value-at-risk"] }),
     ...(values["public-input"] ? { publicInput: true } : {}),
   });
@@ -165,6 +168,11 @@ async function requestFromRaw(
     }
     throw error;
   }
+}
+
+function readAllowance(text: string): Uint8Array {
+  if (!/^0x[0-9a-f]{64}$/.test(text)) throw new UsageError("--allowance takes 0x and 64 hex digits");
+  return fromHex(text, 32);
 }
 
 const ASSURANCES: readonly Assurance[] = ["tee", "tee+zk", "tee+reexecution"];

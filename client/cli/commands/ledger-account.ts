@@ -9,6 +9,7 @@ import { credit, freeze, unfreeze, voucher } from "../ledger-orders.ts";
 import { debit, deposit, privateDebit, transfer } from "../ledger-requests.ts";
 import { printable } from "../output.ts";
 import { readOwnerKey } from "../owner-key.ts";
+import { ALLOWANCE_FLAGS_HELP, ALLOWANCE_HELP, ledgerAllowance } from "./ledger-allowance.ts";
 
 const KEY_HELP = `  --owner-key FILE     the owner's key, as "ledger keygen" makes it
 ${ADMIN_FLAGS_HELP.replace("a key with the scope admin", "a key with the scope infer")}`;
@@ -25,6 +26,7 @@ An account whose balance is a ciphertext. What takes from it is signed here; the
   private-debit        takes an encrypted --amount; proving takes seconds
   transfer             takes an encrypted --amount for the account --to
   deposit              adds the amount of a --voucher, encrypted; the voucher's amount is public
+${ALLOWANCE_HELP}
   check                lets the vault say whether the entry --sequence adds up, for those who cannot compute it again
   export               writes entries, ciphertexts and keys to --folder, for "affidavit ledger audit"
 
@@ -40,6 +42,7 @@ The operator's, whose key signs (as --owner-key):
   --voucher FILE       the operator's word
   --folder FOLDER      where to export to
 ${KEY_HELP}
+${ALLOWANCE_FLAGS_HELP}
 
 Exits 1 where the service refuses, and where the balance does not cover what was to be taken.
 `;
@@ -67,6 +70,7 @@ const ACTIONS: Record<string, Action> = {
 };
 
 async function run(words: string[]): Promise<number> {
+  if (words[0] === "allowance") return await ledgerAllowance(words.slice(1));
   const { values, positionals } = flags(words, {
     "owner-key": { type: "string" },
     amount: { type: "string" },
@@ -79,7 +83,7 @@ async function run(words: string[]): Promise<number> {
   const [name = "", ...rest] = positionals;
   noPositionals(rest);
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
-  if (!action) throw new UsageError(`the actions are ${Object.keys(ACTIONS).join(", ")}`);
+  if (!action) throw new UsageError(`the actions are ${[...Object.keys(ACTIONS), "allowance"].join(", ")}`);
   if (!values["owner-key"]) throw new UsageError("give an --owner-key");
   const signer = await readOwnerKey(values["owner-key"]);
   const client = new LedgerClient(await adminTransport(values));
