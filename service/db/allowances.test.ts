@@ -152,6 +152,19 @@ describe("an allowance", () => {
     expect((await listEnded(database, vault, 9)).map((row) => row.id)).toEqual([id]);
   });
 
+  it("is leased from when its entry is done, however long the transaction took", async () => {
+    const row = await add();
+    await inTransaction(database, async (client) => {
+      await client.query("SELECT pg_sleep(1.2)");
+      await settleAllowance(client, row.id, { sequence: ++sequence, sealed: randomBytes(169) });
+    });
+    const { rows } = await database.pool.query<{ left: number }>(
+      "SELECT extract(epoch FROM lease_until - clock_timestamp())::float AS left FROM ledger_allowances WHERE id = $1",
+      [row.id],
+    );
+    expect(rows[0]!.left).toBeGreaterThan(19.2);
+  });
+
   it("is due when its time is up or its owner asked", async () => {
     const vault = randomBytes(20);
     const [asked, late] = [await open({ vault }), await open({ vault, expiresAt: new Date(Date.now() - 1) })];
