@@ -25,6 +25,7 @@ export * from "./merkle-verify.ts";
 export * from "./keyset.ts";
 export * from "./report-data.ts";
 export * from "./key-release.ts";
+export * from "./worker-key.ts";
 export * from "./header.ts";
 export * from "./note.ts";
 export * from "./checkpoint.ts";

@@ -3,5 +3,6 @@ export { openAead, sealAead } from "#aead";
 export * from "./bhttp.ts";
 export * from "./error.ts";
 export * from "./frames.ts";
+export * from "./job-record.ts";
 export * from "./protocols.ts";
 export * from "./suite.ts";

@@ -34,6 +34,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   balances?: BalancesPolicy | undefined;
   /** How HPKE keys are rotated. */
   sealing?: SealingRotation | undefined;
+  /** The appraisal policy, JSON text, for workers elsewhere; they get nothing where undefined. */
+  workers?: string | undefined;
   nowMs: () => number;
   /** Where the session in use is found, also before the first. */
   holder?: SessionHolder;

@@ -395,6 +395,11 @@ const VAULT = {
   vault_chain_call_refused: [500, "The vault does not sign for that call"],
   vault_chain_limit_reached: [503, "The chain key's limit is reached"],
   vault_sealing_keys_limit: [409, "As many sealing keys as there may be still open requests"],
+  vault_worker_policy_missing: [503, "No policy says which workers elsewhere get keys"],
+  vault_worker_policy_invalid: [500, "The policy for workers elsewhere is no appraisal policy"],
+  vault_worker_challenge_unknown: [409, "This challenge was never given, or was used before"],
+  vault_worker_challenge_expired: [409, "This challenge was given more than a minute ago"],
+  vault_worker_unknown: [409, "The worker's admission is over: it shows fresh evidence"],
   vault_measurement_failed: [503, "The TEE's measurement register failed"],
 } as const satisfies Record<`vault_${VaultErrorCode}`, ProblemRow>;
 

@@ -42,6 +42,7 @@ import type {
 } from "./wire/balances.ts";
 import type { ChainRequest } from "../receipts/index.ts";
 import type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";
+import type { Admission, WorkerChallenge, WorkerEvidence } from "./wire/workers.ts";
 
 /** An inference's statement as signed, with its other forms where they were asked for. */
 export interface SignedInference extends SignedStatement, SignedTicketed {
@@ -234,6 +235,31 @@ export class VaultClient extends KeyCalls {
   /** Signs how a re-execution ended. @throws VaultError `statement_invalid`, `keyset_missing`, `keyset_expired` */
   async signReexecution(fields: ReexecutionFields): Promise<SignedStatement> {
     return { type: "Reexecution", ...(await this.call("signReexecution", fields)) };
+  }
+
+  /** A nonce for the evidence of a worker elsewhere, for a minute. @throws VaultError `worker_policy_missing`, `busy` */
+  drawWorkerChallenge(): Promise<WorkerChallenge> {
+    return this.call("drawWorkerChallenge", {});
+  }
+
+  /**
+   * Appraises a worker's evidence under the policy of the vault's start; a refusal is an answer. Uses the challenge up.
+   * @throws VaultError `worker_policy_missing`, `worker_challenge_unknown`, `worker_challenge_expired`, `busy`
+   */
+  admitWorker(evidence: WorkerEvidence): Promise<Admission> {
+    return this.call("admitWorker", evidence);
+  }
+
+  /**
+   * The key of one job's payload, sealed to the worker that was admitted with the nonce, and the `KeyRelease` that says so.
+   * @throws VaultError `worker_policy_missing`, `worker_unknown`, `keyset_missing`, `keyset_expired`
+   */
+  async releaseJobKey(
+    nonce: Uint8Array,
+    jobId: string,
+  ): Promise<{ sealedKey: Uint8Array; statement: SignedStatement }> {
+    const { sealedKey, statement } = await this.call("releaseJobKey", { nonce, jobId });
+    return { sealedKey, statement: { type: "KeyRelease", ...statement } };
   }
 
   /**

@@ -106,6 +106,11 @@ const REFUSALS = [
     "as many HPKE keys as there may be still open requests: wait until one ends, or end them",
   ],
   ["opening_repeated", "this request of the owner was answered: sign another"],
+  ["worker_policy_missing", "no policy says which workers elsewhere get keys"],
+  ["worker_policy_invalid", "the policy for workers elsewhere is no appraisal policy"],
+  ["worker_challenge_unknown", "this challenge was never given to a worker, or was used before"],
+  ["worker_challenge_expired", "this challenge was given to a worker more than a minute ago"],
+  ["worker_unknown", "no worker was admitted with this nonce, or its time or its keys are used up"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -23,4 +23,5 @@ export type { BalancesPolicy } from "./host/arguments.ts";
 export { readLedgerHead } from "./ledger-head.ts";
 export type { RestoreRequest, WalkedLeaf } from "./wire/allowances.ts";
 export type { LedgerEntryRequest, ReadingRequest, VouchedEntry } from "./wire/balances.ts";
+export type { Admission, WorkerChallenge, WorkerEvidence } from "./wire/workers.ts";
 export type { SignedTransaction, UnsignedTransaction } from "./wire/chain.ts";

@@ -45,6 +45,8 @@ export interface VaultOptions {
   balances?: BalancesPolicy | undefined;
   /** When HPKE keys are made anew and how long the old ones still open requests ({@link DEFAULT_SEALING_ROTATION}). */
   sealing?: SealingRotation | undefined;
+  /** Which workers elsewhere get the keys of single jobs: an appraisal policy, JSON text; none unless told. */
+  workers?: string | undefined;
 }
 
 export interface Vault extends Pick<VaultClient, keyof VaultClient> {
@@ -109,6 +111,7 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
     chain: options.chain,
     balances: options.balances,
     sealing: options.sealing ?? DEFAULT_SEALING_ROTATION,
+    workers: options.workers,
   });
   // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
   const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {

@@ -46,6 +46,7 @@ export function spawnBare(keyDirectory = newKeyDirectory()): { child: ChildProce
     chain: undefined,
     balances: undefined,
     sealing: DEFAULT_SEALING_ROTATION,
+    workers: undefined,
   });
   const child = spawn(process.execPath, [main, ...host], {
     env: {},

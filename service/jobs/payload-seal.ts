@@ -2,7 +2,7 @@
  * Payloads in the queue are ciphertext: the database is outside the TEE, and a prover's input is what a caller wanted kept.
  * The key of each is the vault's, derived from the job's kind and id, so that no payload can be moved to another job.
  */
-import { sha256, utf8 } from "../../codec/index.ts";
+import { jobContext } from "../../sealing/index.ts";
 import type { Vault } from "../../vault/index.ts";
 import { openRecord, sealRecord } from "../sealed-record.ts";
 import { JobFailure } from "./error.ts";
@@ -12,11 +12,6 @@ export interface PayloadSeal {
   seal(kind: JobKind, jobId: string, payload: Uint8Array): Promise<Uint8Array>;
   /** @throws JobFailure `payload_unreadable`, which no retry mends */
   open(kind: JobKind, jobId: string, sealed: Uint8Array): Promise<Uint8Array>;
-}
-
-/** SHA-256 of `affidavit.v1.job ‖ kind ‖ / ‖ job id`: names the record to the vault and in the seal. */
-export function jobContext(kind: JobKind, jobId: string): Uint8Array {
-  return sha256(utf8(`affidavit.v1.job${kind}/${jobId}`));
 }
 
 /** @param vault the one in use; throws between two, which a retry mends */

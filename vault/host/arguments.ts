@@ -1,4 +1,4 @@
-/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|- BALANCES|- ROTATION:OVERLAP`, as `startVault` gives it. */
+/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|- BALANCES|- ROTATION:OVERLAP WORKERS|-`, as `startVault` gives it. */
 import { isAbsolute } from "node:path";
 import { fromHex, toHex } from "../../codec/index.ts";
 import { BalanceError, ownerToText, parseOwner as parseOperator, type Owner } from "../../balances/client.ts";
@@ -22,6 +22,8 @@ export interface HostArguments {
   /** Encrypted balances; off where undefined. */
   balances: BalancesPolicy | undefined;
   sealing: SealingRotation;
+  /** The appraisal policy, JSON text, for workers elsewhere; they get nothing where undefined. */
+  workers: string | undefined;
 }
 
 export interface BalancesPolicy {
@@ -32,8 +34,17 @@ export interface BalancesPolicy {
 }
 
 export function formatArguments(host: HostArguments): string[] {
-  const { keyDirectory, attestation, gpuAttestation, measurementRegister, user, owner, chain, balances } =
-    host;
+  const {
+    keyDirectory,
+    attestation,
+    gpuAttestation,
+    measurementRegister,
+    user,
+    owner,
+    chain,
+    balances,
+    workers,
+  } = host;
   const { rotateAfterMs, overlapMs } = host.sealing;
   const as = user ? `${user.uid}:${user.gid}` : "-";
   const signed = chain ? formatChainPolicy(chain) : "-";
@@ -48,15 +59,16 @@ export function formatArguments(host: HostArguments): string[] {
     signed,
     ledger,
     `${rotateAfterMs}:${overlapMs}`,
+    workers ?? "-",
   ];
 }
 
 /** @throws VaultError `start_failed`, `chain_policy_invalid` */
 export function parseArguments(values: readonly string[]): HostArguments {
   const [keyDirectory, attestation, gpuAttestation, measurementRegister, ...optional] = values;
-  const [user, owner, chain, balances, sealing, ...rest] = optional;
+  const [user, owner, chain, balances, sealing, workers, ...rest] = optional;
   const hasAll = keyDirectory && attestation && gpuAttestation && measurementRegister;
-  const isWhole = hasAll && user && owner && chain && balances && sealing;
+  const isWhole = hasAll && user && owner && chain && balances && sealing && workers;
   if (!isWhole || !isAbsolute(keyDirectory) || rest.length > 0) throw new VaultError("start_failed");
   return {
     keyDirectory,
@@ -68,6 +80,7 @@ export function parseArguments(values: readonly string[]): HostArguments {
     chain: chain === "-" ? undefined : parseChainPolicy(chain),
     balances: balances === "-" ? undefined : parseBalances(balances),
     sealing: parseRotation(sealing),
+    workers: workers === "-" ? undefined : workers,
   };
 }
 

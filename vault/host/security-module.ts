@@ -133,6 +133,11 @@ export async function startSecurityModule(
       readNote: (note) => readCheckpoint(logKey, keysets.current(nowMs()).origin, note),
       last: () => checkpoints.last(),
     });
+  const workers = lazy(async () => {
+    if (host.workers === undefined) throw new VaultError("worker_policy_missing");
+    const { Workers } = await import("./workers.ts");
+    return new Workers({ policy: host.workers, simulated, statements, recordKey, nowMs });
+  });
   const info: VaultInfo = {
     receiptAddress: signer.address,
     receiptPublicKey: signer.publicKey,
@@ -198,6 +203,9 @@ export async function startSecurityModule(
         transactions.requireContract(answer.chainId, answer.coordinator);
         return statements.signChainAnswer(answer, transactions.address);
       },
+      drawWorkerChallenge: async () => (await workers()).challenge(),
+      admitWorker: async (shown) => (await workers()).admit(shown),
+      releaseJobKey: async (wanted) => (await workers()).release(wanted),
       signProof: (fields) => signProof(statements, fields),
       signReexecution: (fields) => signReexecution(statements, fields),
     },

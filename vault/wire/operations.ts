@@ -21,6 +21,7 @@ import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./as
 import { requestKeys, sealedRequest, sealingKeyList, tendingRequest } from "./sealing.ts";
 import { quotedEvidence } from "./evidence.ts";
 import { vaultInfo } from "./info.ts";
+import { workerOperations } from "./workers.ts";
 import { chainAccount, chainAnswer, signedTransaction, unsignedTransaction } from "./chain.ts";
 import {
   MAX_SEALED_BYTES,
@@ -223,6 +224,7 @@ function operation<Request, Reply>(
 }
 
 const balances = balanceOperations(signedWords);
+const workers = workerOperations(signedWords);
 const allowances = allowanceOperations(signedWords);
 
 export const OPERATIONS = {
@@ -334,6 +336,9 @@ export const OPERATIONS = {
   signCircuitCommitment: operation(21, openedInput, signedWords),
   signProof: operation(22, proofFields, signedWords),
   signReexecution: operation(23, reexecutionFields, signedWords),
+  drawWorkerChallenge: operation(24, ...workers.drawWorkerChallenge),
+  admitWorker: operation(25, ...workers.admitWorker),
+  releaseJobKey: operation(26, ...workers.releaseJobKey),
   chainAccount: operation(45, nothing, chainAccount),
   signTransaction: operation(46, unsignedTransaction, signedTransaction),
   signChainAnswer: operation(47, chainAnswer, signedAnswer),

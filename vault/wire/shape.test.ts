@@ -236,6 +236,15 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     },
     reply: signed,
   },
+  drawWorkerChallenge: { request: {}, reply: { nonce: digest, expiresAtMs: 7n } },
+  admitWorker: {
+    request: { nonce: digest, hpkeKey: digest, type: "tdx", quote: new Uint8Array(9), endorsements: "{}" },
+    reply: { code: "ok", message: "", result: "{}", expiresAtMs: 7n },
+  },
+  releaseJobKey: {
+    request: { nonce: digest, jobId: "7f0e3f2e-0000-4000-8000-000000000000" },
+    reply: { sealedKey: new Uint8Array(80), statement: signed },
+  },
   signProof: {
     request: {
       subject: digest,
