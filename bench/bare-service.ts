@@ -140,6 +140,9 @@ const services: Services = {
       throw new ServiceError("jobs_unsupported", "not part of the bare service");
     },
   },
+  workers() {
+    throw new ServiceError("jobs_unsupported", "not part of the bare service");
+  },
   chain: undefined,
   sealing: { keys: () => [], exportKeys: absent },
   vaultAdministration: { sealingKeys: absent, rotate: absent },

@@ -54,6 +54,7 @@ import { repositoryIndex } from "./routes/repository-index.ts";
 import { revocations } from "./routes/revocations.ts";
 import { sealingKeys } from "./routes/sealing-keys.ts";
 import { serverMetadata } from "./routes/server-metadata.ts";
+import { workers } from "./routes/workers.ts";
 import type { Services } from "./services.ts";
 
 export function createApp(services: Services): App {
@@ -129,6 +130,7 @@ function registerRoutes(app: App, services: Services): void {
   promises(app, services, authenticator);
   receiptProof(app, services, authenticator);
   jobs(app, services, authenticator);
+  workers(app, services, authenticator);
   ledgerAccounts(app, services, authenticator);
   ledgerOperations(app, services, authenticator);
   ledgerEntries(app, services, authenticator);

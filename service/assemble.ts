@@ -58,6 +58,7 @@ import type { SessionHolder } from "./session.ts";
 import { keysOf } from "./tenant-keys.ts";
 import type { TenantDirectory } from "./tenants/index.ts";
 import { vaultAdministration } from "./vault-administration.ts";
+import type { WorkerSessions } from "./workers/index.ts";
 
 export interface Parts {
   config: Config;
@@ -81,6 +82,8 @@ export interface Parts {
   /** Undefined where this Node cannot run it. */
   jobs: JobQueue | undefined;
   assurance: Assurance;
+  /** Undefined where there are no jobs. */
+  workers: WorkerSessions | undefined;
   keysets: KeysetRecords;
   balances: Component;
   /** Undefined where balances are off. */
@@ -170,6 +173,10 @@ export function assemble(parts: Parts): Services {
           throw new ServiceError("scope_missing", "only the operator's tenant sees jobs");
         return requireJobs(parts.jobs).administration;
       },
+    },
+    workers() {
+      if (!parts.workers) throw new JobError("jobs_unsupported", PROBLEMS.jobs_unsupported[1]);
+      return parts.workers;
     },
     ledger() {
       if (!parts.ledger) throw new ServiceError("balances_off");

@@ -37,6 +37,12 @@ export const ASSURANCE_SETTINGS = {
     shown: "processors less one, from 1 to 4",
     meaning: "Proofs made at once; 0 leaves them to other services on the same database.",
   }),
+  workerPolicy: setting({
+    env: "AFFIDAVIT_WORKER_POLICY",
+    schema: directory.optional() as z.ZodType<string | undefined, string>,
+    meaning:
+      "An appraisal policy (JSON file): workers elsewhere whose evidence meets it are given the inputs that they prove. Unset: none is.",
+  }),
   proofDeadlineMs: setting({
     env: "AFFIDAVIT_PROOF_DEADLINE_MS",
     schema: integer(1000, 30 * 24 * HOUR_MS),

@@ -63,6 +63,8 @@ import { openTenants, TenantDirectory } from "./tenants/index.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
 import { workerKinds } from "./worker-kinds.ts";
+import { readWorkerPolicy } from "./worker-policy.ts";
+import { openWorkers } from "./workers/index.ts";
 
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
@@ -228,6 +230,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const balances = findBalances(config, log);
   const keeper = await startKeeper(config, {
     balances: balances.setting,
+    workers: await readWorkerPolicy(config),
     keyDirectory: config.vaultDirectory,
     attestation,
     gpuAttestation: config.gpuAttestation,
@@ -293,6 +296,8 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     { config, database, appender, sessions, models, jobs, kinds, openSecondEngine, log },
     cleanup,
   );
+  const workers =
+    jobs && !kinds ? openWorkers({ database, appender, sessions, jobs, assurance }, cleanup) : undefined;
   // Before what its workers use.
   if (jobs) cleanup("jobs", () => jobs.stop());
   const { stop: endAllowances } = ledger;
@@ -331,6 +336,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     metrics,
     jobs,
     assurance,
+    workers,
     keysets,
     balances: ledger.component,
     ledger: ledger.ledger,

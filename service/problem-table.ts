@@ -85,6 +85,12 @@ type ServiceErrorCode =
   | "alias_not_found"
   | "deprecation_not_found"
   | "model_sunset"
+  | "worker_busy"
+  | "worker_circuits_missing"
+  | "worker_limit"
+  | "worker_paused"
+  | "worker_refused"
+  | "worker_session_unknown"
   | "broker_not_allowed"
   | "model_quota_exceeded"
   | "upload_not_found"
@@ -179,6 +185,15 @@ const SERVICE = {
   assurance_too_low: [422, "So much at risk needs a proof"],
   circuit_missing: [422, "No circuit is bound to the model"],
   prover_unavailable: [503, "No proofs are made here"],
+  worker_busy: [409, "The worker has a task, or waits for one"],
+  worker_circuits_missing: [409, "The worker lacks circuits that are in use"],
+  worker_limit: [503, "As many workers are admitted as may be"],
+  worker_paused: [
+    403,
+    "The account's worker sent a wrong proof or failed too often: it gets nothing for a while",
+  ],
+  worker_refused: [403, "The worker's evidence is refused"],
+  worker_session_unknown: [404, "The worker is not admitted, or its admission is over"],
   promise_limit: [429, "The tenant waits for as many proofs and re-executions as it may"],
   promise_not_found: [404, "No such proof or re-execution for this caller"],
   promise_ended: [409, "It has ended"],

@@ -26,6 +26,7 @@ import type { VaultAdministration } from "./vault-administration.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Admission } from "./tenants/index.ts";
+import type { WorkerSessions } from "./workers/index.ts";
 
 /** Who calls, as the API key said. */
 export interface Account {
@@ -35,7 +36,7 @@ export interface Account {
 }
 
 /** What a key may do: `infer` asks for inferences and reads its account's receipts, `admin` manages its tenant's keys. */
-export const SCOPES = ["infer", "admin"] as const;
+export const SCOPES = ["infer", "admin", "worker"] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** A live key. Scopes are as stored: one that is not of {@link SCOPES} allows nothing. */
@@ -511,6 +512,8 @@ export interface Services {
   revocations: Revocations;
   assurances: Assurances;
   jobs: Jobs;
+  /** Workers elsewhere. @throws JobError `jobs_unsupported` */
+  workers(): Pick<WorkerSessions, "challenge" | "begin" | "next" | "report" | "end">;
   /** @throws ServiceError `balances_off` */
   ledger(): Ledger;
   /** Undefined where no chain is configured. */

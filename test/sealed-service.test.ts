@@ -128,6 +128,24 @@ describe("the SDK seals", () => {
     expect(await refusal(ask({ url: middleman.url }))).toBe("request_rejected sealed_key_unknown");
   });
 
+  it("and nobody on the way makes its input public", async () => {
+    await expect(clientOf().infer("breast-cancer", inputs, { publicInput: true })).rejects.toMatchObject({
+      code: "request_rejected",
+      detail: "public_input_sealed",
+    });
+    const { document } = await clientOf().attestation();
+    const [key] = hpkeKeysOf(parseKeyset(document.keyset).encryptionKeys);
+    const sealed = await new Sealer(key!.publicKey).seal(EXAMPLE, new Uint8Array(32).fill(2));
+    const headers = {
+      ...sealed.headers,
+      authorization: `Bearer ${service.apiKey}`,
+      "content-type": "application/json",
+    };
+    const send = (more: object) =>
+      fetch(service.url + PATH, { method: "POST", headers: { ...headers, ...more }, body: sealed.body });
+    expect((await send({ "affidavit-public-input": "true" })).status).toBe(400);
+  });
+
   it("and a repetition by its key gets the same answer, sealed or not", async () => {
     const options = { idempotencyKey: "sealed-and-clear" };
     const sealed = await clientOf().infer("breast-cancer", inputs, options);

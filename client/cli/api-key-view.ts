@@ -22,7 +22,7 @@ export const newKeyFlags = {
 } as const;
 
 export const NEW_KEY_HELP = `  --label LABEL        what people know it by
-  --scope SCOPE        infer (the default) or admin; repeat it for both
+  --scope SCOPE        infer (the default), admin or worker; repeat it for several
   --account ID         the account that it acts for; without it a new one
   --expires TIME       when it stops working, as ISO 8601; without it never`;
 

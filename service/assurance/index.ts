@@ -11,4 +11,8 @@ export {
 export { OfferedCircuits, type OfferedCircuit } from "./offered.ts";
 export type { Wish } from "./plan.ts";
 export { openKeptProof, proofBundle } from "./proof-bundle.ts";
+export { decodePayload } from "./payload.ts";
+export { INPUT_GROUPS } from "./promises.ts";
+export { ProofThread } from "./proof-thread.ts";
+export { prove, type ProvingParts } from "./prove.ts";
 export { startAssurance, type Assurance, type ProverState } from "./start.ts";

@@ -43,6 +43,8 @@ export interface Assurance {
   planning: Planning;
   circuits: CircuitStore;
   hasher: Hasher;
+  /** Ids of those that answers are promised proofs by: 32 bytes each. */
+  circuitsInUse: () => Uint8Array[];
   /** Whether proofs are made here, in words for the operator. */
   prover: ProverState;
 }
@@ -103,7 +105,8 @@ export async function startAssurance(parts: AssuranceParts, cleanup: Cleanup): P
   const hasher = new ProofThread();
   cleanup("hashing thread", () => hasher.close());
   const assured = createAssured(planning, hasher, jobs && { database, jobs });
-  return { assured, planning, circuits, hasher, prover };
+  const circuitsInUse = () => [...bound.values()].map(({ circuit }) => circuit.circuit.circuitId);
+  return { assured, planning, circuits, circuitsInUse, hasher, prover };
 }
 
 function proverState(found: ProofSystemState, provers: number, circuits: number): ProverState {

@@ -43,7 +43,8 @@ function statementFields(requestId: Uint8Array): Parameters<Session["sign"]>[0] 
 
 export type Workbench = Awaited<ReturnType<typeof openWorkbench>>;
 
-export async function openWorkbench() {
+/** @param workers the appraisal policy for workers elsewhere, JSON text */
+export async function openWorkbench({ workers }: { workers?: string } = {}) {
   const undo: (() => unknown)[] = [];
   const folder = temporaryDirectory();
   undo.push(() => rmSync(folder.path, { recursive: true, force: true }));
@@ -56,6 +57,7 @@ export async function openWorkbench() {
   const keeper = await Keeper.start({
     keyDirectory: join(folder.path, "keys"),
     attestation: "simulated",
+    workers,
     modelIds: [],
     subject: "test",
     logOrigin: "log.example",

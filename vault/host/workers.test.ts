@@ -17,12 +17,11 @@ let simulated: boolean;
 
 function open() {
   const statements = { signNow: () => ({}) } as unknown as Statements;
-  const recordKey = () => new Uint8Array(32);
   return new Workers({
     policy: JSON.stringify(SIMULATED_POLICY),
     simulated,
     statements,
-    recordKey,
+    recordKey: () => new Uint8Array(32),
     nowMs: () => nowMs,
   });
 }
@@ -72,7 +71,7 @@ it("gives a simulated worker nothing out of a real TEE, whatever the policy", as
 
 it("appraises no more than so much at once, and knows no more challenges than so many", async () => {
   const workers = open();
-  const shown = [];
+  const shown: Awaited<ReturnType<typeof evidenceFor>>[] = [];
   for (let i = 0; i < 17; i++) shown.push(await evidenceFor(workers));
   for (const evidence of shown.slice(0, 16)) expect(workers.admit(evidence).code).toBe("ok");
   expect(() => workers.admit(shown[16]!)).toThrow(refusal("busy"));

@@ -118,6 +118,9 @@ export function createTestBench(options: TestOptions = {}): TestBench {
     },
     assurances: memoryAssurances(),
     jobs: { administration: () => memoryJobs() },
+    workers: () => {
+      throw new ServiceError("jobs_unsupported");
+    },
     ledger: () => {
       throw new ServiceError("balances_off");
     },
