@@ -5,7 +5,7 @@ import { fromHex, toHex, toHex0x, utf8 } from "../codec/index.ts";
 import type { Owner } from "../balances/client.ts";
 import type { Engine } from "../models/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
-import { openAdministration } from "./administration/index.ts";
+import { openAdministration } from "./admin/index.ts";
 import type { Assurance } from "./assurance/index.ts";
 import { assurancesOf } from "./assurances.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
@@ -50,12 +50,12 @@ import {
   type Ledger,
   type Receipts,
   type Services,
-  type Tenants,
 } from "./services.ts";
 import { LoggedRevocations } from "./revocations.ts";
 import { sessionSealing } from "./sealed/session-sealing.ts";
 import type { SessionHolder } from "./session.ts";
 import { keysOf } from "./tenant-keys.ts";
+import type { Tenants } from "./tenants/contract.ts";
 import type { TenantDirectory } from "./tenants/index.ts";
 import { vaultAdministration } from "./vault-administration.ts";
 import type { WorkerSessions } from "./workers/index.ts";

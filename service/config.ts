@@ -1,9 +1,9 @@
 /** The service's settings. The only file of the service that reads the environment. */
 import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { availableParallelism } from "node:os";
 import { z } from "zod";
-import { brokerUrlSchema, type EngineDevice, type ExecutionProvider } from "../models/index.ts";
+import type { EngineDevice, ExecutionProvider } from "../models/index.ts";
 import { devicesFor, engineDevices, executionProviders } from "./engine-setting.ts";
 import { ADMIN_SETTINGS } from "./admin-settings.ts";
 import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
@@ -19,6 +19,7 @@ import {
   type Environment,
   type Setting,
 } from "./setting.ts";
+import { MODEL_SETTINGS } from "./model-settings.ts";
 import { witnesses, type WitnessSetting } from "./witness-setting.ts";
 
 export type ConfigErrorCode = "setting_unknown" | "setting_invalid";
@@ -40,16 +41,6 @@ const wei = z
   .regex(/^[1-9][0-9]{0,26}$/, "a whole number of wei")
   .transform((text) => BigInt(text));
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
-const pemFiles = z
-  .string()
-  .min(1)
-  .max(16_384)
-  .transform((text) => text.split(",").map((file) => resolve(file.trim())));
-const brokerUrls = z
-  .string()
-  .max(16_384)
-  .transform((text) => text.split(",").map((url) => url.trim()))
-  .pipe(z.array(brokerUrlSchema));
 const attestation = z
   .string()
   .max(512)
@@ -121,29 +112,7 @@ const SETTINGS = {
     meaning:
       "Where the vault keeps its cluster key file under the simulated TEE. Never inside the data directory.",
   }),
-  modelsDirectory: setting({
-    env: "AFFIDAVIT_MODELS_DIR",
-    schema: directory.optional() as z.ZodType<string | undefined, string>,
-    meaning: "A folder of models besides the built-in zoo. Unset: the data directory's folder models.",
-  }),
-  modelSigners: setting({
-    env: "AFFIDAVIT_MODEL_SIGNERS",
-    schema: pemFiles.optional() as z.ZodType<string[] | undefined, string>,
-    meaning:
-      "PEM files of public keys, separated by commas: each model of the folder must then be signed by one of them. Unset: no signature is asked for.",
-  }),
-  modelQuotaBytes: setting({
-    env: "AFFIDAVIT_MODEL_QUOTA_BYTES",
-    schema: integer(0, 16_777_216 * MIB),
-    fallback: String(8192 * MIB),
-    meaning: "Bytes of sealed weights that one tenant may upload; 0 takes no uploads.",
-  }),
-  modelBrokers: setting({
-    env: "AFFIDAVIT_MODEL_BROKERS",
-    schema: brokerUrls.optional() as z.ZodType<string[] | undefined, string>,
-    meaning:
-      "Addresses of key brokers that uploaded models may name, separated by commas: the service sends requests there. Unset: on a loopback address brokers on this machine, else none.",
-  }),
+  ...MODEL_SETTINGS,
   databaseUrl: setting({
     env: "DATABASE_URL",
     schema: databaseUrl.optional() as z.ZodType<string | undefined, string>,

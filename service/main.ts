@@ -1,20 +1,9 @@
 /** Starts the service, says where things are, and stops it in order. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import program from "../package.json" with { type: "json" };
 import type { Owner } from "../balances/client.ts";
 import { endorsementSource } from "./endorsements.ts";
-import {
-  ModelError,
-  ModelRegistry,
-  readModelSigner,
-  type LoadedModel,
-  type ModelSigner,
-  type ReleaseKey,
-} from "../models/index.ts";
-import { utf8 } from "../codec/index.ts";
+import { type LoadedModel } from "../models/index.ts";
 import { formatVerifierKey, NOTE_TYPE_ED25519 } from "../receipts/index.ts";
 import { createApp } from "./app.ts";
 import { startAssurance } from "./assurance/index.ts";
@@ -31,10 +20,8 @@ import { ConfigError, parseConfig, type Config } from "./config.ts";
 import {
   ApiKeyFinder,
   createAppender,
-  documentOf,
   LogTree,
   openDatabase,
-  putDocuments,
   startEmbedded,
   type Appender,
   type Database,
@@ -52,14 +39,14 @@ import { requireClusterKeys, requireKnownLogKey } from "./log-key.ts";
 import { createLogger, describeError } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import { openModels, tenantErrors } from "./open-models.ts";
 import { openJobs } from "./open-jobs.ts";
 import { provideAdminKey, provideOwnerKey } from "./owner-key.ts";
 import { isSealed, preload } from "./preload.ts";
 import type { TlsIdentity } from "./ra-tls.ts";
-import { brokersAllowed, ModelCatalogue, openPrivateModels } from "./private-models/index.ts";
 import type { Services } from "./services.ts";
 import { SessionHolder, type Session } from "./session.ts";
-import { openTenants, TenantDirectory } from "./tenants/index.ts";
+import { openTenants } from "./tenants/index.ts";
 import { listenTls, type TlsListener } from "./tls-listener.ts";
 import { VaultError } from "../vault/index.ts";
 import { workerKinds } from "./worker-kinds.ts";
@@ -138,31 +125,6 @@ async function startKeeper(config: Config, options: KeeperOptions): Promise<Keep
   }
 }
 
-/** @throws ConfigError; ModelError `model_key_invalid` */
-async function readSigner(file: string): Promise<ModelSigner> {
-  try {
-    return readModelSigner(await readFile(file, "utf8"));
-  } catch (cause) {
-    if (cause instanceof ModelError) throw cause;
-    throw new ConfigError("setting_invalid", ["AFFIDAVIT_MODEL_SIGNERS"], "a key file cannot be read");
-  }
-}
-
-async function openModels(
-  config: Config,
-  database: Database,
-  releaseKey: ReleaseKey,
-  signers: readonly ModelSigner[] | undefined,
-): Promise<ModelRegistry> {
-  const zoo = fileURLToPath(new URL("../models/zoo", import.meta.url));
-  const added = config.modelsDirectory ?? join(config.dataDirectory, "models");
-  const folders = [zoo, { directory: added, ...(signers && { signers }) }];
-  const models = await ModelRegistry.load(folders, releaseKey);
-  const manifests = models.list().map(({ manifestText }) => documentOf("manifest", utf8(manifestText)));
-  await putDocuments(database, manifests);
-  return models;
-}
-
 /** @returns where callers find it, and the listener over TLS where there is one */
 async function serve(
   config: Config,
@@ -196,26 +158,15 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const sessions = new SessionHolder();
   const endorsements = endorsementSource(config);
   const releaseKey = keyReleaser({ sessions, endorsements, appender });
-  const signers = config.modelSigners && (await Promise.all(config.modelSigners.map(readSigner)));
-  const open = await openModels(config, database, releaseKey, signers);
-  const onTenantError = (error: unknown) =>
-    log.warn({ err: error }, "tenants could not be looked up or told of");
-  const directory = await TenantDirectory.open({ database, onError: onTenantError });
-  cleanup("tenants' directory", () => directory.close());
-  const models = new ModelCatalogue(open, directory);
-  const privateModels = await openPrivateModels(
-    {
-      database,
-      directory,
-      catalogue: models,
-      releaseKey,
-      signers,
-      quotaBytes: config.modelQuotaBytes,
-      allowsBroker: brokersAllowed(config.modelBrokers, isLoopback(config)),
-      nowMs: Date.now,
-    },
+  const offered = await openModels({
+    config,
+    database,
+    releaseKey,
+    servesThisMachine: isLoopback(config),
     log,
-  );
+  });
+  const { directory, models, privateModels } = offered;
+  cleanup("tenants' directory", () => directory.close());
   const engine = openEngine(config, models);
   cleanup("engine", () => engine.close());
   const [sealed, plain] = [models.list().filter(isSealed), models.list().filter((one) => !isSealed(one))];
@@ -236,7 +187,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     gpuAttestation: config.gpuAttestation,
     measurementRegister: config.measurementRegister,
     // Not those that tenants bring: their keys come for evidence, whatever the register holds.
-    modelIds: open.list().map(({ modelId }) => modelId),
+    modelIds: offered.ofFolders.list().map(({ modelId }) => modelId),
     owner:
       config.ownerKey ?? (isLoopback(config) ? await provideOwnerKey(config.configDirectory) : undefined),
     chain: chain?.policy,
@@ -306,15 +257,21 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
 
   const { assured } = assurance;
   // A contract is nobody's account.
-  const offered = ({ modelId }: LoadedModel) => !isSunset(directory.deprecation(modelId), Date.now());
-  const everybodys = { list: () => models.visibleTo(undefined).filter(offered) };
+  const isOffered = ({ modelId }: LoadedModel) => !isSunset(directory.deprecation(modelId), Date.now());
+  const everybodys = { list: () => models.visibleTo(undefined).filter(isOffered) };
   const answering = { config, database, appender, models: everybodys, engine, sessions, assured, log };
   const contracts = chain && (await answerContracts(answering, chain, cleanup));
 
   const keys = new ApiKeyFinder(database);
   const metrics = createMetrics({ process: true, engine });
   const onLimited: Metrics["limited"] = (limit) => metrics.limited(limit);
-  const tenants = openTenants({ database, directory, nowMs: Date.now, onLimited, onError: onTenantError });
+  const tenants = openTenants({
+    database,
+    directory,
+    nowMs: Date.now,
+    onLimited,
+    onError: tenantErrors(log),
+  });
   cleanup("tenants", () => tenants.close());
   const services = assemble({
     config,

@@ -1,6 +1,5 @@
 /** What the HTTP side needs from the rest of the service: handed to `createApp`, never imported by a route. */
 import type { Logger } from "pino";
-import type { SignedAdminRequest } from "../administration/index.ts";
 import type { Manifest } from "../models/client.ts";
 import type {
   DstackAlgorithm,
@@ -11,21 +10,18 @@ import type {
 } from "../receipts/index.ts";
 import type { OfferedCircuit, Opening, PromiseKind, PromiseView, Wish } from "./assurance/index.ts";
 import type { AccountState, LedgerRequest, Owner } from "../balances/index.ts";
-import type { AdminLogRow } from "./db/admin-log.ts";
-import type { TenantRow } from "./db/directory.ts";
 import type { LedgerAllowances } from "./allowance-services.ts";
 import type { LedgerOperationRow } from "./db/ledger.ts";
-import type { NewTenant } from "./db/tenants.ts";
-import type { MonthRow } from "./db/usage.ts";
 import type { FheKeyName } from "./ledger/keys.ts";
 import type { Wish as LedgerWish } from "./ledger/wish.ts";
 import type { Deprecation } from "./deprecation.ts";
 import type { JobAdministration } from "./jobs/administration.ts";
+import type { Administration } from "./admin/contract.ts";
 import type { Sealing } from "./sealed/sealing.ts";
 import type { VaultAdministration } from "./vault-administration.ts";
 import type { Lifecycle } from "./middleware/lifecycle.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Admission } from "./tenants/index.ts";
+import type { Tenants } from "./tenants/contract.ts";
 import type { WorkerSessions } from "./workers/index.ts";
 
 /** Who calls, as the API key said. */
@@ -89,62 +85,6 @@ export interface Audience {
   chainId: bigint;
   /** 20 bytes. */
   address: Uint8Array;
-}
-
-/** Tenants as a request meets them. */
-export interface Tenants {
-  /** @throws ServiceError `tenant_suspended`, `api_key_invalid` where there is no such tenant */
-  requireActive(tenantId: string): Promise<void>;
-  /**
-   * Takes a place within the tenant's limits for one request.
-   * @throws ServiceError `rate_limited`, `concurrency_limited`, `quota_exceeded`
-   */
-  admit(tenantId: string): Promise<Admission>;
-}
-
-/** A signed request that was verified, and its exact body. */
-export interface AdminCall {
-  signed: SignedAdminRequest;
-  body: Uint8Array;
-}
-
-/**
- * Tenants and models as administrators manage them. All throw ServiceError `tenant_not_found` or ModelError `model_not_found` for
- * what is not there.
- */
-export interface Administration {
-  /** What requests must be signed for. */
-  audience: string;
-  /** @throws AdminError; DatabaseError */
-  verify(signed: SignedAdminRequest): Promise<void>;
-  tenants(): TenantRow[];
-  /** @throws ServiceError `tenant_limit` */
-  createTenant(call: AdminCall, wanted: NewTenant): Promise<TenantRow>;
-  changeTenant(call: AdminCall, tenantId: string, change: Partial<NewTenant>): Promise<TenantRow>;
-  suspend(call: AdminCall, tenantId: string, suspended: boolean): Promise<TenantRow>;
-  usage(tenantId: string): Promise<{ tenant: TenantRow; months: MonthRow[] }>;
-  /** @throws ServiceError `account_not_found`, `key_limit` */
-  createKey(call: AdminCall, wanted: NewKey): Promise<{ key: string; view: KeyView }>;
-  keys(tenantId: string): Promise<KeyView[]>;
-  /** @throws ServiceError `key_not_found` */
-  revokeKey(call: AdminCall, tenantId: string, keyId: string): Promise<void>;
-  /** Of a model of the models folders. */
-  setAccess(call: AdminCall, modelId: Uint8Array, tenantId: string, allowed: boolean): Promise<void>;
-  access(modelId: Uint8Array): string[];
-  aliases(): { name: string; modelId: Uint8Array }[];
-  /** @throws ServiceError `alias_taken` */
-  setAlias(call: AdminCall, name: string, modelId: Uint8Array): Promise<void>;
-  /** @throws ServiceError `alias_not_found` */
-  removeAlias(call: AdminCall, name: string): Promise<void>;
-  /** @throws ServiceError `request_invalid` where it would end before it begins */
-  deprecate(
-    call: AdminCall,
-    modelId: Uint8Array,
-    times: { deprecatedAt: Date | undefined; sunsetAt: Date | null },
-  ): Promise<void>;
-  /** @throws ServiceError `deprecation_not_found` */
-  undeprecate(call: AdminCall, modelId: Uint8Array): Promise<void>;
-  log(page: { before: bigint | undefined; limit: number }): Promise<AdminLogRow[]>;
 }
 
 export interface InferCall {

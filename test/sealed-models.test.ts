@@ -97,6 +97,21 @@ async function command(...words: string[]): Promise<Record<string, unknown>> {
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
+/** Files of models and service, the database's among them, that hold weights in the clear. */
+async function filesWith(weights: Uint8Array): Promise<string[]> {
+  const plain = Buffer.from(weights).subarray(0, 48);
+  const found: string[] = [];
+  for (const root of [models, service.directory]) {
+    for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+      if (bytes.includes(plain)) found.push(path);
+    }
+  }
+  return found;
+}
+
 function ask(name: string) {
   const { url, apiKey } = service;
   return () => createClient({ url, apiKey, policy: { allowSimulated: true } }).infer(name, inputs);
@@ -142,17 +157,7 @@ describe("a model whose weights are sealed", () => {
   });
 
   it("lies on the disk as ciphertext alone", async () => {
-    const plain = Buffer.from(await secret.weights()).subarray(0, 48);
-    const found: string[] = [];
-    for (const root of [models, service.directory]) {
-      for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile()) continue;
-        const path = join(entry.parentPath, entry.name);
-        const bytes = await readFile(path).catch(() => Buffer.alloc(0));
-        if (bytes.includes(plain)) found.push(path);
-      }
-    }
-    expect(found).toEqual([]);
+    expect(await filesWith(await secret.weights())).toEqual([]);
   });
 
   it("does not run where the owner wants hardware, or cannot be asked, and says so", async () => {
@@ -182,6 +187,8 @@ describe("a model whose weights are sealed", () => {
     const made = await command("upload", sealed, "--manifest", manifest, "--broker", broker.url);
     expect(made).toMatchObject({ ok: true, name: "uploaded", modelId: toHex0x(modelId) });
     expect((await ask("uploaded")()).verification.verdict).toBe("accepted");
+    await rm(plain);
+    expect(await filesWith(await uploaded.weights())).toEqual([]);
     expect((await fetch(`${service.url}/v2/models/uploaded`)).status).toBe(404);
     expect(await command("access", toHex(modelId))).toMatchObject({ ok: true, tenants: [] });
     expect(await command("remove", toHex(modelId))).toMatchObject({ ok: true });

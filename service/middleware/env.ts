@@ -3,7 +3,8 @@ import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { SealedExchange } from "../sealed/exchange.ts";
-import type { Account, AdminCall } from "../services.ts";
+import type { AdminCall } from "../admin/contract.ts";
+import type { Account } from "../services.ts";
 
 export interface AppEnv {
   /** Empty where the app is called without a server. */

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Database } from "../db/index.ts";
 import { ServiceError } from "../problem.ts";
-import type { Tenants } from "../services.ts";
+import type { Tenants } from "./contract.ts";
 import type { TenantDirectory } from "./directory.ts";
 import { TenantMeter, type MeterParts } from "./meter.ts";
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { signAdminRequest } from "../../../administration/index.ts";
 import { ownerSigner } from "../../../balances/client.ts";
 import { sha256, toHex, utf8 } from "../../../codec/index.ts";
-import { openAdminBench, type AdminBench } from "../../../service/administration/testing/bench.ts";
+import { openAdminBench, type AdminBench } from "../../../service/admin/testing/bench.ts";
 import { createTestBench } from "../../../service/routes/testing/services.ts";
 import type { Command } from "../command.ts";
 import { jsonLine, runCommand } from "../testing/run-command.ts";

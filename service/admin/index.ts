@@ -27,7 +27,8 @@ import {
   type Transaction,
 } from "../db/index.ts";
 import { ServiceError } from "../problem.ts";
-import type { AdminCall, Administration, KeyView, NewKey } from "../services.ts";
+import type { KeyView, NewKey } from "../services.ts";
+import type { AdminCall, Administration } from "./contract.ts";
 import type { ModelCatalogue } from "../private-models/index.ts";
 import { makeKey } from "../tenant-keys.ts";
 import type { TenantDirectory } from "../tenants/index.ts";
