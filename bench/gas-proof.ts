@@ -5,7 +5,7 @@ import type { VerifierForm } from "../proofs/index.ts";
 import { startAnvil } from "../test/anvil.ts";
 import { temporaryDirectory } from "../test/folder.ts";
 import { NOW_MS } from "../test/receipt-fixture.ts";
-import { admit, argumentsOf, deployZk, provedCall, recordedVerifiers } from "../test/zk-chain.ts";
+import { admit, argumentsOf, deployZk, provedCall, recordedVerifiers, zkRequest } from "../test/zk-chain.ts";
 import { costOf, figures, GAS, repeated } from "./gas-receipt.ts";
 import { figure, type Figure } from "./report.ts";
 
@@ -26,7 +26,7 @@ function halo2Data(key: Hex | undefined): Hex {
 
 /**
  * `halo2_mlp`: the generated verifier alone. `.checked`: all that `ZkInferenceVerifier` asks of the proof, the verifier within.
- * `_reusable`: the verifier for all circuits with its key apart.
+ * `.deliver`: the delivery of an answer with its proof, without callback. `_reusable`: the verifier for all circuits with its key apart.
  */
 export async function proofGas(): Promise<Figure[]> {
   const chain = await startAnvil({ nowSeconds: NOW_MS / 1000 });
@@ -48,10 +48,17 @@ export async function proofGas(): Promise<Figure[]> {
       const required = await repeated(() =>
         costOf(subject, zk.deployment.zkInferenceVerifier ?? zeroAddress, checked),
       );
+      const coordinator = zk.deployment.inferenceCoordinator ?? zeroAddress;
+      const delivered = await repeated(async (run) => {
+        const { request, deliver } = await zkRequest(zk, forwarder, BigInt(run));
+        await costOf(subject, coordinator, request);
+        return await costOf(subject, coordinator, deliver());
+      });
       const deployed = steps.reduce((sum, { gasUsed }) => sum + Number(gasUsed), 0);
       return [
         ...figures(name, verified, AIM),
         ...figures(`${name}.checked`, required),
+        ...figures(`${name}.deliver`, delivered),
         figure(`${name}.deploy`, [deployed], GAS),
         figure(`${name}.register`, [Number(sent.gasUsed)], GAS),
       ];

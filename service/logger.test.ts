@@ -35,6 +35,12 @@ test("an error is its class, code and place; its message only where the class pr
   expect(JSON.parse(line)).toMatchObject({
     err: { name: "TypeError", code: "ERR_X", frames: expect.any(Array) },
   });
+  const refused = Object.assign(new Error("hunter2"), {
+    code: "contract_reverted",
+    detail: "circuit_unknown",
+  });
+  expect(JSON.parse(lineOf({ err: refused }))).toMatchObject({ err: { detail: "circuit_unknown" } });
+  expect(lineOf({ err: Object.assign(refused, { detail: "the hunter2" }) })).not.toContain("hunter2");
   const clean = Object.assign(new Error("the database cannot be reached"), { name: "DatabaseError" });
   expect(lineOf({ err: clean })).toContain("cannot be reached");
   expect(lineOf({ err: new Error("outer", { cause: new Error("hunter2") }) })).not.toContain("hunter2");

@@ -44,17 +44,26 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 /** Classes whose messages are our own words and hold no values. */
 const CLEAN_ERRORS = new Set(["VaultError", "DatabaseError", "ConfigError"]);
 
-/** What may be said of an error: its class, its code, where it was thrown. A message may quote what a caller sent. */
+/**
+ * What may be said of an error: its class, its codes, where it was thrown. A message may quote what a caller sent. Whoever logs gives
+ * the error itself as `err`.
+ */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { name: typeof error };
-  const { code } = error as { code?: unknown };
+  const { code, detail } = error as { code?: unknown; detail?: unknown };
   return {
     name: error.name.slice(0, 64),
-    ...(typeof code === "string" && /^\w{1,64}$/.test(code) && { code }),
+    ...(isCode(code) && { code }),
+    ...(isCode(detail) && { detail }),
     ...(CLEAN_ERRORS.has(error.name) && { message: error.message }),
     frames: stackFrames(error.stack),
     ...(error.cause !== undefined && { cause: causeOf(error.cause) }),
   };
+}
+
+/** A word of our own, never text. */
+function isCode(value: unknown): value is string {
+  return typeof value === "string" && /^\w{1,64}$/.test(value);
 }
 
 function causeOf(cause: unknown): Record<string, unknown> {

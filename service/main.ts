@@ -36,7 +36,7 @@ import { KeysetRecords } from "./keyset-records.ts";
 import { findBalances, openLedger } from "./ledger/index.ts";
 import { listen } from "./listen.ts";
 import { requireClusterKeys, requireKnownLogKey } from "./log-key.ts";
-import { createLogger, describeError } from "./logger.ts";
+import { createLogger } from "./logger.ts";
 import { openEngine } from "./open-engine.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openModels, tenantErrors } from "./open-models.ts";
@@ -352,7 +352,7 @@ async function main(): Promise<number> {
       status = 1;
       const { name, message, code } = error as Error & { code?: string };
       process.stderr.write(`Affidavit did not start: ${message}${code ? ` [${code}]` : ""}\n`);
-      log.debug({ err: describeError(error), name }, "start failed");
+      log.debug({ err: error, name }, "start failed");
     }
   }
   for (const step of undo.toReversed()) {

@@ -2,7 +2,6 @@
 import type { Logger } from "pino";
 import type { Database } from "./db/index.ts";
 import { JobError, JobQueue, vaultSeal } from "./jobs/index.ts";
-import { describeError } from "./logger.ts";
 import type { SessionHolder } from "./session.ts";
 
 /** Undefined where this Node is too old for it: the service then serves what needs no background work. */
@@ -16,8 +15,7 @@ export async function openJobs(
       connection: database.connection,
       seal: vaultSeal(() => sessions.current().vault),
       onError: (error) => log.warn({ err: error }, "the job queue failed at something"),
-      onFailure: (kind, jobId, error) =>
-        log.error({ err: describeError(error), kind, jobId }, "a job failed"),
+      onFailure: (kind, jobId, error) => log.error({ err: error, kind, jobId }, "a job failed"),
     });
   } catch (error) {
     if (!(error instanceof JobError)) throw error;

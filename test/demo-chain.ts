@@ -1,6 +1,7 @@
 /**
- * `npm run demo:chain`: a chain, the contracts, a service with a simulated TEE, and a receipt that the chain accepts; each step
- * with its gas. `AFFIDAVIT_URL` and `AFFIDAVIT_API_KEY` take a running service instead of starting one.
+ * `npm run demo:chain`: a chain, the contracts, a service with a simulated TEE, a receipt that the chain accepts, and a contract that
+ * asks and acts on what it is answered, by TEE and by ZK; each step with its gas. `AFFIDAVIT_URL` and `AFFIDAVIT_API_KEY` take a
+ * running service instead of starting one; it does not watch this chain, so that no contract asks it.
  */
 import { readFileSync } from "node:fs";
 import { bytesToHex, hexToBytes, type Hex } from "viem";
@@ -15,19 +16,23 @@ import {
   receiptVerifierAbi,
   registerKeyset,
   verifyOnChain,
-  type ChainSource,
   type ContractReceipt,
   type Deployment,
 } from "../client/chain/index.ts";
 import { send } from "../client/chain/send.ts";
 import { createClient, type InferResult } from "../client/index.ts";
+import { hasProver } from "../proofs/testing/prover.ts";
 import { startAnvil, type Chain } from "./anvil.ts";
+import { startChainService, type ChainService } from "./chain-service.ts";
 import { buildContracts } from "./contracts-build.ts";
-import { startService } from "./service-process.ts";
+import { showRequests } from "./demo-requests.ts";
 
-interface Service {
-  url: string;
-  apiKey: string;
+interface Demo {
+  chain: Chain;
+  service: { url: string; apiKey: string };
+  deployment: Deployment;
+  /** Undefined where the service watches another chain, or none. */
+  asked: ChainService | undefined;
   stop(): Promise<void>;
 }
 
@@ -36,32 +41,48 @@ function say(what: string, detail: string, gas?: bigint): void {
   process.stdout.write(`${what.padEnd(26)} ${detail.padEnd(68)} ${cost.padStart(15)}\n`);
 }
 
-async function service(): Promise<Service> {
-  const { AFFIDAVIT_URL: url, AFFIDAVIT_API_KEY: apiKey } = process.env;
-  if (url === undefined) return await startService();
-  if (apiKey === undefined) throw new Error("AFFIDAVIT_API_KEY is missing beside AFFIDAVIT_URL");
-  return { url, apiKey, stop: async () => undefined };
+/** With a service of its own, which answers contracts. */
+async function start(): Promise<Demo> {
+  const asked = await startChainService({ proving: hasProver });
+  announce(asked.steps, asked.registration);
+  const { chain, service, deployment, stop } = asked;
+  return { chain, service, deployment, asked, stop };
 }
 
-async function deployed(chain: Chain, source: ChainSource): Promise<Deployment> {
-  const { deployment, steps } = await deployContracts(chain.writer, {
-    owner: chain.writer.wallet.account.address,
-    delaySeconds: 0n,
-    referenceValues: [await attestedReferenceValue(source.attestation)],
-    tcbStatuses: 1,
-    tcbFloor: 0,
-    quoteVerifiers: {},
-    development: true,
-    coordinator: true,
-  });
+async function startBeside(url: string, apiKey: string | undefined): Promise<Demo> {
+  if (apiKey === undefined) throw new Error("AFFIDAVIT_API_KEY is missing beside AFFIDAVIT_URL");
+  await buildContracts();
+  const chain = await startAnvil({ nowSeconds: Math.floor(Date.now() / 1000) });
+  const stop = () => chain.stop();
+  try {
+    const source = chainSource(url);
+    const { deployment, steps } = await deployContracts(chain.writer, {
+      owner: chain.writer.wallet.account.address,
+      delaySeconds: 0n,
+      referenceValues: [await attestedReferenceValue(source.attestation)],
+      tcbStatuses: 1,
+      tcbFloor: 0,
+      quoteVerifiers: {},
+      development: true,
+    });
+    announce(steps, await registerKeyset(chain.writer, deployment, source.attestation));
+    return { chain, service: { url, apiKey }, deployment, asked: undefined, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function announce(
+  steps: ChainService["steps"],
+  { registration, sent }: Pick<ChainService["registration"], "registration" | "sent">,
+): void {
   for (const { name, address, gasUsed } of steps) say(`deploy ${name}`, address, gasUsed);
-  const { registration, sent } = await registerKeyset(chain.writer, deployment, source.attestation);
   say("register the keyset", registration.keysetDigest, sent.gasUsed);
   say("", "a simulated TEE, verified by nobody: chains for development only");
-  return deployment;
 }
 
-async function ask({ url, apiKey }: Service, chain: Chain): Promise<InferResult> {
+async function ask({ url, apiKey }: Demo["service"], chain: Chain): Promise<InferResult> {
   const client = createClient({ url, apiKey, policy: { allowSimulated: true, allowUncheckedCode: true } });
   const example = readFileSync(new URL("../models/zoo/breast-cancer/example.json", import.meta.url));
   const body = { bytes: new Uint8Array(example), contentType: "application/json", headerLength: null };
@@ -70,14 +91,14 @@ async function ask({ url, apiKey }: Service, chain: Chain): Promise<InferResult>
 }
 
 /** The statement's place in the log: where a checkpoint covers it, or in the tree of that size. */
-async function placeOf({ url, apiKey }: Service, receiptId: string, query: string) {
+async function placeOf({ url, apiKey }: Demo["service"], receiptId: string, query: string) {
   const headers = { authorization: `Bearer ${apiKey}` };
   const answer = await fetch(`${url}/v1/receipts/${receiptId}/inclusion?${query}`, { headers });
   if (!answer.ok) throw new Error(`the service answered ${answer.status}`);
   return (await answer.json()) as { leafIndex: string; proof: Hex[] };
 }
 
-async function placeIn(running: Service, receiptId: string, size: bigint) {
+async function placeIn(running: Demo["service"], receiptId: string, size: bigint) {
   const { leafIndex, proof } = await placeOf(running, receiptId, `size=${size}`);
   return { size, index: BigInt(leafIndex), proof: proof.map((hash) => hexToBytes(hash)) };
 }
@@ -93,9 +114,8 @@ async function verdict(chain: Chain, deployment: Deployment, receipt: ContractRe
   }
 }
 
-async function show(chain: Chain, running: Service): Promise<void> {
+async function show({ chain, service: running, deployment, asked }: Demo): Promise<void> {
   const source = chainSource(running.url);
-  const deployment = await deployed(chain, source);
   const contract = { address: deployment.receiptVerifier, abi: receiptVerifierAbi } as const;
 
   const { receipt, privatePart, receiptId } = await ask(running, chain);
@@ -107,6 +127,9 @@ async function show(chain: Chain, running: Service): Promise<void> {
   say("verify on chain", "accepted, in a transaction", verified.gasUsed);
   const forged = { ...presented, encodedOutput: bytesToHex(new Uint8Array(32)) };
   say("another output", await verdict(chain, deployment, forged));
+
+  if (asked) await showRequests(asked, say);
+  else say("contracts ask", "skipped: the service at AFFIDAVIT_URL does not watch this chain");
 
   await placeOf(running, receiptId, "wait=inclusion");
   const { anchored, sent } = await anchorCheckpoint(chain.writer, deployment, source);
@@ -125,13 +148,10 @@ async function show(chain: Chain, running: Service): Promise<void> {
   );
 }
 
-await buildContracts();
-const [chain, running] = await Promise.all([
-  startAnvil({ nowSeconds: Math.floor(Date.now() / 1000) }),
-  service(),
-]);
+const { AFFIDAVIT_URL: url, AFFIDAVIT_API_KEY: apiKey } = process.env;
+const demo = await (url === undefined ? start() : startBeside(url, apiKey));
 try {
-  await show(chain, running);
+  await show(demo);
 } finally {
-  await Promise.all([chain.stop(), running.stop()]);
+  await demo.stop();
 }

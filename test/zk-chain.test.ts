@@ -7,6 +7,7 @@ import {
   deployAdapters,
   deployVerifier,
   onChain,
+  requestStatus,
   zkInferenceVerifierAbi,
   zkmlRegistryAbi,
   zkmlVerifierAbi,
@@ -26,6 +27,7 @@ import {
   deployZk,
   provedCall,
   recordedVerifiers,
+  zkRequest,
   type ZkChain,
 } from "./zk-chain.ts";
 
@@ -134,6 +136,27 @@ describe.skipIf(!hasProver)(`a generated verifier on chain${WITHOUT_PROVER}`, ()
       await expect(admitAt(zk, place)).rejects.toMatchObject({ detail: "circuit_registered" });
     },
   );
+
+  it("is what a coordinator pays for, once", { timeout: 60_000 }, async () => {
+    const zk = await deployZk(chain);
+    await admit(zk, codes.whole);
+    const coordinator = zk.deployment.inferenceCoordinator!;
+    const requester = chain.writer.wallet.account.address;
+    const { request, deliver, requestId } = await zkRequest(zk, requester, 0n);
+    const status = () => requestStatus(chain.reader, coordinator, requestId);
+    await chain.send(request, coordinator);
+    const refused = async (data: Hex) => {
+      await expect(chain.send(data, coordinator)).rejects.toThrow(/revert/);
+      expect(await status()).toBe("open");
+    };
+    await refused(deliver("0x"));
+    const call = provedCall();
+    const changed = { ...call, proof: call.proof.with(1000, call.proof[1000]! ^ 1) };
+    await refused(deliver(argumentsOf(changed)[3]));
+    await chain.send(deliver(), coordinator);
+    expect(await status()).toBe("delivered");
+    await expect(chain.send(deliver(), coordinator)).rejects.toThrow(/revert/);
+  });
 
   it("stands behind the contracts of ERC-7992 and ERC-8274", { timeout: 60_000 }, async () => {
     const zk = await deployZk(chain);

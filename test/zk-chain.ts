@@ -1,12 +1,14 @@
 /** A chain that verifies the proofs of the recorded circuit: contracts, a keyset by a development quote, a generated verifier. */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { bytesToHex, hexToBytes, type Hex } from "viem";
+import { bytesToHex, encodeFunctionData, hexToBytes, zeroAddress, type Address, type Hex } from "viem";
 import { concat, sha256, toHex, utf8 } from "../codec/index.ts";
 import {
+  contractReceipt,
   deployContracts,
   deployVerifier,
   encodeZkProof,
+  inferenceCoordinatorAbi,
   quoteRegisters,
   referenceValueId,
   registerCircuit,
@@ -25,8 +27,14 @@ import {
 } from "../proofs/index.ts";
 import { zooModel } from "../proofs/testing/models.ts";
 import { openProver, proverCache } from "../proofs/testing/prover.ts";
-import { recorded } from "../proofs/testing/recorded.ts";
-import { attestationToJson, encodeOutput } from "../receipts/index.ts";
+import { recorded, VECTOR_SALT } from "../proofs/testing/recorded.ts";
+import {
+  attestationToJson,
+  audienceDigest,
+  chainSettlement,
+  encodeOutput,
+  SaltedDigests,
+} from "../receipts/index.ts";
 import type { Chain } from "./anvil.ts";
 import { OWNER_SECRET } from "./circuit-fixture.ts";
 import { createIssuer, NOW_MS, type Issuer } from "./receipt-fixture.ts";
@@ -154,4 +162,71 @@ export function provedCall(): {
 export function argumentsOf(call: ReturnType<typeof provedCall>, circuitId = CIRCUIT.circuitId) {
   const { modelId, circuitInput, encodedOutput } = call;
   return [modelId, circuitInput, encodedOutput, encodeZkProof(circuitId, call)] as const;
+}
+
+/** A request that wants a ZK proof, without payment and callback, and what delivers the recorded proof for it. */
+export interface ZkRequest {
+  /** Calls of the coordinator. */
+  request: Hex;
+  /** @param zkProof instead of the recorded one */
+  deliver(zkProof?: Hex): Hex;
+  requestId: Hex;
+}
+
+/** @param nonce how many requests the requester made before */
+export async function zkRequest(
+  { chain, deployment, issuer }: ZkChain,
+  requester: Address,
+  nonce: bigint,
+): Promise<ZkRequest> {
+  const call = provedCall();
+  const { bundle } = issuer.issue();
+  const { policyDigest, inputCommitment } = bundle.statement;
+  const { timestamp } = await chain.reader.getBlock();
+  const terms = {
+    modelId: call.modelId,
+    policyDigest: bytesToHex(policyDigest),
+    circuitInput: call.circuitInput,
+    assurance: 4,
+    pinned: false,
+    callbackGas: 0,
+    operator: requester,
+    token: zeroAddress,
+    payment: 0n,
+    deadlineSeconds: Number(timestamp) + 3600,
+  } as const;
+  const commitment = bytesToHex(inputCommitment);
+  const abi = inferenceCoordinatorAbi;
+  const requestId = await chain.reader.readContract({
+    address: deployment.inferenceCoordinator!,
+    abi,
+    functionName: "requestIdOf",
+    args: [requester, nonce, terms.modelId, commitment, terms.circuitInput, terms.policyDigest],
+  });
+  const digests = new SaltedDigests(VECTOR_SALT);
+  const encodedOutput = hexToBytes(call.encodedOutput);
+  const none = new Uint8Array(32);
+  const answer = issuer.issue({
+    requestId: hexToBytes(requestId),
+    modelId: CIRCUIT.modelId,
+    requestDigest: none,
+    responseDigest: none,
+    outputDigest: digests.outputDigest(encodedOutput),
+    settlement: chainSettlement(hexToBytes(requestId), hexToBytes(requester)),
+    circuitInput: hexToBytes(call.circuitInput),
+    audience: audienceDigest(BigInt(deployment.chainId), hexToBytes(requester)),
+    promised: 1,
+    promiseDeadlineMs: BigInt(NOW_MS + 60_000),
+  });
+  const receipt = contractReceipt(answer.bundle, { outputSalt: digests.salt("output"), encodedOutput });
+  return {
+    requestId,
+    request: encodeFunctionData({
+      abi,
+      functionName: "request",
+      args: [terms, { publicInput: "0x", commitment }],
+    }),
+    deliver: (zkProof = argumentsOf(call)[3]) =>
+      encodeFunctionData({ abi, functionName: "deliver", args: [receipt, zkProof] }),
+  };
 }

@@ -2,7 +2,6 @@
 import { bytesToHex, getAddress } from "viem";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
-import { describeError } from "../logger.ts";
 import type { ChainView } from "../services.ts";
 import type { AnswerParts } from "./answer.ts";
 import { Coordinator } from "./coordinator.ts";
@@ -59,9 +58,9 @@ export async function answerContracts(
 }
 
 function report(log: Logger, event: WatcherEvent): void {
-  if (event.kind === "failed") log.warn({ err: describeError(event.error) }, "the chain cannot be read now");
+  if (event.kind === "failed") log.warn({ err: event.error }, "the chain cannot be read now");
   else if (event.kind === "retry")
-    log.warn({ err: describeError(event.error), requestId: event.requestId }, "not delivered yet");
+    log.warn({ err: event.error, requestId: event.requestId }, "not delivered yet");
   else if (event.kind === "seen")
     log.info({ count: event.count, block: Number(event.block) }, "requests seen");
   else if (event.kind === "reorganised")

@@ -5,7 +5,6 @@ import { toHex0x } from "../../codec/index.ts";
 import type { Vault } from "../../vault/index.ts";
 import type { Config } from "../config.ts";
 import type { LogTree } from "../db/index.ts";
-import { describeError } from "../logger.ts";
 import type { Services } from "../services.ts";
 import { startAnchoring } from "./anchoring.ts";
 import { ownCheckpoints } from "./own-checkpoints.ts";
@@ -35,7 +34,7 @@ export async function anchorOwnLog(
     onAnchored: (anchored) => log.info(anchored, "anchored"),
     onError: (error) => {
       const code = error instanceof ChainError ? (error.detail ?? error.code) : undefined;
-      log.warn({ err: describeError(error), code }, "no anchor this time");
+      log.warn({ err: error, code }, "no anchor this time");
     },
   });
   cleanup("anchoring", () => anchoring.stop());
