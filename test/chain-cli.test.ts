@@ -18,7 +18,9 @@ import {
   registerKeyset,
   verifyOnChain,
 } from "../client/chain/index.ts";
+import { chainAdapters } from "../client/cli/commands/chain-adapters.ts";
 import { chainAnchor } from "../client/cli/commands/chain-anchor.ts";
+import { chainCircuit } from "../client/cli/commands/chain-circuit.ts";
 import { chainDeploy } from "../client/cli/commands/chain-deploy.ts";
 import { chainRegister } from "../client/cli/commands/chain-register.ts";
 import { chainVerify } from "../client/cli/commands/chain-verify.ts";
@@ -172,6 +174,35 @@ test("a keyset enters by a quote that the chain verifies down to its root", { ti
   await verifyOnChain(chain.reader, deployment.receiptVerifier, CONSUMER, presented);
 });
 
+test("contracts for others' standards stand on a deployment with a verifier of proofs", async () => {
+  const [plain, file] = [path("plain.json"), path("coordinator.json")];
+  const deploy = [...paid(), "--development", "--out"];
+  expect(await run(chainDeploy, ...deploy, plain)).toMatchObject({ status: 0 });
+  expect(await run(chainAdapters, ...paid(), "--deployment", plain)).toMatchObject({
+    status: 1,
+    code: "deployment_invalid",
+  });
+  const srs = ["--development-srs", `0x${"11".repeat(32)}`];
+  expect(await run(chainDeploy, ...deploy, file, "--coordinator", ...srs)).toMatchObject({ status: 0 });
+  const made = await run(chainAdapters, ...paid(), "--deployment", file, "--identity-registry", CONSUMER);
+  expect(made).toMatchObject({
+    status: 0,
+    adapters: { zkmlVerifier: expect.stringMatching(/^0x/) as string },
+  });
+  const { steps, adapters } = made as { steps: unknown[]; adapters: Record<string, `0x${string}`> };
+  expect(steps.length).toBe(6);
+  const kept = await run(
+    chainAdapters,
+    ...paid(),
+    "--deployment",
+    file,
+    "--validation-registry",
+    adapters["validationRegistry"]!,
+  );
+  expect(kept).toMatchObject({ adapters: { validationRegistry: adapters["validationRegistry"] } });
+  expect((kept["steps"] as unknown[]).length).toBe(5);
+});
+
 test.each([
   [chainDeploy, []],
   [chainDeploy, ["--out", "x", "--from", "0x12"]],
@@ -181,6 +212,12 @@ test.each([
   [chainAnchor, ["--key-file", "/nonexistent"]],
   [chainVerify, ["receipt.json"]],
   [chainVerify, ["receipt.json", "--consumer", CONSUMER, "--proof", "../x"]],
+  [chainDeploy, ["--out", "x", "--from", CONSUMER, "--srs", `0x${"11".repeat(32)}`]],
+  [chainDeploy, ["--out", "x", "--from", CONSUMER, "--coordinator", "--srs", "0x11"]],
+  [chainCircuit, []],
+  [chainCircuit, ["abcd", "--from", CONSUMER, "--verifier", CONSUMER]],
+  [chainAdapters, ["--from", CONSUMER]],
+  [chainAdapters, ["--identity-registry", CONSUMER, "--validation-registry", CONSUMER]],
   [chainVerify, ["/nonexistent", "--consumer", CONSUMER]],
 ])("bad flags and files are exit 2 (%#)", async (command, words) => {
   expect(await run(command, ...words)).toMatchObject({ status: 2, ok: false });

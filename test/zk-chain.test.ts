@@ -2,13 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesToHex, encodeAbiParameters, hexToBytes, keccak256, parseAbiParameters, type Hex } from "viem";
 import {
-  ChainError,
-  CONTRACT_ERRORS,
   deployAdapters,
   deployVerifier,
-  onChain,
   requestStatus,
-  zkInferenceVerifierAbi,
   zkmlRegistryAbi,
   zkmlVerifierAbi,
   zkProofVerifierAbi,
@@ -27,8 +23,8 @@ import {
   deployZk,
   provedCall,
   recordedVerifiers,
+  verdict,
   zkRequest,
-  type ZkChain,
 } from "./zk-chain.ts";
 
 let chain: Chain;
@@ -47,22 +43,6 @@ afterAll(async () => {
   await chain?.stop();
   folder?.remove();
 });
-
-async function verdict({ deployment }: ZkChain, args: ReturnType<typeof argumentsOf>): Promise<string> {
-  const contract = {
-    address: deployment.zkInferenceVerifier!,
-    abi: [...zkInferenceVerifierAbi, ...CONTRACT_ERRORS],
-  };
-  try {
-    await onChain(() =>
-      chain.reader.readContract({ ...contract, functionName: "requireProof", args } as never),
-    );
-    return "accepted";
-  } catch (error) {
-    if (error instanceof ChainError) return error.detail ?? error.code;
-    throw error;
-  }
-}
 
 /** An instance, by one. */
 const off = (bytes: Uint8Array) => bytes.with(0, bytes[0]! ^ 1);

@@ -4,15 +4,19 @@ import { dirname, join } from "node:path";
 import { bytesToHex, encodeFunctionData, hexToBytes, zeroAddress, type Address, type Hex } from "viem";
 import { concat, sha256, toHex, utf8 } from "../codec/index.ts";
 import {
+  ChainError,
+  CONTRACT_ERRORS,
   contractReceipt,
   deployContracts,
   deployVerifier,
   encodeZkProof,
   inferenceCoordinatorAbi,
+  onChain,
   quoteRegisters,
   referenceValueId,
   registerCircuit,
   registerKeyset,
+  zkInferenceVerifierAbi,
   type Deployment,
   type SignedBinding,
   type VerifierPlace,
@@ -50,15 +54,16 @@ export interface ZkChain {
   issuer: Issuer;
 }
 
-/** The recorded circuit as a folder, as far as its verifier is made of it. */
-function storedIn(directory: string): StoredCircuit {
+/** A recorded circuit as a folder, as far as its verifier is made of it. */
+export function storedIn(name: "breast-cancer" | "linear", directory: string): StoredCircuit {
+  const { circuit, parts } = recorded(name);
+  const { settings, verifyingKey, srs } = parts;
   mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, CIRCUIT_FILES.vk), PARTS.verifyingKey);
-  writeFileSync(join(directory, CIRCUIT_FILES.settings), PARTS.settings);
+  writeFileSync(join(directory, CIRCUIT_FILES.vk), verifyingKey);
+  writeFileSync(join(directory, CIRCUIT_FILES.settings), settings);
   // Of the SRS the verifier holds what is in its verifying part.
-  writeFileSync(join(directory, CIRCUIT_FILES.srs), PARTS.srs);
-  const { settings, verifyingKey, srs } = PARTS;
-  return { circuit: CIRCUIT, directory, settings, verifyingKey, srs, binding: undefined };
+  writeFileSync(join(directory, CIRCUIT_FILES.srs), srs);
+  return { circuit, directory, settings, verifyingKey, srs, binding: undefined };
 }
 
 interface Verifiers {
@@ -75,7 +80,7 @@ export async function recordedVerifiers(directory: string): Promise<Verifiers> {
   if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8"), revive) as Verifiers;
   const system = openProver();
   try {
-    const stored = storedIn(directory);
+    const stored = storedIn("breast-cancer", directory);
     const whole = await makeVerifier(system, stored);
     const verifiers = { whole, reusable: await makeVerifier(system, stored, "reusable") };
     mkdirSync(dirname(kept), { recursive: true });
@@ -162,6 +167,22 @@ export function provedCall(): {
 export function argumentsOf(call: ReturnType<typeof provedCall>, circuitId = CIRCUIT.circuitId) {
   const { modelId, circuitInput, encodedOutput } = call;
   return [modelId, circuitInput, encodedOutput, encodeZkProof(circuitId, call)] as const;
+}
+
+/** What the contract says of the arguments: accepted, or why not. */
+export async function verdict({ chain, deployment }: ZkChain, args: readonly Hex[]): Promise<string> {
+  const contract = {
+    address: deployment.zkInferenceVerifier!,
+    abi: [...zkInferenceVerifierAbi, ...CONTRACT_ERRORS],
+  };
+  try {
+    const call = { ...contract, functionName: "requireProof", args, gas: 15_000_000n };
+    await onChain(() => chain.reader.readContract(call as never));
+    return "accepted";
+  } catch (error) {
+    if (error instanceof ChainError) return error.detail ?? error.code;
+    throw error;
+  }
 }
 
 /** A request that wants a ZK proof, without payment and callback, and what delivers the recorded proof for it. */
