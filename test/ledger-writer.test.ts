@@ -44,7 +44,7 @@ describe("the ledger's writer", () => {
     const { crashes } = await runDesk(fresh, { owners, operations: 30, seed: 1 });
     expect(new Set(Object.values(crashes))).toEqual(new Set([1]));
     await fresh.close();
-  });
+  }, 120_000);
 
   it("takes an owner's request once, in order, in time, and for what was proven", async () => {
     const before = await desk.state(alice);
@@ -104,6 +104,28 @@ describe("the ledger's writer", () => {
     });
     expect(await desk.balance(bob)).toBe(3n);
     expect(desk.log.at(-1)).toMatchObject({ code: "statement_invalid", account: toHex0x(bob.account) });
+  });
+});
+
+describe("an operation", () => {
+  it("whose job was cancelled, or cannot be read, ends, and is not carried out later", async () => {
+    const before = await desk.state(carol);
+    for (const [state, code] of [
+      ["cancelled", null],
+      ["failed", "payload_unreadable"],
+      ["active", null],
+    ] as const) {
+      const id = await desk.ask(carol, desk.credit(carol, 1n));
+      const job = await onlyJob();
+      const ledger = await desk.served({ state, code });
+      const ended = { state: "failed", code: code ?? "job_cancelled" };
+      const seen = await ledger.operation(desk.account, carol.account, id);
+      expect(seen).toMatchObject(state === "active" ? { state: "waiting" } : ended);
+      if (state === "active") continue;
+      await desk.work(job, await desk.worker("vault"));
+      expect(await ledger.operation(desk.account, carol.account, id)).toMatchObject(ended);
+    }
+    expect(await desk.state(carol)).toEqual(before);
   });
 });
 

@@ -36,10 +36,13 @@ import {
   type LedgerOperationRow,
 } from "../service/db/index.ts";
 import { JobFailure } from "../service/jobs/error.ts";
+import type { JobState, JobView } from "../service/jobs/index.ts";
 import { arrivals } from "../service/ledger/arrival.ts";
+import { StoredLedger, type LedgerParts } from "../service/ledger/ledger.ts";
 import { encodePayload, type Wish } from "../service/ledger/wish.ts";
 import { workOnLedger } from "../service/ledger/work.ts";
 import { openAccount, type WriterParts } from "../service/ledger/writer.ts";
+import type { Account } from "../service/services.ts";
 import type { SessionHolder } from "../service/session.ts";
 import { AllowanceSeal } from "../vault/host/allowance-record.ts";
 import { ed25519FromSeed } from "../vault/host/ed25519.ts";
@@ -256,6 +259,15 @@ export class LedgerDesk {
   async issued(): Promise<bigint> {
     const { rows } = await this.database.pool.query<{ issued: string }>("SELECT issued FROM ledger_supply");
     return BigInt(rows[0]?.issued ?? 0);
+  }
+
+  readonly account = { tenantId: DEFAULT_TENANT } as Account;
+
+  /** The ledger as the HTTP side sees it, where every job stands so. */
+  async served(job: { state: JobState; code: string | null }): Promise<StoredLedger> {
+    const find = async () => job as JobView;
+    const parts = { ...this.#parts, jobs: { administration: { find } } };
+    return new StoredLedger(parts as unknown as LedgerParts);
   }
 
   /** As the service's API takes it. @returns the operation's id */

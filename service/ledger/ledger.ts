@@ -13,6 +13,7 @@ import { equal, sha256, toHex, toHex0x } from "../../codec/index.ts";
 import {
   addLedgerOperation,
   countWaitingOperations,
+  endLedgerOperation,
   findLedgerAccount,
   findLedgerOperation,
   inTransaction,
@@ -37,7 +38,7 @@ const MAX_WAITING = 1000;
 const PAGE = 64;
 
 export interface LedgerParts extends WriterParts {
-  jobs: JobQueue;
+  jobs: Pick<JobQueue, "send"> & { administration: Pick<JobQueue["administration"], "find"> };
   keysets: KeysetRecords;
   /** SHA-256 of each, as the keyset names them. */
   keyDigests: readonly Uint8Array[];
@@ -123,7 +124,14 @@ export class StoredLedger implements Ledger {
     const row = await findLedgerOperation(this.#parts.database, id);
     if (row?.tenantId !== tenantId || toHex(row.account) !== toHex(account))
       throw new ServiceError("ledger_operation_not_found");
-    return row;
+    const job = row.state === "waiting" ? await this.#parts.jobs.administration.find(id) : undefined;
+    if (job?.state !== "failed" && job?.state !== "cancelled") return row;
+    // Nobody works on it any more: what its asker is told stays so, whatever becomes of the job.
+    await endLedgerOperation(this.#parts.database, id, {
+      state: "failed",
+      code: job.code ?? `job_${job.state}`,
+    });
+    return (await findLedgerOperation(this.#parts.database, id))!;
   }
 
   async read({ tenantId }: Account, account: Uint8Array, asked: LedgerReadingAsked) {
