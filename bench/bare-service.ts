@@ -131,7 +131,14 @@ const services: Services = {
     inclusion: absent,
     covered: absent,
   },
-  assurances: { circuits: async () => [], find: absent, cancel: absent, prove: absent, bundle: absent },
+  assurances: {
+    circuits: async () => [],
+    find: absent,
+    changed: absent,
+    cancel: absent,
+    prove: absent,
+    bundle: absent,
+  },
   ledger() {
     throw new ServiceError("balances_off");
   },

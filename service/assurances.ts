@@ -44,6 +44,7 @@ export function assurancesOf(parts: Parts, keysets: KeysetRecords): Assurances {
     await viewPromise(database, await requirePromise(database, account, kind, id));
   return {
     find,
+    changed: (id, timeoutMs) => database.changes.next(id, timeoutMs),
     circuits: () => offered.list(),
     async cancel(account, kind, id) {
       await cancelPromise(database, jobs, await requirePromise(database, account, kind, id));

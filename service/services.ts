@@ -311,6 +311,8 @@ export interface Revocations {
 export interface Assurances {
   /** @throws ServiceError `promise_not_found` */
   find(account: Account, kind: PromiseKind, id: string): Promise<PromiseView>;
+  /** After the next change of it that this process makes, or the time. */
+  changed(id: string, timeoutMs: number): Promise<void>;
   /** @returns it, cancelled. @throws ServiceError `promise_not_found`, `promise_ended` */
   cancel(account: Account, kind: PromiseKind, id: string): Promise<PromiseView>;
   /**

@@ -71,7 +71,11 @@ describe("a re-execution", () => {
     expect(response.status).toBe(200);
     const receiptId = response.headers.get("affidavit-receipt-id")!;
     const seen = await end(response.headers.get("affidavit-reexecution-id")!);
-    expect(seen).toMatchObject({ state: "delivered", receiptId, outcome: { difference: "0" } });
+    expect(seen).toMatchObject({
+      state: "delivered",
+      receiptId,
+      outcome: { difference: "0", anotherKeyset: false },
+    });
     const { type, statement, words, signature } = parseReceiptHeader(seen.outcome!.statement);
     if (type !== "Reexecution") throw new Error(type);
     expect(statement.subject).toEqual(fromHex(receiptId, 32));

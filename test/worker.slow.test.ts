@@ -47,7 +47,15 @@ beforeAll(async () => {
     AFFIDAVIT_CONFIG_DIR: config,
   };
   const directory = join(folder.path, "service");
-  service = await startService({ directory, environment: { ...environment, AFFIDAVIT_PROVERS: "0" } });
+  service = await startService({
+    directory,
+    environment: {
+      ...environment,
+      AFFIDAVIT_PROVERS: "0",
+      // Longer than the deadline: only another keyset's worker keeps it.
+      AFFIDAVIT_REEXECUTION_GRACE_MS: "120000",
+    },
+  });
   execFileSync("cp", ["-a", join(directory, "vault"), join(folder.path, "vault")]);
 }, 600_000);
 afterAll(async () => {
@@ -57,9 +65,9 @@ afterAll(async () => {
   folder.remove();
 }, 60_000);
 
-async function startWorker(vault: string): Promise<number | "works"> {
+async function startWorker(vault: string, kind = "prove"): Promise<number | "works"> {
   const data = join(folder.path, "worker");
-  worker = spawn(process.execPath, [CLI, "worker", "--kind", "prove"], {
+  worker = spawn(process.execPath, [CLI, "worker", "--kind", kind], {
     env: {
       ...environment,
       PATH: process.env["PATH"],
@@ -75,7 +83,7 @@ async function startWorker(vault: string): Promise<number | "works"> {
     for (const stream of [worker.stdout!, worker.stderr!]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
         output += text;
-        if (output.includes("Working on prove")) done("works");
+        if (output.includes(`Working on ${kind}`)) done("works");
       });
     }
     worker.once("exit", (code) => done(code ?? -1));
@@ -113,5 +121,21 @@ describe.skipIf(!hasProver)(`a worker${WITHOUT_PROVER}`, () => {
     writeFileSync(file, await (await ask(`/v1/proofs/${id}/bundle`)).text());
     const flags = ["--allow-simulated", "--allow-development-srs"];
     expect(await command(["verify", file, ...flags])).toMatchObject({ ok: true });
+  });
+
+  it("runs an answer again under another keyset, before the answer's own service would", async () => {
+    worker.kill("SIGTERM");
+    await new Promise((gone) => worker.once("exit", gone));
+    expect(await startWorker(join(folder.path, "vault"), "reexecute")).toBe("works");
+    const headers = { "affidavit-assurance": "tee+reexecution" };
+    const answer = await ask("/v2/models/breast-cancer/infer", { method: "POST", headers, body });
+    const id = answer.headers.get("affidavit-reexecution-id")!;
+    const events = await (await ask(`/v1/reexecutions/${id}/events`)).text();
+    const last = JSON.parse(/.*data: (.*)/s.exec(events)![1]!) as {
+      state: string;
+      outcome: { anotherKeyset: boolean; keysetDigest: string };
+    };
+    expect(last).toMatchObject({ state: "delivered", outcome: { anotherKeyset: true } });
+    expect(last.outcome.keysetDigest).not.toBe(answer.headers.get("affidavit-keyset"));
   });
 });

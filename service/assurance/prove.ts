@@ -50,13 +50,18 @@ async function proveRow(parts: ProvingParts, job: RunningJob, row: PromiseRow): 
   const timeoutMs = row.deadlineAt.getTime() - Date.now();
   // The log will say that it expired.
   if (timeoutMs <= 0) return;
+  // One after another: two that are under way at once may be stored in either order.
+  let told: Promise<unknown> = Promise.resolve();
+  const onProgress = (stage: string) => {
+    told = told.then(() => advancePromise(parts.database, job.id, stage)).catch(() => undefined);
+  };
   const made = await parts.system.prove({
     circuit,
     inputs: payload.inputs,
     sCircuit: payload.sCircuit!,
     signal: job.signal,
     timeoutMs,
-    onProgress: (stage) => void advancePromise(parts.database, job.id, stage).catch(() => undefined),
+    onProgress,
   });
   const difference = await judge(parts, row, circuit, made, payload.outputs);
   await deliver(parts, row.id, circuit, made, difference);

@@ -5,6 +5,7 @@ import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import { type Client, type ClientBase, type ClientConfig, Pool } from "pg";
 import { CompactRange, EMPTY_ROOT } from "../../receipts/index.ts";
+import { Changes } from "./changes.ts";
 import { DatabaseError, isTransient, toDatabaseError } from "./error.ts";
 import { checkServer } from "./safety.ts";
 import { DEFAULT_TENANT, GATEWAY_TENANT, SYSTEM_TENANT } from "./columns.ts";
@@ -21,6 +22,8 @@ export interface Database {
   readonly orm: NodePgDatabase;
   /** For connections besides the pool's: the appender's, the queue's. */
   readonly connection: ClientConfig;
+  /** Of promises, by their ids. */
+  readonly changes: Changes;
   close(): Promise<void>;
 }
 
@@ -104,7 +107,7 @@ export async function openDatabase(options: OpenOptions): Promise<Database> {
     await pool.end();
     throw toDatabaseError(error);
   }
-  return { pool, orm: drizzle(pool), connection, close: () => pool.end() };
+  return { pool, orm: drizzle(pool), connection, changes: new Changes(), close: () => pool.end() };
 }
 
 /** Whether the database answers now. */

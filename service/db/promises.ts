@@ -104,6 +104,7 @@ export async function advancePromise(database: Database, id: string, stage: stri
       .where(and(eq(promises.id, id), inArray(promises.state, [...OPEN_STATES])))
       .returning({ id: promises.id }),
   );
+  database.changes.tell(id);
   return rows.length > 0;
 }
 
@@ -122,7 +123,7 @@ export async function closing(
   id: string,
   end: (row: PromiseRow) => Promise<PromiseEnd>,
 ): Promise<boolean> {
-  return await database.orm
+  const ended = await database.orm
     .transaction(async (transaction) => {
       const [row] = await transaction
         .select()
@@ -141,6 +142,8 @@ export async function closing(
     .catch((error: unknown) => {
       throw toDatabaseError(error);
     });
+  database.changes.tell(id);
+  return ended;
 }
 
 /**
@@ -155,7 +158,8 @@ export async function expireOne(
   passedOver: readonly string[],
   log: (row: PromiseRow) => Promise<Uint8Array | undefined>,
 ): Promise<boolean> {
-  return await database.orm
+  let expired: string | undefined;
+  const found = await database.orm
     .transaction(async (transaction) => {
       const [row] = await transaction
         .select()
@@ -170,6 +174,7 @@ export async function expireOne(
         .limit(1)
         .for("update", { skipLocked: true });
       if (!row) return false;
+      expired = row.id;
       const outcome = await log(row);
       if (!outcome) {
         // No statement was ever stored that it could be about: its request failed after it was asked for.
@@ -186,4 +191,6 @@ export async function expireOne(
     .catch((error: unknown) => {
       throw toDatabaseError(error);
     });
+  if (expired !== undefined) database.changes.tell(expired);
+  return found;
 }

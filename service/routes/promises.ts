@@ -67,7 +67,7 @@ const PROMISE_PROBLEMS = [
   "promise_not_found",
 ] as const;
 
-/** How often a stream looks, and how long it lasts at most: a client then asks again. */
+/** How often a stream looks for what another process changed, and how long it lasts at most: a client then asks again. */
 const POLL_MS = 250;
 const LONGEST_STREAM_MS = 600_000;
 const MAX_STREAMS = 100;
@@ -171,18 +171,21 @@ function follow(
   done: () => void,
 ): Response {
   const account = c.var.account;
+  const { assurances } = services;
   const untilMs = services.nowMs() + LONGEST_STREAM_MS;
   c.header("cache-control", "no-store, no-transform");
   return streamSSE(c, async (stream) => {
     try {
       let last = "";
-      for (let view = first; ; view = await services.assurances.find(account, kind, first.id)) {
+      for (;;) {
+        const changed = assurances.changed(first.id, POLL_MS);
+        const view = await assurances.find(account, kind, first.id);
         const data = JSON.stringify(promiseToJson(view));
         if (data !== last) await stream.writeSSE({ event: "promise", data });
         last = data;
         const ended = view.endedAt !== null && (view.outcome !== null || view.state !== "expired");
         if (ended || stream.aborted || services.lifecycle.draining || services.nowMs() > untilMs) return;
-        await stream.sleep(POLL_MS);
+        await changed;
       }
     } finally {
       done();

@@ -292,6 +292,7 @@ function memoryAssurances(): Services["assurances"] {
   return {
     circuits: async () => [],
     find,
+    changed: async () => undefined,
     prove: async () => proof,
     bundle: async (account, id) => {
       await find(account, "proof", id);
