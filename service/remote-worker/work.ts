@@ -52,11 +52,12 @@ export async function workElsewhere(parts: WorkParts, signal: AbortSignal): Prom
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ConnectionError) || FATAL.has(error.code)) throw error;
-      // An admission ends as a matter of course.
-      if (error.code === "worker_session_unknown") continue;
-      parts.onEvent({ kind: "trouble", code: error.code, message: error.message });
-      await sleep(error.retryAfterMs ?? pauseMs, undefined, { signal }).catch(() => undefined);
-      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+      // An admission ends as a matter of course, and is no trouble.
+      const isOver = error.code === "worker_session_unknown";
+      if (!isOver) parts.onEvent({ kind: "trouble", code: error.code, message: error.message });
+      const waitMs = error.retryAfterMs ?? (isOver ? FIRST_PAUSE_MS : pauseMs);
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+      if (!isOver) pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
     }
   }
 }
