@@ -200,6 +200,7 @@ export function assemble(parts: Parts): Services {
       models,
       jobs: parts.jobs,
       prover: parts.assurance.prover,
+      workersElsewhere: () => parts.workers?.admitted ?? 0,
       balances: parts.balances,
     }),
   };

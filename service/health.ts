@@ -30,6 +30,8 @@ export function createHealth(parts: {
   models: PublicModels;
   jobs: JobQueue | undefined;
   prover: ProverState;
+  /** Workers elsewhere that are admitted. */
+  workersElsewhere: () => number;
   balances: Component;
 }): Health {
   return {
@@ -47,12 +49,18 @@ export function createHealth(parts: {
         vaultComponent(parts.sessions),
         engineComponent(parts.engine, parts.models),
         jobsComponent(parts.jobs),
-        { name: "proofs", ...parts.prover },
+        proofsComponent(parts.prover, parts.workersElsewhere()),
         parts.balances,
         ...(simulated(parts.sessions) ? OPTIONAL_PARTS : []),
       ];
     },
   };
+}
+
+/** What is left to others is on where there are any. */
+function proofsComponent({ status, notes }: ProverState, elsewhere: number): Component {
+  if (elsewhere === 0) return { name: "proofs", status, notes };
+  return { name: "proofs", status: "ok", notes: [...notes, `${elsewhere} workers elsewhere are admitted.`] };
 }
 
 function simulated(sessions: SessionHolder): boolean {

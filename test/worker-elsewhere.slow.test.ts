@@ -140,6 +140,7 @@ describe.skipIf(!hasProver)(`a worker elsewhere${WITHOUT_PROVER}`, () => {
     expect((await without.ended).code).toBe(0);
     const attested = startWorker();
     await attested.seen("Working on prove");
+    expect(await (await ask("/readyz")).text()).toContain("1 workers elsewhere are admitted.");
     await delivered(kept);
     const jobs = (await (await ask("/v1/jobs?kind=prove")).json()) as { jobs: { state: string }[] };
     expect(jobs.jobs.map((job) => job.state)).toEqual(["completed", "completed"]);

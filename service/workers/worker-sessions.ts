@@ -79,6 +79,12 @@ export class WorkerSessions {
     this.#parts = parts;
   }
 
+  /** How many are admitted now. */
+  get admitted(): number {
+    this.#drop();
+    return this.#sessions.size;
+  }
+
   /** @throws ServiceError `scope_missing`, `worker_paused`; VaultError `worker_policy_missing`, `busy` */
   async challenge(account: Account): Promise<{ nonce: Uint8Array; expiresAtMs: number }> {
     this.#admissible(account);
