@@ -71,6 +71,7 @@ contract EnclaveRegistry is IEnclaveRegistry, TimelockedSettings {
         uint40 untilSeconds;
     }
 
+    /// @param referenceValueId that this quote matched under its mask; a listed keyset keeps the one that lists it (`enrolments`)
     event Registered(
         bytes32 indexed keysetDigest,
         address indexed signer,
