@@ -175,6 +175,7 @@ export class AllowanceDesk {
       hpke: () => [HPKE],
       macKey: CLUSTER,
       serverKeyDigest,
+      keyset: () => keysets.current(nowMs()).digest,
       nowMs,
     });
     const tickets = new Tickets(nowMs);

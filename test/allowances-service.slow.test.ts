@@ -1,11 +1,13 @@
 /** Allowances against whole running services on one database, with the real addon: spent, refunded, and restored after crashes. */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Client, Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ownerSigner, ownerToText } from "../balances/index.ts";
+import { ownerSigner, ownerToText, verifyPriceList } from "../balances/index.ts";
 import { ADDON, CACHE, WITHOUT } from "../balances/testing/addon.ts";
 import { fromHex, sha256, toHex, utf8 } from "../codec/index.ts";
 import {
@@ -25,7 +27,11 @@ import { receiptIdOf, smallCall } from "./service-load.ts";
 import { startService, type RunningService } from "./service-process.ts";
 
 const CREDITS = 1_000n;
+/** Distinctive: as bytes, hex or decimal it must be found nowhere outside the vault. */
+const PLANTED = 3_740_129_845_611_203n;
+const CLI = fileURLToPath(new URL("../client/cli/main.ts", import.meta.url));
 const alice = ownerSigner("secp256k1", sha256(utf8("alice")));
+const bob = ownerSigner("ed25519", sha256(utf8("bob")));
 const mallory = ownerSigner("secp256k1", sha256(utf8("mallory")));
 
 const folder = temporaryDirectory();
@@ -65,6 +71,37 @@ async function kill(service: RunningService): Promise<void> {
 
 const balance = async (at: RunningService) => (await ledgerOf(at).read(alice)).amountAtomic;
 const refunded = (at: RunningService, id: string) => ledgerOf(at).allowanceIn("refunded", alice.account, id);
+
+/** Each way in which the number could lie in a row's text. */
+function spellings(amount: bigint): string[] {
+  const big = Buffer.alloc(8);
+  big.writeBigUInt64BE(amount);
+  const little = Buffer.alloc(8);
+  little.writeBigUInt64LE(amount);
+  return [amount.toString(), big.toString("hex"), little.toString("hex")];
+}
+
+/** All that the database holds, bytes in hex. */
+async function everyRow(): Promise<string[]> {
+  const { rows: tables } = await pool.query<{ name: string }>(
+    "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('public', 'affidavit_jobs')",
+  );
+  const texts: string[] = [];
+  for (const { name } of tables) {
+    const { rows } = await pool.query<{ text: string }>(`SELECT t::text AS text FROM ${name} AS t`);
+    texts.push(...rows.map(({ text }) => text));
+  }
+  return texts;
+}
+
+/** The command's line for machines, whatever it exits with. */
+async function command(words: string[]): Promise<Record<string, unknown>> {
+  const environment = { AFFIDAVIT_URL: one.url, AFFIDAVIT_API_KEY: one.apiKey };
+  const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...words, "--json"], {
+    env: { PATH: process.env["PATH"], HOME: folder.path, ...environment },
+  }).catch((error: unknown) => error as { stdout: string });
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
 
 /** Why the service refused. */
 const code = (work: Promise<unknown>) =>
@@ -217,6 +254,47 @@ describe.skipIf(!ADDON)(`allowances${WITHOUT}`, { timeout: 300_000 }, () => {
     expect(await refunded(two, id)).toMatchObject({ state: "refunded" });
     model -= PRICE;
     expect(await balance(two)).toBe(model);
+  });
+
+  it("say nowhere what they hold, nor what was spent", async () => {
+    const ledger = ledgerOf(one);
+    await ledger.open(bob.owner);
+    await credit(ledger, bob, 2n * PLANTED);
+    const id = await openAllowance(one, bob, PLANTED);
+    for (let i = 0; i < 2; i++) expect((await pay(one, id)).status).toBe(200);
+    await ledger.closeAllowance(bob, id);
+    await ledger.allowanceIn("refunded", bob.account, id);
+    expect((await ledger.read(bob)).amountAtomic).toBe(2n * PLANTED - 2n * PRICE);
+    const rows = await everyRow();
+    const told = [0n, 1n, 2n].flatMap((paid) => spellings(PLANTED - paid * PRICE));
+    for (const text of [...rows, one.output(), two.output()])
+      for (const spelling of told) expect(text.includes(spelling)).toBe(false);
+    // The search finds what is there: a clear credit is public.
+    expect(rows.some((row) => row.includes(String(2n * PLANTED)))).toBe(true);
+  });
+
+  it("are opened, spent, shown and closed by the command", async () => {
+    const key = join(folder.path, "alice.key");
+    writeFileSync(key, `secp256k1:${toHex(sha256(utf8("alice")))}\n`, { mode: 0o600 });
+    const input = fileURLToPath(new URL("../models/zoo/breast-cancer/example.json", import.meta.url));
+    const account = ["ledger", "account", "allowance"];
+    const mine = ["--owner-key", key];
+    const opened = await command([...account, "open", ...mine, "--credits", "50", "--allow-simulated"]);
+    expect(opened).toMatchObject({ ok: true, state: "open" });
+    const id = opened["id"] as string;
+    const paid = ["--allowance", id, "--allow-simulated"];
+    expect(await command(["infer", "breast-cancer", "--input", input, ...paid])).toMatchObject({ ok: true });
+    expect(await command([...account, "show", ...mine, "--id", id])).toMatchObject({
+      allowances: [{ id, state: "open" }],
+    });
+    expect(await command([...account, "close", ...mine, "--id", id])).toMatchObject({ state: "refunded" });
+    model -= PRICE;
+    expect(await balance(one)).toBe(model);
+    expect(await command(["infer", "breast-cancer", "--input", input, ...paid])).toMatchObject({ ok: false });
+    const [owner, list] = [join(directoryOf(1), "config", "owner.key"), join(folder.path, "list.json")];
+    const signed = ["ledger", "prices", list, "--key", owner, "--list-version", "2"];
+    expect(await command([...signed, "--price", "breast-cancer=4"])).toMatchObject({ ok: true, prices: 1 });
+    expect([...verifyPriceList(readFileSync(list, "utf8").trim()).prices.values()]).toEqual([4n]);
   });
 
   it("are ended in order where their service is stopped", async () => {

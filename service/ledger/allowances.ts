@@ -32,6 +32,7 @@ import type { Account } from "../services.ts";
 import type { AllowanceAsked, ClosingAsked, LedgerAllowances, Paying } from "../allowance-services.ts";
 import type { Session, SessionHolder } from "../session.ts";
 import type { Prices } from "./prices.ts";
+import { requireRoom } from "./room.ts";
 import { encodePayload, type LedgerPayload } from "./wish.ts";
 
 /** How long the end of an allowance waits for inferences that it pays for. */
@@ -77,7 +78,7 @@ export class Allowances implements LedgerAllowances {
 
   /**
    * Has the vault look at the terms, and asks for the debit. The same request again is the same allowance.
-   * @throws BalanceError, VaultError why it is refused; ServiceError `allowances_off`
+   * @throws BalanceError, VaultError why it is refused; ServiceError `allowances_off`, `ledger_operation_limit`
    */
   async open(caller: Account, account: Uint8Array, asked: AllowanceAsked): Promise<AllowanceRow> {
     const { database, sessions, jobs } = this.#parts;
@@ -87,6 +88,7 @@ export class Allowances implements LedgerAllowances {
     const id = requestDigest(request);
     const known = await findAllowance(database, id);
     if (known) return visible(known, caller, account);
+    await requireRoom(database, caller.tenantId);
     const session = sessions.current();
     await this.#pricesOrOff().install(session);
     const { vault } = session;

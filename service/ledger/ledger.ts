@@ -12,7 +12,6 @@ import {
 import { equal, sha256, toHex, toHex0x } from "../../codec/index.ts";
 import {
   addLedgerOperation,
-  countWaitingOperations,
   endLedgerOperation,
   findLedgerAccount,
   findLedgerOperation,
@@ -30,11 +29,10 @@ import type { Allowances } from "./allowances.ts";
 import { FHE_KEY_NAMES, type FheKeyName } from "./keys.ts";
 import { checkEntry } from "./check.ts";
 import { publishedEntry } from "./published.ts";
+import { requireRoom } from "./room.ts";
 import { encodePayload, signedRequest, type Wish } from "./wish.ts";
 import { openAccount, stateOf, type WriterParts } from "./writer.ts";
 
-/** Operations of a tenant that have not ended. */
-const MAX_WAITING = 1000;
 const PAGE = 64;
 
 export interface LedgerParts extends WriterParts {
@@ -109,9 +107,7 @@ export class StoredLedger implements Ledger {
       if (name === "transferOut" && !(await findLedgerAccount(database, request.subject)))
         throw new BalanceError("account_unknown", "there is no account that it could go to");
     }
-    // Several at once may pass the limit by a few: it bounds storage, nothing else.
-    if ((await countWaitingOperations(database, tenantId)) >= MAX_WAITING)
-      throw new ServiceError("ledger_operation_limit");
+    await requireRoom(database, tenantId);
     const id = randomUUID();
     await inTransaction(database, async (client) => {
       await addLedgerOperation(client, { id, tenantId, account, operation: wish.operation });

@@ -62,6 +62,7 @@ const openRoute = createRoute({
       "vault_allowance_elsewhere",
       "vault_allowance_expired",
       "vault_price_list_stale",
+      "ledger_operation_limit",
       "session_unavailable",
       "jobs_closed",
     ),

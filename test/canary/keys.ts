@@ -4,7 +4,7 @@ import { clusterSecrets } from "../../vault/cluster-secrets.test-support.ts";
 import type { Mark } from "./marks.ts";
 
 /** Each use of the storage key has a subkey that leaves the vault as little as the key itself. */
-const STORAGE_USES = ["salt", "record", "idempotency"];
+const STORAGE_USES = ["salt", "record", "idempotency", "ledger", "allowance"];
 
 export function clusterKeyMarks(vaultDirectory: string): Mark[] {
   const secrets = clusterSecrets(vaultDirectory);

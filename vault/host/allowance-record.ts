@@ -24,6 +24,8 @@ export interface Allowance {
   priceList: Uint8Array;
   /** Receipt address of the vault that may spend it: 20 bytes. */
   vault: Uint8Array;
+  /** Under which that vault signed when it admitted it: 32 bytes. */
+  keyset: Uint8Array;
 }
 
 const allowance = record<Allowance>({
@@ -35,6 +37,7 @@ const allowance = record<Allowance>({
   expiresAtMs: u64,
   priceList: bytes(32),
   vault: bytes(20),
+  keyset: bytes(32),
 });
 
 /** After a statement: which allowance paid for it (zero for none), and what is left of that. */

@@ -82,6 +82,7 @@ function newVault() {
     hpke: () => [newerHpke, hpke],
     macKey,
     serverKeyDigest,
+    keyset: () => keysets.current(nowMs()).digest,
     nowMs,
   });
   const tickets = new Tickets(nowMs);
@@ -384,7 +385,7 @@ async function spentLog() {
   log.add("InferenceStatement", foreign, null);
   // Signed, and never stored.
   dead.statements.signTicketed(dead.ask(one.id));
-  return { log, dead, other, allowances: [one.sealed, two.sealed], one };
+  return { log, dead, other, allowances: [one.sealed, two.sealed], one, two };
 }
 
 describe("a restore", () => {
@@ -408,6 +409,20 @@ describe("a restore", () => {
       hostile.leaves.push(...log.leaves.map((kept, at) => (at === 2 ? { ...kept, record } : kept)));
       expect(refusal(() => walk(restorer(other, hostile), hostile, allowances))).toBe("restore_incomplete");
     }
+  });
+
+  it("counts what was signed under a later keyset, and under one whose leaf was made away with", async () => {
+    const { log, dead, other, allowances, two } = await spentLog();
+    const notAfterSeconds = BigInt(NOW_MS / 1000) + 172_800n;
+    dead.keysets.install({ subject: null, notAfterSeconds, logOrigin: "log.example", tlsKeys: [] }, NOW_MS);
+    attested(log, dead);
+    dead.allowances.activate(two.sealed);
+    const signed = dead.statements.signTicketed(dead.ask(two.id));
+    log.add("InferenceStatement", signed, signed.spent);
+    expect(walk(restorer(other, log), log, allowances)).toEqual([4n, 7n]);
+    const hidden = new TestLog();
+    hidden.leaves.push(log.leaves[1]!, ...log.leaves.slice(1));
+    expect(walk(restorer(other, hidden), hidden, allowances)).toEqual([4n, 7n]);
   });
 
   it("takes no leaves but the checkpoint's, and no older checkpoint than it knows", async () => {

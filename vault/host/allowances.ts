@@ -39,6 +39,8 @@ interface Parts {
   /** Of heads: 32 bytes. */
   macKey: Uint8Array;
   serverKeyDigest: Uint8Array;
+  /** Of the keyset in use. @throws VaultError `keyset_missing`, `keyset_expired` */
+  keyset(): Uint8Array;
   nowMs: () => number;
 }
 
@@ -68,7 +70,7 @@ export class Allowances {
   /**
    * Opens the terms that an owner sealed and signed: for this vault, of the price list in force, and not for too long.
    * @throws VaultError `ledger_head_invalid`, `ledger_refused` (the owner did not sign this, or not any more), `allowance_invalid`,
-   *   `allowance_elsewhere`, `allowance_expired`, `price_list_stale`
+   *   `allowance_elsewhere`, `allowance_expired`, `price_list_stale`, `keyset_missing`, `keyset_expired`
    */
   admit({ head, request, signature, terms: sealedTerms }: AllowanceAsked): AdmittedAllowance {
     const { address, seal, prices, macKey, serverKeyDigest } = this.#parts;
@@ -94,6 +96,7 @@ export class Allowances {
       expiresAtMs,
       priceList,
       vault,
+      keyset: this.#parts.keyset(),
     });
     return { sealed: admitted, expiresAtMs, priceList };
   }

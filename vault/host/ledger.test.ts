@@ -258,7 +258,7 @@ describe("entries", () => {
 function admitted(kept: Kept, amount: bigint) {
   const signed = asked(kept, OPERATIONS.allowance, { operandDigest: sha256(utf8("terms")) });
   const members = { account: kept.by.account, sequence: 0n, amount, expiresAtMs: 0n };
-  const names = { priceList: ZERO, vault: new Uint8Array(20) };
+  const names = { priceList: ZERO, vault: new Uint8Array(20), keyset: ZERO };
   const id = requestDigest(signed.request);
   const record: Allowance = { stage: STAGES.admitted, id, ...members, ...names };
   const command: Command = { operation: "allowance", ...signed, amount: plain(amount) };

@@ -30,7 +30,7 @@ interface Restore {
   size: bigint;
   root: Uint8Array;
   walked: CompactRange;
-  /** Keysets of the vault that is restored, by digest in hex. */
+  /** Keysets of the vault that is restored, by digest in hex: those of its allowances, and what it had attested in the log. */
   keysets: Set<string>;
 }
 
@@ -77,7 +77,8 @@ export class Restores {
     if (this.#restores.size >= MAX_RESTORES) this.#restores.delete(this.#restores.keys().next().value!);
     const number = ++this.#numbered;
     const walked = CompactRange.empty();
-    this.#restores.set(number, { allowances, left, size, root, walked, keysets: new Set() });
+    const keysets = new Set(allowances.map(({ keyset }) => toHex(keyset)));
+    this.#restores.set(number, { allowances, left, size, root, walked, keysets });
     return number;
   }
 

@@ -97,6 +97,7 @@ export async function startSecurityModule(
       hpke: () => sealing.opening().map(({ key }) => key),
       macKey: secrets.ledgerKey,
       serverKeyDigest: fheKeys.digests[0]!,
+      keyset: () => keysets.current(nowMs()).digest,
       nowMs,
     });
   const statements = new Statements({ signer, tickets, answers, keysets, projections, allowances, nowMs });
