@@ -46,6 +46,16 @@ describe("an allowance", () => {
     expect(await code(desk.spend(one, id))).toBe("allowance_closed");
   });
 
+  it("is spent at prices that the log states once, whichever vaults have them in force", async () => {
+    await two.allowances.open(CALLER, alice.account, await desk.asked(two, alice, model + 1n));
+    expect(await desk.settle(two.parts)).toEqual([null]);
+    const { rows } = await desk.database.pool.query(
+      `SELECT s.words, d.bytes FROM statements AS s JOIN documents AS d ON d.digest = substring(s.words FOR 32)
+       WHERE s.type = 5`,
+    );
+    expect(rows.map(({ bytes }) => String(bytes))).toEqual([one.allowances.prices()]);
+  });
+
   it("is its caller's, its vault's and its owner's", async () => {
     const asked = await desk.asked(one, alice, 10n);
     expect(await code(two.allowances.open(CALLER, alice.account, asked))).toBe("allowance_elsewhere");

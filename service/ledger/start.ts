@@ -109,7 +109,11 @@ export async function openLedger(
   const { jobs } = parts;
   if (!setting) return { component, ledger: undefined };
   if (!jobs) return { ...off("Encrypted balances need background jobs."), ledger: undefined };
-  return { component, ...(await startLedger({ ...parts, jobs, balances: setting })) };
+  const note = parts.config.balancesPrices
+    ? "Allowances are spent at the prices of AFFIDAVIT_PRICES."
+    : "Allowances are off: sign a price list (affidavit ledger prices), and set AFFIDAVIT_PRICES to it.";
+  const noted = { ...component, notes: [...component.notes, note] };
+  return { component: noted, ...(await startLedger({ ...parts, jobs, balances: setting })) };
 }
 
 async function startLedger(start: StartParts): Promise<{ ledger: StoredLedger; stop: () => Promise<void> }> {
