@@ -95,6 +95,8 @@ export class AllowanceDesk {
   readonly appender: Appender;
   readonly tree: LogTree;
   readonly engine: Engine = plainEngine();
+  /** What an operator made of jobs. */
+  readonly jobStates = new Map<string, { state: string; code: string | null }>();
   readonly #jobs: Job[] = [];
   readonly #folder = temporaryDirectory();
   readonly #journals: LedgerJournal[] = [];
@@ -133,6 +135,7 @@ export class AllowanceDesk {
         this.#jobs.push({ id: options.id, payload });
         return options.id;
       },
+      administration: { find: async (id: string) => this.jobStates.get(id) },
     } as never;
     const common = { database, sessions, jobs, log, context, nowMs: Date.now };
     const restorer = new Restorer({ ...common, tree });
@@ -294,6 +297,10 @@ export class AllowanceDesk {
     const row = { id, tenantId: DEFAULT_TENANT, account: by.account, operation: wish.operation };
     await inTransaction(this.database, (client) => addLedgerOperation(client, row));
     this.#jobs.push({ id, payload: encodePayload({ account: toHex0x(by.account), wish }) });
+  }
+
+  dropJobs(): void {
+    this.#jobs.length = 0;
   }
 
   /** Runs what waits until nothing does. @returns the codes of what was refused */

@@ -83,6 +83,18 @@ describe("an allowance", () => {
     expect(await desk.balance(alice)).toBe(model);
   });
 
+  it("whose debit an operator cancelled is refused", async () => {
+    const asked = await desk.asked(one, alice, 10n);
+    const { id, operationId } = await one.allowances.open(CALLER, alice.account, asked);
+    desk.jobStates.set(operationId, { state: "cancelled", code: null });
+    desk.dropJobs();
+    expect(await one.allowances.find(CALLER, alice.account, id)).toMatchObject({
+      state: "refused",
+      code: "job_cancelled",
+    });
+    expect(await desk.balance(alice)).toBe(model);
+  });
+
   it("ends with a statement that is not stored, by the log: that one costs nothing", async () => {
     const id = await desk.grant(one, alice, 100n);
     await desk.spend(one, id);

@@ -20,6 +20,7 @@ import {
   findLedgerAccount,
   inTransaction,
   listAllowances,
+  refuseAllowance,
   takeFromOpen,
   type AllowanceRow,
   type AllowanceToRefund,
@@ -117,7 +118,13 @@ export class Allowances implements LedgerAllowances {
 
   /** @throws ServiceError `allowance_not_found` */
   async find(caller: Account, account: Uint8Array, id: Uint8Array): Promise<AllowanceRow> {
-    return visible(await findAllowance(this.#parts.database, id), caller, account);
+    const { database, jobs } = this.#parts;
+    const row = visible(await findAllowance(database, id), caller, account);
+    const job = row.state === "waiting" ? await jobs.administration.find(row.operationId) : undefined;
+    if (job?.state !== "failed" && job?.state !== "cancelled") return row;
+    // Nobody debits it any more.
+    await refuseAllowance(database, row.operationId, job.code ?? `job_${job.state}`);
+    return visible(await findAllowance(database, id), caller, account);
   }
 
   /**
