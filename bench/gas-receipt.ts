@@ -22,6 +22,7 @@ import {
 import {
   attestationToJson,
   audienceDigest,
+  chainSettlement,
   nodeHash,
   packSignature,
   parseKeyset,
@@ -188,7 +189,8 @@ async function requestAndDeliver(subject: Subject, run: number) {
     requestDigest: none,
     responseDigest: none,
   };
-  const answer = issuer.issue({ ...chainIds, audience });
+  const settlement = chainSettlement(chainIds.requestId, Buffer.from(requester.slice(2), "hex"));
+  const answer = issuer.issue({ ...chainIds, audience, settlement });
   const receipt = receiptFromBundle(answer.bundle, privatePart);
   const data = encodeFunctionData({
     abi: inferenceCoordinatorAbi,
