@@ -65,7 +65,8 @@ async function admitted(at: ChainService, modelId: Hex, say: Say): Promise<Asked
   const { place, steps } = await deployVerifier(chain.writer, code);
   for (const { name, address, gasUsed } of steps)
     say(`deploy ${name}`, `${address}, generated from the circuit's key`, gasUsed);
-  const { sent } = await registerCircuit(chain.writer, deployment, circuit, DECIMALS, offered.signed, place);
+  const registrable = { circuit, decimals: DECIMALS, binding: offered.signed };
+  const { sent } = await registerCircuit(chain.writer, deployment, registrable, place);
   say("register the circuit", toHex(circuit.circuitId), sent.gasUsed);
   say("", "a development SRS, whose maker can forge proofs: chains for development only");
   const circuitInput = commitInput(circuit, exampleInputs(MODEL), circuitSalt(new Uint8Array(32)));

@@ -5,9 +5,11 @@ import {
   deployAdapters,
   deployVerifier,
   requestStatus,
+  requireRegistrable,
   zkmlRegistryAbi,
   zkmlVerifierAbi,
   zkProofVerifierAbi,
+  type VerifierPlace,
 } from "../client/chain/index.ts";
 import { send } from "../client/chain/send.ts";
 import type { VerifierCode } from "../proofs/index.ts";
@@ -23,8 +25,10 @@ import {
   deployZk,
   provedCall,
   recordedVerifiers,
+  registrableOf,
   verdict,
   zkRequest,
+  type ZkChain,
 } from "./zk-chain.ts";
 
 let chain: Chain;
@@ -43,6 +47,13 @@ afterAll(async () => {
   await chain?.stop();
   folder?.remove();
 });
+
+/** Before its verifier is paid for, and when it is registered. */
+async function refuses(zk: ZkChain, place: VerifierPlace, detail: string): Promise<void> {
+  const asked = requireRegistrable(chain.writer, zk.deployment, registrableOf(zk.issuer));
+  await expect(asked).rejects.toMatchObject({ detail });
+  await expect(admitAt(zk, place)).rejects.toMatchObject({ detail });
+}
 
 /** An instance, by one. */
 const off = (bytes: Uint8Array) => bytes.with(0, bytes[0]! ^ 1);
@@ -108,12 +119,12 @@ describe.skipIf(!hasProver)(`a generated verifier on chain${WITHOUT_PROVER}`, ()
     async () => {
       const { place } = await deployVerifier(chain.writer, codes.whole);
       const other = await deployZk(chain, CIRCUIT.srsDigest.with(0, 1));
-      await expect(admitAt(other, place)).rejects.toMatchObject({ detail: "srs_not_listed" });
+      await refuses(other, place, "srs_not_listed");
       const zk = await deployZk(chain);
       const revoked = { ...zk, issuer: { ...zk.issuer, digest: zk.issuer.digest.with(0, 1) } };
-      await expect(admitAt(revoked, place)).rejects.toMatchObject({ detail: "binding_key_not_accepted" });
+      await refuses(revoked, place, "binding_key_not_accepted");
       await admitAt(zk, place);
-      await expect(admitAt(zk, place)).rejects.toMatchObject({ detail: "circuit_registered" });
+      await refuses(zk, place, "circuit_registered");
     },
   );
 

@@ -18,7 +18,7 @@ import {
   registerKeyset,
   zkInferenceVerifierAbi,
   type Deployment,
-  type SignedBinding,
+  type Registrable,
   type VerifierPlace,
 } from "../client/chain/index.ts";
 import {
@@ -123,10 +123,11 @@ export async function deployZk(chain: Chain, srsDigest = CIRCUIT.srsDigest): Pro
   return { chain, deployment, issuer };
 }
 
-export function signedBinding(issuer: Issuer, circuit = CIRCUIT): SignedBinding {
+export function registrableOf(issuer: Issuer, circuit = CIRCUIT): Registrable {
   const text = signCircuitBinding(circuit, BigInt(NOW_MS), OWNER_SECRET);
   const statement = bindingStatement(text, BigInt(NOW_MS));
-  return { statement, keysetDigest: issuer.digest, signature: issuer.sign("CircuitBinding", statement) };
+  const signature = issuer.sign("CircuitBinding", statement);
+  return { circuit, decimals: DECIMALS, binding: { statement, keysetDigest: issuer.digest, signature } };
 }
 
 /** Deploys the verifier, and registers the circuit with it. */
@@ -141,8 +142,7 @@ export async function admitAt(
   place: VerifierPlace,
   circuit = CIRCUIT,
 ) {
-  const binding = signedBinding(issuer, circuit);
-  return await registerCircuit(chain.writer, deployment, circuit, DECIMALS, binding, place);
+  return await registerCircuit(chain.writer, deployment, registrableOf(issuer, circuit), place);
 }
 
 /** Arguments of `requireProof` for the recorded proof. */

@@ -15,7 +15,7 @@ import type { Deployment } from "./deployment.ts";
 import { ChainError } from "./error.ts";
 import type { SignedBinding } from "./offered-circuit.ts";
 import { contractSignature, contractStatement } from "./receipt.ts";
-import { onChain } from "./reverts.ts";
+import { CONTRACT_ERRORS, onChain } from "./reverts.ts";
 import { deploy, send, type ChainWriter, type Sent } from "./send.ts";
 
 /** As `makeVerifier` gives it. */
@@ -52,23 +52,60 @@ export async function deployVerifier(
   return { place: { verifier, key: await made("Halo2VerifyingArtifact", key) }, steps };
 }
 
+/** What the deployment is told of a circuit. */
+export interface Registrable {
+  circuit: Circuit;
+  /** Of the model's output, `fixedPoint(decimals)` of its manifest. */
+  decimals: number;
+  binding: SignedBinding;
+}
+
+/**
+ * Asks whether the writer could register the circuit now, before its verifier is paid for.
+ * @throws ChainError as `registerCircuit`
+ */
+export async function requireRegistrable(
+  writer: ChainWriter,
+  deployment: Deployment,
+  registrable: Registrable,
+): Promise<void> {
+  // The contract itself stands where the verifier will: it has code, which is all that is asked of one here.
+  const call = registrationCall(deployment, registrable, { verifier: verifierOf(deployment) });
+  const { account } = writer.wallet;
+  const abi = [...call.abi, ...CONTRACT_ERRORS];
+  await onChain(() => writer.reader.simulateContract({ ...call, abi, account } as never));
+}
+
 /**
  * Registers a circuit, as the owner of the deployment: its proofs count once the delay has passed.
- * @param decimals of the model's output, `fixedPoint(decimals)` of its manifest
  * @returns `countsFromSeconds`: Unix time from which they do
- * @throws ChainError `contract_reverted` with the contract's error as `detail`, such as `srs_not_listed`
+ * @throws ChainError `contract_reverted` with the contract's error as `detail`, such as `srs_not_listed`; `deployment_invalid`
  */
 export async function registerCircuit(
   writer: ChainWriter,
-  { zkInferenceVerifier }: Deployment,
-  circuit: Circuit,
-  decimals: number,
-  { statement, keysetDigest, signature }: SignedBinding,
-  { verifier, key }: VerifierPlace,
+  deployment: Deployment,
+  registrable: Registrable,
+  place: VerifierPlace,
 ): Promise<{ countsFromSeconds: bigint; sent: Sent }> {
-  if (zkInferenceVerifier === undefined)
-    throw new ChainError("deployment_invalid", "the deployment names no verifier of ZK proofs");
-  const contract = { address: zkInferenceVerifier, abi: zkInferenceVerifierAbi } as const;
+  const contract = { address: verifierOf(deployment), abi: zkInferenceVerifierAbi } as const;
+  const sent = await send(writer, registrationCall(deployment, registrable, place));
+  const delay = await onChain(() =>
+    writer.reader.readContract({ ...contract, functionName: "delaySeconds" }),
+  );
+  const { timestamp } = await onChain(() => writer.reader.getBlock({ blockNumber: sent.block }));
+  return { countsFromSeconds: timestamp + delay, sent };
+}
+
+function verifierOf({ zkInferenceVerifier }: Deployment): Address {
+  if (zkInferenceVerifier !== undefined) return zkInferenceVerifier;
+  throw new ChainError("deployment_invalid", "the deployment names no verifier of ZK proofs");
+}
+
+function registrationCall(
+  deployment: Deployment,
+  { circuit, decimals, binding }: Registrable,
+  { verifier, key }: VerifierPlace,
+) {
   const verification = {
     decimals,
     proofLength: circuit.proofBytes,
@@ -78,14 +115,14 @@ export async function registerCircuit(
     halo2: verifier,
     key: key ?? zeroAddress,
   };
-  const binding = contractStatement("CircuitBinding", statement);
-  const args = [binding, bytesToHex(keysetDigest), contractSignature(signature), verification] as const;
-  const sent = await send(writer, { ...contract, functionName: "registerCircuit", args });
-  const delay = await onChain(() =>
-    writer.reader.readContract({ ...contract, functionName: "delaySeconds" }),
-  );
-  const { timestamp } = await onChain(() => writer.reader.getBlock({ blockNumber: sent.block }));
-  return { countsFromSeconds: timestamp + delay, sent };
+  const args = [
+    contractStatement("CircuitBinding", binding.statement),
+    bytesToHex(binding.keysetDigest),
+    contractSignature(binding.signature),
+    verification,
+  ] as const;
+  const address = verifierOf(deployment);
+  return { address, abi: zkInferenceVerifierAbi, functionName: "registerCircuit", args } as const;
 }
 
 const ZK_PROOF = parseAbiParameters("bytes32 circuitId, bytes proof, uint256[] instances");

@@ -19,8 +19,8 @@ export { zkmlRegistryAbi, zkmlRegistryCode } from "./contracts/zkml-registry.ts"
 export { zkmlVerifierAbi, zkmlVerifierCode } from "./contracts/zkml-verifier.ts";
 export { deployAdapters } from "./adapters.ts";
 export type { Adapters } from "./adapters.ts";
-export { deployVerifier, encodeZkProof, registerCircuit } from "./circuit.ts";
-export type { VerifierPlace } from "./circuit.ts";
+export { deployVerifier, encodeZkProof, registerCircuit, requireRegistrable } from "./circuit.ts";
+export type { Registrable, VerifierPlace } from "./circuit.ts";
 export { deployContracts } from "./deploy.ts";
 export type { DeployOptions, ListedSrs } from "./deploy.ts";
 export { checkDeployment, deploymentToJson, DEVELOPMENT_CHAINS, parseDeployment } from "./deployment.ts";

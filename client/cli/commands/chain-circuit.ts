@@ -8,6 +8,7 @@ import {
   deployVerifier,
   offeredCircuit,
   registerCircuit,
+  requireRegistrable,
   type SignedBinding,
 } from "../../chain/index.ts";
 import { Transport } from "../../transport.ts";
@@ -65,17 +66,12 @@ async function run(words: string[]): Promise<number> {
       throw new UsageError("the deployment names no verifier of ZK proofs", "file_unreadable");
     const decimals = await decimalsOf(new Transport({ url }), stored);
     const binding = await bindingOf(url, stored);
+    const registrable = { circuit, decimals, binding };
+    await requireRegistrable(writer, deployment, registrable);
     const code = await verifierOf(stored, values.reusable ? "reusable" : undefined);
     if (reused) await requireCode(writer.reader, reused, code);
     const { place, steps } = await deployVerifier(writer, code, reused);
-    const { countsFromSeconds, sent } = await registerCircuit(
-      writer,
-      deployment,
-      circuit,
-      decimals,
-      binding,
-      place,
-    );
+    const { countsFromSeconds, sent } = await registerCircuit(writer, deployment, registrable, place);
     return { place, steps, countsFromSeconds, sent };
   });
   report(values.json === true, toHex0x(circuit.circuitId), made);
