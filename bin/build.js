@@ -65,7 +65,13 @@ function copyAssets() {
   for (const name of ["LICENSE", "README.md", "CHANGELOG.md", "drizzle"]) {
     cpSync(join(root, name), join(dist, name), { recursive: true });
   }
-  for (const name of ["affidavit.js", "affidavit-service.js", "node24.js", "setup-cuda.js"]) {
+  for (const name of [
+    "affidavit.js",
+    "affidavit-service.js",
+    "node24.js",
+    "setup-cuda.js",
+    "wipe-freed.js",
+  ]) {
     cpSync(join(root, "bin", name), join(dist, "bin", name));
   }
   for (const name of ["worker.py", "requirements.txt"]) {

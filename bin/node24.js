@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { WIPE_FREED } from "./wipe-freed.js";
 
 function findNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
@@ -24,9 +25,10 @@ function findNode() {
 }
 
 const node = findNode();
+const isService = /service[\\/]main\.[jt]s$/.test(process.argv[2] ?? "");
 const child = spawn(node, process.argv.slice(2), {
   stdio: "inherit",
-  env: { ...process.env, PATH: dirname(node) + delimiter + process.env.PATH },
+  env: { ...(isService && WIPE_FREED), ...process.env, PATH: dirname(node) + delimiter + process.env.PATH },
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 // npm tells a signal to its shell, which dies of it and says nothing: without this a stopped `npm start` would serve on.

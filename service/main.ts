@@ -53,6 +53,9 @@ import { workerKinds } from "./worker-kinds.ts";
 import { readWorkerPolicy } from "./worker-policy.ts";
 import { openWorkers } from "./workers/index.ts";
 
+// In memory of its own each buffer is freed, and wiped, with its last use; in a slab its neighbours would keep it there.
+Buffer.poolSize = 0;
+
 /** What to undo at the end, the last first. */
 type Cleanup = (name: string, undo: () => Promise<unknown>) => void;
 

@@ -6,6 +6,9 @@ import { startSecurityModule } from "./host/security-module.ts";
 import { refusal } from "./host/serve.ts";
 import { MAX_FRAME_BYTES } from "./wire/operations.ts";
 
+// In memory of its own each buffer is freed, and wiped, with its last use; in a slab its neighbours would keep it there.
+Buffer.poolSize = 0;
+
 const log = (line: string) => void process.stderr.write(`${line}\n`);
 
 // A terminal's Ctrl-C and a supervisor's SIGTERM reach every process of the service; the vault must outlive the answers

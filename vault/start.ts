@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import type { Duplex, Readable } from "node:stream";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WIPE_FREED } from "../bin/wipe-freed.js";
 import { connect, type Channel } from "../ipc/index.ts";
 import type { ChainPolicy } from "./chain-policy.ts";
 import { VaultClient } from "./client.ts";
@@ -116,7 +117,7 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
   // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
   const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {
     cwd: "/",
-    env: {},
+    env: WIPE_FREED,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   forwardLines(child.stdout!, options.log);

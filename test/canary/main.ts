@@ -88,7 +88,7 @@ async function searchCapture(workload: Workload, marks: readonly Mark[]): Promis
   expectSome("a request in the clear", clear);
 }
 
-/** Inputs and outputs are counted, not refused: what is freed is not wiped. Keys must not be there at all. */
+/** Inputs and outputs are counted, and refused where they came by the sealed binary road. Keys must not be there at all. */
 async function searchProcess(
   workload: Workload,
   keys: readonly Mark[],
@@ -124,6 +124,7 @@ async function searchProcess(
   const binary = counted.hits.filter(({ mark }) => mark.startsWith("binary")).length;
   say(`inputs and outputs in the service's memory after collection: ${counted.hits.length}`);
   say(`of them ${binary} of the sealed binary road; held by live strings: ${live}`);
+  if (binary > 0) faults.push(`the service's memory: ${binary} × of the sealed binary road`);
 }
 
 const folder = temporaryDirectory();

@@ -1,6 +1,7 @@
 /** What callers do with a service, sealed, each with inputs that exist nowhere else; and a crash in the middle. */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { WIPE_FREED } from "../../bin/wipe-freed.js";
 import { createClient, type Client, type InferOptions, type InferResult } from "../../client/index.ts";
 import type { Tensor } from "../../receipts/index.ts";
 import { startService, type RunningService } from "../service-process.ts";
@@ -45,7 +46,11 @@ export class Workload {
   async start(): Promise<void> {
     this.#service = await startService({
       directory: this.#directory,
-      environment: { NODE_OPTIONS: "--inspect=127.0.0.1:0", AFFIDAVIT_LOG_LEVEL: "trace" },
+      environment: {
+        ...WIPE_FREED,
+        NODE_OPTIONS: "--inspect=127.0.0.1:0",
+        AFFIDAVIT_LOG_LEVEL: "trace",
+      },
     });
     this.#apiKey ??= this.#service.apiKey;
     this.#recorder = await startRecorder(this.#service.url);
