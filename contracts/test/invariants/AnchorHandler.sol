@@ -84,7 +84,7 @@ contract AnchorHandler is Fixture {
         if (next.checkpoint.size == 0) return;
         if (noise == 0) noise = "noise";
         uint256 place = uint256(noise) % next.proof.length;
-        how = how % 9;
+        how = how % 10;
         if (how == 0) next.checkpoint.root ^= noise;
         if (how == 1) next.proof[place] ^= noise;
         if (how == 2) next.proof = resized(next.proof, next.proof.length - 1, noise);
@@ -94,6 +94,7 @@ contract AnchorHandler is Fixture {
         if (how == 6) next.checkpoint.origin = "log.example/other";
         if (how == 7) next.checkpoint.keysetDigest ^= noise;
         if (how == 8) next.checkpoint = Checkpoint(ORIGIN, largest, noise, digest, 0);
+        if (how == 9) next = attemptAt(history, largest, new bytes32[](0));
         refuse(next);
     }
 
@@ -108,9 +109,17 @@ contract AnchorHandler is Fixture {
     function attemptOf(uint256 which, uint8 by) private view returns (Attempt memory next) {
         uint64 size = largest + 1 + by % 4;
         if (size > 2 ** HEIGHT) return next;
-        next.checkpoint = Checkpoint(ORIGIN, size, histories[which].root(size), digest, 0);
-        next.proof = largest == 0 ? new bytes32[](0) : histories[which].consistency(largest, size);
-        next.key = SIGNER_KEY;
+        bytes32[] memory none = new bytes32[](0);
+        return attemptAt(which, size, largest == 0 ? none : histories[which].consistency(largest, size));
+    }
+
+    function attemptAt(uint256 which, uint64 size, bytes32[] memory proof)
+        private
+        view
+        returns (Attempt memory)
+    {
+        bytes32 root = histories[which].root(size);
+        return Attempt(Checkpoint(ORIGIN, size, root, digest, 0), proof, SIGNER_KEY);
     }
 
     function refuse(Attempt memory attempt) private {
