@@ -152,7 +152,7 @@ const services: Services = {
   },
   chain: undefined,
   sealing: { keys: () => [], exportKeys: absent },
-  vaultAdministration: { sealingKeys: absent, rotate: absent },
+  vaultAdministration: { sealingKeys: absent, rotate: absent, policy: absent, changePolicy: absent },
   health: { components: async () => [] },
 };
 

@@ -38,7 +38,8 @@ export type ReceiptErrorCode =
   | "bundle_invalid"
   | "format_version_unknown"
   | "private_part_invalid"
-  | "revocation_invalid";
+  | "revocation_invalid"
+  | "owner_policy_invalid";
 
 export class ReceiptError extends Error {
   override readonly name = "ReceiptError";

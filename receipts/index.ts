@@ -54,6 +54,7 @@ export * from "./private-part.ts";
 export * from "./tiles.ts";
 export * from "./tlog-proof.ts";
 export * from "./revocation.ts";
+export * from "./vault-policy.ts";
 export * from "./verifier-key.ts";
 export * from "./add-checkpoint.ts";
 export * from "./projections/index.ts";

@@ -55,6 +55,7 @@ import { revocations } from "./routes/revocations.ts";
 import { sealingKeys } from "./routes/sealing-keys.ts";
 import { serverMetadata } from "./routes/server-metadata.ts";
 import { workers } from "./routes/workers.ts";
+import { vaultPolicy } from "./routes/vault-policy.ts";
 import type { Services } from "./services.ts";
 
 export function createApp(services: Services): App {
@@ -108,6 +109,7 @@ function registerRoutes(app: App, services: Services): void {
   hpkeKeys(app, services);
   ohttpGateway(app, services);
   sealingKeys(app, services, authenticator);
+  vaultPolicy(app, services, authenticator);
   receipt(app, services, authenticator);
   receiptInclusion(app, services, authenticator);
   receiptLink(app, services, authenticator);

@@ -190,7 +190,7 @@ export function assemble(parts: Parts): Services {
       },
     },
     sealing: sessionSealing(sessions),
-    vaultAdministration: vaultAdministration(parts.keeper),
+    vaultAdministration: vaultAdministration(parts),
     health: createHealth({
       database,
       embedded: parts.embedded,

@@ -1,9 +1,12 @@
 /** What the operator does with the vault's keys. */
-import type { SealingKeyInfo } from "../vault/index.ts";
-import { DEFAULT_TENANT } from "./db/index.ts";
+import { toHex, utf8 } from "../codec/index.ts";
+import type { PolicyView, SealingKeyInfo } from "../vault/index.ts";
+import { DEFAULT_TENANT, documentOf, type Appender } from "./db/index.ts";
 import type { Keeper } from "./keeper.ts";
+import { appendOwn } from "./own-statement.ts";
 import { ServiceError } from "./problem.ts";
 import type { Account } from "./services.ts";
+import type { SessionHolder } from "./session.ts";
 
 /** For the operator's own tenant: keys are the whole installation's. Each throws ServiceError `scope_missing` for others. */
 export interface VaultAdministration {
@@ -15,9 +18,23 @@ export interface VaultAdministration {
    * @throws ServiceError `session_unavailable`; VaultError `sealing_keys_limit`
    */
   rotate(account: Account, endOlder: boolean): Promise<SealingKeyInfo[]>;
+  /** The owner's policy of this service's vault, and what was used of the limits. @throws ServiceError `session_unavailable` */
+  policy(account: Account): Promise<PolicyView>;
+  /**
+   * Puts the owner's signed document in force and logs it. Where the log does not take it, the same again does it.
+   * @returns the `PolicyChange`'s receipt id and leaf
+   * @throws ServiceError `session_unavailable`; VaultError `policy_invalid`, `policy_owner_unknown`, `policy_stale`; DatabaseError
+   */
+  changePolicy(account: Account, document: string): Promise<{ receiptId: string; leafIndex: bigint }>;
 }
 
-export function vaultAdministration(keeper: Pick<Keeper, "tendSealingKeys">): VaultAdministration {
+interface Parts {
+  sessions: SessionHolder;
+  keeper: Pick<Keeper, "tendSealingKeys">;
+  appender: Pick<Appender, "append">;
+}
+
+export function vaultAdministration({ sessions, keeper, appender }: Parts): VaultAdministration {
   return {
     async sealingKeys(account) {
       requireOperator(account);
@@ -26,6 +43,17 @@ export function vaultAdministration(keeper: Pick<Keeper, "tendSealingKeys">): Va
     async rotate(account, endOlder) {
       requireOperator(account);
       return await keeper.tendSealingKeys(endOlder ? "rotateAndEnd" : "rotate");
+    },
+    async policy(account) {
+      requireOperator(account);
+      return await sessions.current().vault.readPolicy();
+    },
+    async changePolicy(account, document) {
+      requireOperator(account);
+      const statement = await sessions.current().signWith((vault) => vault.changePolicy(document));
+      const shown = [documentOf("policy", utf8(document))];
+      const leafIndex = await appendOwn(appender, "PolicyChange", statement, shown);
+      return { receiptId: toHex(statement.digest), leafIndex };
     },
   };
 }

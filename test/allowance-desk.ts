@@ -198,6 +198,7 @@ export class AllowanceDesk {
     const dates = { notBeforeMs: 1n, notAfterMs: 2n };
     await this.store("Keyset", statements.signKeyset({ evidenceDigest, endorsementsDigest: ZERO, ...dates }));
     const ledger = new Ledger({
+      checkCredit: () => undefined,
       statements,
       keys: {
         digests,

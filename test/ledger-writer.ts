@@ -221,6 +221,7 @@ export class LedgerDesk {
       keys: { digests, secretKey: async () => key, evaluator: async () => evaluator as Evaluator },
       journal: await this.#journal(name),
       operator: OPERATOR.owner,
+      checkCredit: () => undefined,
       macKey: MAC_KEY,
       seal: new AllowanceSeal(MAC_KEY),
       nowMs,

@@ -8,7 +8,7 @@ export function readClusterKeys(keyDirectory: string): ClusterKeys {
 }
 
 export function clusterSecrets(keyDirectory: string): Record<string, Uint8Array> {
-  const { sealingKeys, ...secrets } = readClusterKeys(keyDirectory);
+  const { sealingKeys, policy: _, ...secrets } = readClusterKeys(keyDirectory);
   const sealing = sealingKeys.map(({ epoch, secretKey }) => [`sealingKey${epoch}`, secretKey] as const);
   return { ...secrets, ...Object.fromEntries(sealing) };
 }

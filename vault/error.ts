@@ -111,6 +111,15 @@ const REFUSALS = [
   ["worker_challenge_unknown", "this challenge was never given to a worker, or was used before"],
   ["worker_challenge_expired", "this challenge was given to a worker more than a minute ago"],
   ["worker_unknown", "no worker was admitted with this nonce, or its time or its keys are used up"],
+  ["policy_invalid", "the policy is not a signed document of its form, or limits what cannot be limited"],
+  ["policy_owner_unknown", "the policy is not by the owner whose key this vault keeps since its first start"],
+  ["policy_stale", "a policy of this version, or of a higher one, was in force"],
+  ["policy_missing", "the owner's policy is gone: restore vault.policy from the same backup as the keys"],
+  ["limits_state_invalid", "the file of used limits is damaged: restore it, or remove it"],
+  [
+    "limit_reached",
+    "the owner's policy, or the vault's default, allows no more of this: wait, or change the policy",
+  ],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -58,6 +58,8 @@ describe("a live vault", () => {
         { protocol: "ehbp", keyId: null, aeadId: 2, encapsulatedKey: hash, sealedSalt: new Uint8Array(80) },
       ],
       ["idempotencyTag", { message: new Uint8Array(10) }],
+      ["tendSealingKeys", { how: "look" }],
+      ["changePolicy", { document: '{"formatVersion":1}' }],
     ];
     const valid = requests.map(([name, value]) => ({
       kind: OPERATIONS[name].kind,

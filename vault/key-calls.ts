@@ -1,6 +1,7 @@
 /** What is asked of the vault about keys: of sealed requests, of models, of the cluster. */
 import { Caller } from "./caller.ts";
 import type { SignedStatement } from "./signed-statement.ts";
+import type { PolicyView } from "./wire/policy.ts";
 import type { BrokersRelease, ReleaseEvidence } from "./wire/key-release.ts";
 import type { RequestKeys, SealedRequest, SealingKeyInfo, Tending } from "./wire/sealing.ts";
 
@@ -23,6 +24,20 @@ export class KeyCalls extends Caller {
    */
   async tendSealingKeys(how: Tending): Promise<SealingKeyInfo[]> {
     return [...(await this.call("tendSealingKeys", { how }))];
+  }
+
+  /** The owner's policy, and what was used of the limits in this hour. */
+  readPolicy(): Promise<PolicyView> {
+    return this.call("readPolicy", {});
+  }
+
+  /**
+   * Puts a policy of the installation's owner in force, and states it; the same again is stated again.
+   * @param document the signed document's exact text
+   * @throws VaultError `policy_invalid`, `policy_owner_unknown`, `policy_stale`, `keyset_missing`, `keyset_expired`
+   */
+  async changePolicy(document: string): Promise<SignedStatement> {
+    return { type: "PolicyChange", ...(await this.call("changePolicy", { document })) };
   }
 
   /**

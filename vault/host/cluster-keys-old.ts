@@ -26,6 +26,7 @@ export function parseOldClusterKeys(body: Buffer, nowMs: number, draws: Draws): 
     storageKey: key(1),
     chainKey: version === 1 ? draws.drawChainKey() : key(3),
     fheSeed: version === 1 ? draws.drawKey() : key(4),
+    policy: { owner: null, version: 0 },
     sealingKeys: [{ epoch, madeAtMs: nowMs, secretKey: key(2) }],
   };
 }

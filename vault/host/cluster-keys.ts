@@ -1,6 +1,6 @@
 /**
  * The cluster keys and the file that holds them:
- * `magic (8) ‖ version u32 ‖ sealing keys u32 ‖ log seed (32) ‖ storage key (32) ‖ chain key (32) ‖ FHE seed (32) ‖
+ * `magic (8) ‖ version u32 ‖ sealing keys u32 ‖ policy version u64 ‖ policy owner (32) ‖ log seed (32) ‖ storage key (32) ‖ chain key (32) ‖ FHE seed (32) ‖
  * (epoch u32 ‖ made u64, Unix ms ‖ X25519 key (32)) of each sealing key, the newest first ‖ SHA-256 of the rest (32)`,
  * integers little-endian. Older versions are read: `cluster-keys-old.ts`.
  */
@@ -10,6 +10,7 @@ import { concat, equal, sha256, utf8 } from "../../codec/index.ts";
 import { VaultError } from "../error.ts";
 import { MAX_SEALING_KEYS } from "../wire/sealing.ts";
 import { parseOldClusterKeys } from "./cluster-keys-old.ts";
+import type { PolicyPin } from "./policy-pin.ts";
 
 /** What requests are sealed to, of one epoch. */
 export interface SealingKey {
@@ -31,11 +32,14 @@ export interface ClusterKeys {
   fheSeed: Uint8Array;
   /** The newest first; at least one, at most 8. */
   sealingKeys: readonly SealingKey[];
+  policy: PolicyPin;
 }
 
 const MAGIC = utf8("AFFKEYS\0");
 const VERSION = 3;
-const FIXED_BYTES = 16 + 4 * 32;
+const KEYS_AT = 16 + 8 + 32;
+const FIXED_BYTES = KEYS_AT + 4 * 32;
+const NOBODY = new Uint8Array(32);
 const SEALING_KEY_BYTES = 44;
 const HASH_BYTES = 32;
 
@@ -48,6 +52,7 @@ export function drawClusterKeys(nowMs: number): ClusterKeys {
     chainKey: drawChainKey(),
     fheSeed: drawKey(),
     sealingKeys: [drawSealingKey(1, nowMs)],
+    policy: { owner: null, version: 0 },
   };
 }
 
@@ -64,13 +69,15 @@ function drawChainKey(): Uint8Array {
 }
 
 export function encodeClusterKeys(keys: ClusterKeys): Uint8Array {
-  const { logSeed, storageKey, chainKey, fheSeed, sealingKeys } = keys;
-  const numbers = Buffer.alloc(8);
+  const { logSeed, storageKey, chainKey, fheSeed, sealingKeys, policy } = keys;
+  const numbers = Buffer.alloc(16);
   numbers.writeUInt32LE(VERSION, 0);
   numbers.writeUInt32LE(sealingKeys.length, 4);
+  numbers.writeBigUInt64LE(BigInt(policy.version), 8);
   const body = concat(
     MAGIC,
     numbers,
+    policy.owner ?? NOBODY,
     logSeed,
     storageKey,
     chainKey,
@@ -108,13 +115,19 @@ function parseBody(body: Buffer, version: number): ClusterKeys {
   const fits = count >= 1 && count <= MAX_SEALING_KEYS;
   if (version !== VERSION || !fits || body.length !== FIXED_BYTES + count * SEALING_KEY_BYTES)
     throw new VaultError("key_file_invalid");
-  const key = (index: number) => new Uint8Array(body.subarray(16 + 32 * index, 48 + 32 * index));
+  const key = (index: number) =>
+    new Uint8Array(body.subarray(KEYS_AT + 32 * index, KEYS_AT + 32 + 32 * index));
   const sealingKeys = Array.from({ length: count }, (_, i) =>
     parseSealingKey(body.subarray(FIXED_BYTES + i * SEALING_KEY_BYTES)),
   );
   const falling = sealingKeys.every(({ epoch }, i) => epoch > (sealingKeys[i + 1]?.epoch ?? 0));
   if (!falling) throw new VaultError("key_file_invalid");
-  return { logSeed: key(0), storageKey: key(1), chainKey: key(2), fheSeed: key(3), sealingKeys };
+  const owner = new Uint8Array(body.subarray(24, 56));
+  const policy = {
+    owner: equal(owner, NOBODY) ? null : owner,
+    version: Number(body.readBigUInt64LE(16)),
+  };
+  return { logSeed: key(0), storageKey: key(1), chainKey: key(2), fheSeed: key(3), sealingKeys, policy };
 }
 
 function parseSealingKey(bytes: Buffer): SealingKey {

@@ -69,7 +69,8 @@ describe("loadCluster", () => {
     for (const name of [KEY_FILE, CHECKPOINT_FILE]) expect(statSync(name).mode & 0o777).toBe(0o600);
     expect(statSync(".").mode & 0o777).toBe(0o700);
     expect(await loadCluster(NOW_MS)).toEqual(made);
-    const { sealingKeys, ...secrets } = made.keys;
+    const { sealingKeys, policy, ...secrets } = made.keys;
+    expect(policy).toEqual({ owner: null, version: 0 });
     expect(sealingKeys).toMatchObject([{ epoch: 1, madeAtMs: NOW_MS }]);
     const all = [...Object.values(secrets), sealingKeys[0]!.secretKey];
     expect(new Set(all.map(String)).size).toBe(5);

@@ -58,6 +58,26 @@ export async function saveKeys(keys: ClusterKeys): Promise<void> {
   await writePrivateFile(KEY_FILE, encodeClusterKeys(keys));
 }
 
+/** The key file of a running vault: each change is on disk before the next begins. */
+export class ClusterFile {
+  #keys: ClusterKeys;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(keys: ClusterKeys) {
+    this.#keys = keys;
+  }
+
+  save(change: Partial<ClusterKeys>): Promise<void> {
+    const saved = this.#turn.then(async () => {
+      const keys = { ...this.#keys, ...change };
+      await saveKeys(keys);
+      this.#keys = keys;
+    });
+    this.#turn = saved.catch(() => undefined);
+    return saved;
+  }
+}
+
 export async function saveCheckpoint(state: CheckpointState): Promise<void> {
   await writePrivateFile(CHECKPOINT_FILE, encodeCheckpointState(state));
 }

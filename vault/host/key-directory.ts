@@ -10,8 +10,10 @@ export const KEY_FILE = "cluster.keys";
 export const CHECKPOINT_FILE = "last.checkpoint";
 export const JOURNAL_FILE = "ledger.journal";
 export const FHE_DIGESTS_FILE = "fhe.digests";
+export const POLICY_FILE = "vault.policy";
+export const USED_LIMITS_FILE = "limits.used";
 const LOCK_FILE = "lock";
-const REPLACED = [KEY_FILE, CHECKPOINT_FILE, FHE_DIGESTS_FILE];
+const REPLACED = [KEY_FILE, CHECKPOINT_FILE, FHE_DIGESTS_FILE, POLICY_FILE, USED_LIMITS_FILE];
 const FILES = [...REPLACED, ...REPLACED.map((name) => `${name}.new`), JOURNAL_FILE, LOCK_FILE];
 
 export interface OwnUser {

@@ -25,6 +25,7 @@ import { Keysets } from "./keysets.ts";
 import { LedgerJournal } from "./ledger-journal.ts";
 import { vouch } from "./ledger-source.ts";
 import { Ledger } from "./ledger.ts";
+import { Limits, NO_OWNERS_LIMITS } from "./limits.ts";
 import { createSigner } from "./signer.ts";
 import { Statements } from "./statements.ts";
 
@@ -37,6 +38,7 @@ const context = { operator: operator.owner, serverKeyDigest };
 const macKey = sha256(utf8("cluster"));
 const seal = new AllowanceSeal(sha256(utf8("allowances")));
 let nowMs = 1_800_000_000_000;
+const limits = new Limits({ nowMs: () => nowMs, save: async () => undefined }, undefined);
 
 /** A ciphertext is its number and 32 bytes that no other has. */
 function plain(amount: bigint, salt = "salt"): Uint8Array {
@@ -95,6 +97,7 @@ async function open(signing = statements()): Promise<Ledger> {
     operator: operator.owner,
     macKey,
     seal,
+    checkCredit: (amountAtomic) => limits.requireCredit(amountAtomic),
     nowMs: () => nowMs,
   });
 }
@@ -210,6 +213,22 @@ describe("entries", () => {
     const opening = decodeStatement("Opening", uncovered.opening!.words);
     expect(opening).toMatchObject({ sequence: 4n, kind: 1, result: 0, subject: uncovered.entry.digest });
     expect(readPlain(account.balance)).toBe(70n);
+  });
+
+  it("credit no more by one voucher than the owner lets them, but what was signed before", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    const [allowed, above] = [credit(account, 100n), credit(account, 101n)];
+    limits.apply({ ...NO_OWNERS_LIMITS, creditAtomic: 100n });
+    try {
+      await expect(apply(ledger, account, above)).rejects.toMatchObject({ code: "limit_reached" });
+      const entry = await prepare(account, allowed);
+      await ledger.signEntry(entry);
+      limits.apply({ ...NO_OWNERS_LIMITS, creditAtomic: 1n });
+      await ledger.signEntry(entry);
+    } finally {
+      limits.apply(NO_OWNERS_LIMITS);
+    }
   });
 
   it("go from one account to another once, and only where they were sent", async () => {

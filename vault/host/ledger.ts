@@ -54,6 +54,8 @@ interface Parts {
   /** 32 bytes, the same in every vault of the cluster. */
   macKey: Uint8Array;
   seal: AllowanceSeal;
+  /** @throws VaultError `limit_reached` where the owner lets no voucher credit so much */
+  checkCredit: (amountAtomic: bigint) => void;
   nowMs: () => number;
 }
 
@@ -98,10 +100,11 @@ export class Ledger {
   }
 
   async #signEntry(given: LedgerEntryRequest): Promise<SignedLedgerEntry> {
-    const { journal, operator, macKey, keys, seal, nowMs } = this.#parts;
+    const { journal, operator, macKey, keys, seal, checkCredit, nowMs } = this.#parts;
     const entry = readEntry(given.words);
     const operand = parseOperand(given.operand);
     const repeated = journal.holds(entry, given.words, given.operand);
+    if (!repeated && operand.operation === "credit") checkCredit(BigInt(operand.amountAtomic));
     const skewMs = BigInt(nowMs()) - entry.issuedAtMs;
     if (!repeated && (skewMs > MAX_SKEW_MS || -skewMs > MAX_SKEW_MS))
       throw new VaultError("statement_invalid");

@@ -4,26 +4,27 @@ import type { Frame, Reply } from "../../ipc/index.ts";
 import { VaultError } from "../error.ts";
 import type { AttesterInfo } from "../wire/evidence.ts";
 import type { VaultInfo } from "../wire/operations.ts";
-import { MAX_DRAW } from "../wire/operations.ts";
+import { MAX_DRAW, type OperationName } from "../wire/operations.ts";
 import type { HostArguments } from "./arguments.ts";
 import { ChainAnswers } from "./chain-answers.ts";
 import { AllowanceSeal } from "./allowance-record.ts";
 import { Allowances } from "./allowances.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import type { ClusterKeys } from "./cluster-keys.ts";
-import { loadCluster, saveCheckpoint, saveKeys } from "./cluster.ts";
+import { ClusterFile, loadCluster, saveCheckpoint } from "./cluster.ts";
 import { storageSecrets } from "./derive.ts";
 import { ed25519FromSeed } from "./ed25519.ts";
 import { forbidCoreDumps, forbidDumping } from "./harden.ts";
 import { drawInstanceKeys } from "./instance-keys.ts";
 import { FheKeys, loadBalancesAddon } from "./fhe-keys.ts";
 import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
+import { openLimits } from "./limits.ts";
 import { KeyReleases } from "./key-releases.ts";
 import { Keysets } from "./keysets.ts";
 import { ModelMeasurements } from "./measured-models.ts";
 import { signLeaf } from "./leaf-signer.ts";
 import { readCheckpoint } from "./logged-leaf.ts";
 import { signProof, signReexecution } from "./outcomes.ts";
+import { OwnersPolicy } from "./policy.ts";
 import { PriceLists } from "./price-lists.ts";
 import { ProjectionSigner } from "./projections.ts";
 import { Quotes } from "./quotes.ts";
@@ -66,9 +67,20 @@ export async function startSecurityModule(
   const secrets = storageSecrets(keys.storageKey);
   const tickets = new Tickets(nowMs);
   const answers = new ChainAnswers();
-  const transactions = new Transactions({ chainKey: keys.chainKey, policy: host.chain, nowMs });
-  const save = (sealingKeys: ClusterKeys["sealingKeys"]) => saveKeys({ ...keys, sealingKeys });
-  const sealing = new SealingKeys({ rotation: host.sealing, nowMs, save }, keys.sealingKeys);
+  const takeWei = (wei: bigint) => limits.takeWei(wei);
+  const transactions = new Transactions({ chainKey: keys.chainKey, policy: host.chain, takeWei, nowMs });
+  const file = new ClusterFile(keys);
+  const limits = await openLimits(nowMs);
+  const policy = await OwnersPolicy.open(
+    { limits, savePin: (pin) => file.save({ policy: pin }) },
+    keys.policy,
+    owner,
+    log,
+  );
+  const sealing = new SealingKeys(
+    { rotation: host.sealing, nowMs, save: (sealingKeys) => file.save({ sealingKeys }) },
+    keys.sealingKeys,
+  );
   const opener = new RequestOpener(() => sealing.opening());
   const fheKeys = addon && (await FheKeys.open(addon, keys.fheSeed));
   const fhePublicKeyDigests = fheKeys?.digests ?? [];
@@ -122,6 +134,7 @@ export async function startSecurityModule(
       journal,
       operator,
       macKey: secrets.ledgerKey,
+      checkCredit: (amountAtomic) => limits.requireCredit(amountAtomic),
       seal,
       nowMs,
     });
@@ -176,6 +189,15 @@ export async function startSecurityModule(
         quotes.quoteSigner(ed25519 ? aci.publicKey : signer.address, nonce),
       exportRequestKeys: (request) => opener.exportKeys(request),
       tendSealingKeys: ({ how }) => sealing.tend(how),
+      readPolicy: () => ({
+        ...policy.read(),
+        used: limits.used().map(({ name, used, perHour }) => ({
+          name,
+          used: BigInt(used),
+          perHour: BigInt(perHour),
+        })),
+      }),
+      changePolicy: ({ document }) => policy.change(document, statements),
       beginKeyRelease: (terms) => releases.begin(terms),
       finishKeyRelease: (release) => releases.finish(release),
       signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),
@@ -211,6 +233,7 @@ export async function startSecurityModule(
       signReexecution: (fields) => signReexecution(statements, fields),
     },
     log,
+    (name, request) => limits.take(name, countOf(name, request)),
   );
 }
 
@@ -253,6 +276,11 @@ async function orUnavailable<T>(log: (line: string) => void, work: () => Promise
     log(`attestation: ${cause instanceof Error ? cause.message : "unavailable"}`);
     throw new VaultError("attester_unavailable", { cause });
   }
+}
+
+/** How much of its limit a request takes: a batch of statements as many as it holds. */
+function countOf(name: OperationName, request: unknown): number {
+  return name === "sign" ? (request as readonly unknown[]).length : 1;
 }
 
 function requireCount(count: number): number {

@@ -17,19 +17,24 @@ export type Handlers = {
 };
 
 interface Served {
+  name: OperationName;
   operation: Operation<unknown, unknown>;
   handle: (request: unknown) => unknown;
 }
 
-/** @param log gets a line for failures that are the vault's own */
+/**
+ * @param log gets a line for failures that are the vault's own
+ * @param admit throws, or rejects, where no more of an operation may be done; undefined lets it pass at once
+ */
 export function serveHandlers(
   handlers: Handlers,
   log: (line: string) => void,
+  admit: (name: OperationName, request: unknown) => Promise<void> | undefined,
 ): (frame: Frame) => Reply | Promise<Reply> {
   const byKind = new Map<number, Served>(
     (Object.keys(OPERATIONS) as OperationName[]).map((name) => [
       OPERATIONS[name].kind,
-      { operation: OPERATIONS[name], handle: handlers[name] } as Served,
+      { name, operation: OPERATIONS[name], handle: handlers[name] } as Served,
     ]),
   );
   const refuse = (error: unknown) => refusal(error, log);
@@ -37,9 +42,11 @@ export function serveHandlers(
     try {
       const served = byKind.get(frame.kind);
       if (!served) throw new VaultError("malformed");
-      const { operation, handle } = served;
+      const { name, operation, handle } = served;
       const reply = (value: unknown) => ({ kind: operation.kind, payload: encode(operation.reply, value) });
-      const result = handle(decode(operation.request, frame.payload));
+      const request = decode(operation.request, frame.payload);
+      const admitted = admit(name, request);
+      const result = admitted ? admitted.then(() => handle(request)) : handle(request);
       return result instanceof Promise ? result.then(reply).catch(refuse) : reply(result);
     } catch (error) {
       return refuse(error);

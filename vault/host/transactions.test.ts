@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import { fromHex, sha256, utf8 } from "../../codec/index.ts";
 import { formatChainPolicy, parseChainPolicy, type ChainPolicy } from "../chain-policy.ts";
 import type { UnsignedTransaction } from "../wire/chain.ts";
+import { Limits, NO_OWNERS_LIMITS } from "./limits.ts";
 import { Transactions } from "./transactions.ts";
 
 const CONTRACT = `0x${"ab".repeat(20)}`;
@@ -37,7 +38,12 @@ const OTHER_CALL = { ...CALL, to: fromHex(OTHER.slice(2)), data: fromHex("0a0b0c
 let nowMs = 0;
 function transactions(policy: ChainPolicy | undefined = POLICY): Transactions {
   nowMs = 1_000_000;
-  return new Transactions({ chainKey: sha256(utf8("a chain key")), policy, nowMs: () => nowMs });
+  return new Transactions({
+    chainKey: sha256(utf8("a chain key")),
+    policy,
+    takeWei: async () => undefined,
+    nowMs: () => nowMs,
+  });
 }
 
 const code = (work: Promise<unknown>) =>
@@ -100,8 +106,35 @@ describe("the chain key", () => {
     expect(await code(signer.sign(CALL))).toBe("chain_limit_reached");
   });
 
+  it("signs nothing that the owner's policy does not let be spent", async () => {
+    const limits = new Limits({ nowMs: () => nowMs, save: async () => undefined }, undefined);
+    limits.apply({ ...NO_OWNERS_LIMITS, weiPerTransaction: 50n });
+    const takeWei = (wei: bigint) => limits.takeWei(wei);
+    const signer = new Transactions({
+      chainKey: sha256(utf8("k")),
+      policy: POLICY,
+      takeWei,
+      nowMs: () => nowMs,
+    });
+    expect(
+      await code(
+        signer.sign({ ...CALL, gasLimit: 1n, maxFeePerGas: 51n, maxPriorityFeePerGas: 1n, value: 0n }),
+      ),
+    ).toBe("limit_reached");
+    expect(
+      await code(
+        signer.sign({ ...CALL, gasLimit: 1n, maxFeePerGas: 50n, maxPriorityFeePerGas: 1n, value: 0n }),
+      ),
+    ).toBe("ok");
+  });
+
   it("is off without a policy", async () => {
-    const signer = new Transactions({ chainKey: sha256(utf8("k")), policy: undefined, nowMs: () => 0 });
+    const signer = new Transactions({
+      chainKey: sha256(utf8("k")),
+      policy: undefined,
+      takeWei: async () => undefined,
+      nowMs: () => 0,
+    });
     expect(await code(signer.sign(CALL))).toBe("chain_off");
   });
 });

@@ -21,6 +21,8 @@ interface Parts {
   /** secp256k1, 32 bytes. */
   chainKey: Uint8Array;
   policy: ChainPolicy | undefined;
+  /** Takes the cost from what the owner lets the vault spend. @throws VaultError `limit_reached` */
+  takeWei: (wei: bigint) => Promise<void>;
   nowMs: () => number;
 }
 
@@ -36,7 +38,7 @@ export class Transactions {
 
   /**
    * @throws VaultError `chain_off`, `chain_call_refused` (another chain, contract, function, or data that is no call),
-   *   `chain_limit_reached`
+   *   `chain_limit_reached`, `limit_reached`
    */
   async sign(unsigned: UnsignedTransaction): Promise<SignedTransaction> {
     const { policy, chainKey, nowMs } = this.#parts;
@@ -44,6 +46,7 @@ export class Transactions {
     const contract = allowed(policy, unsigned);
     const spent = { atMs: nowMs(), address: contract.address, wei: costOf(unsigned) };
     this.#reserve(policy, contract, spent);
+    await this.#parts.takeWei(spent.wei);
     const { privateKeyToAccount } = await import("viem/accounts");
     const { hexToBytes, keccak256 } = await import("viem");
     const raw = await privateKeyToAccount(toHex0x(chainKey) as `0x${string}`).signTransaction({

@@ -20,6 +20,7 @@ import { balanceOperations } from "./balances.ts";
 import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
 import { requestKeys, sealedRequest, sealingKeyList, tendingRequest } from "./sealing.ts";
 import { quotedEvidence } from "./evidence.ts";
+import { policyDocument, policyView } from "./policy.ts";
 import { vaultInfo } from "./info.ts";
 import { workerOperations } from "./workers.ts";
 import { chainAccount, chainAnswer, signedTransaction, unsignedTransaction } from "./chain.ts";
@@ -344,6 +345,8 @@ export const OPERATIONS = {
   signChainAnswer: operation(47, chainAnswer, signedAnswer),
   exportRequestKeys: operation(55, sealedRequest, requestKeys),
   tendSealingKeys: operation(62, tendingRequest, sealingKeyList),
+  readPolicy: operation(63, nothing, policyView),
+  changePolicy: operation(64, policyDocument, signedWords),
   beginKeyRelease: operation(60, releaseTerms, releaseEvidence),
   finishKeyRelease: operation(
     61,

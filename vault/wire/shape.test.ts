@@ -294,6 +294,11 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     },
     reply: [{ key: digest, baseNonce: new Uint8Array(12).fill(5), responseSecret: digest, salt: digest }],
   },
+  readPolicy: {
+    request: {},
+    reply: { owner: digest, document: "{}", used: [{ name: "sign", used: 3n, perHour: 9n }] },
+  },
+  changePolicy: { request: { document: '{"version":1}' }, reply: signed },
   tendSealingKeys: {
     request: { how: "rotate" },
     reply: [

@@ -1,6 +1,5 @@
 /** `affidavit circuit list | show | check | bind`: the circuits of a service on this machine. */
-import { readFile } from "node:fs/promises";
-import { toHex, toHex0x, fromHex, CodecError } from "../../../codec/index.ts";
+import { toHex, toHex0x } from "../../../codec/index.ts";
 import {
   checkCircuit,
   circuitToJson,
@@ -19,6 +18,7 @@ import {
 } from "../circuits.ts";
 import { flags, onlyPositional, printJson, UsageError, type Command } from "../command.ts";
 import { paint, printable, table } from "../output.ts";
+import { readOwnerSeed } from "../owner-seed.ts";
 
 const LIST_HELP = `
 affidavit circuit list [flags]
@@ -145,7 +145,7 @@ async function bind(words: string[]): Promise<number> {
   const id = onlyPositional(positionals, "circuit id");
   if (values.key === undefined) throw new UsageError("give the owner's --key");
   const stored = await findCircuit(id, values["data-dir"]);
-  const text = signCircuitBinding(stored.circuit, BigInt(Date.now()), await readSeed(values.key));
+  const text = signCircuitBinding(stored.circuit, BigInt(Date.now()), await readOwnerSeed(values.key));
   await refusing(() => storeBinding(stored, text));
   const circuitId = toHex0x(stored.circuit.circuitId);
   const owner = (JSON.parse(text) as { owner: string }).owner;
@@ -155,14 +155,4 @@ async function bind(words: string[]): Promise<number> {
       `${paint("green", "✓ bound")}  ${circuitId} by ${owner}; the service reads it at its next start\n`,
     );
   return 0;
-}
-
-/** @throws UsageError; what the file holds is in no message */
-async function readSeed(path: string): Promise<Uint8Array> {
-  try {
-    return fromHex((await readFile(path, "utf8")).trim(), 32);
-  } catch (cause) {
-    const why = cause instanceof CodecError ? "it is not 64 hex digits" : (cause as Error).message;
-    throw new UsageError(`cannot use ${path}: ${why}`, "file_unreadable");
-  }
 }

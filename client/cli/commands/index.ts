@@ -45,6 +45,7 @@ import { prove } from "./prove.ts";
 import { sealingKeysList, sealingKeysRotate } from "./sealing-keys.ts";
 import { setupProofs } from "./setup.ts";
 import { tls } from "./tls.ts";
+import { vaultPolicyShow, vaultPolicySign, vaultPolicySubmit } from "./vault-policy.ts";
 import { verify } from "./verify.ts";
 import { withAudits } from "./verify-audit.ts";
 import { worker } from "./worker.ts";
@@ -122,5 +123,8 @@ export const COMMANDS: Record<string, Command> = {
   "circuit show": circuitShow,
   "sealing-keys list": sealingKeysList,
   "sealing-keys rotate": sealingKeysRotate,
+  "vault-policy show": vaultPolicyShow,
+  "vault-policy sign": vaultPolicySign,
+  "vault-policy submit": vaultPolicySubmit,
   "setup proofs": setupProofs,
 };

@@ -9,6 +9,7 @@ import {
   parseInferRequest,
   parseManifest,
 } from "../../../models/client.ts";
+import { verifyVaultPolicy } from "../../../receipts/index.ts";
 import { RequestOpener } from "../../../vault/host/request-opener.ts";
 import { x25519FromPrivateKey } from "../../../vault/host/x25519.ts";
 import { createApp } from "../../app.ts";
@@ -183,6 +184,7 @@ function sealingKey(epoch: number, endsAtMs: bigint | null) {
 
 /** Two keys, and one more by each rotation. */
 function memoryVaultAdministration(): Services["vaultAdministration"] {
+  let document: string | null = null;
   let keys = [sealingKey(2, null), sealingKey(1, 5000n)];
   return {
     sealingKeys: async () => keys,
@@ -190,6 +192,16 @@ function memoryVaultAdministration(): Services["vaultAdministration"] {
       const next = sealingKey(keys[0]!.epoch + 1, null);
       keys = endOlder ? [next] : [next, ...keys.map((old) => ({ ...old, endsAtMs: old.endsAtMs ?? 9000n }))];
       return keys;
+    },
+    policy: async () => ({
+      owner: new Uint8Array(32).fill(7),
+      document,
+      used: [{ name: "recordKey", used: 3n, perHour: 9n }],
+    }),
+    async changePolicy(_, text) {
+      verifyVaultPolicy(text);
+      document = text;
+      return { receiptId: "ab".repeat(32), leafIndex: 5n };
     },
   };
 }
