@@ -152,7 +152,14 @@ const services: Services = {
   },
   chain: undefined,
   sealing: { keys: () => [], exportKeys: absent },
-  vaultAdministration: { sealingKeys: absent, rotate: absent, policy: absent, changePolicy: absent },
+  vaultAdministration: {
+    sealingKeys: absent,
+    rotate: absent,
+    policy: absent,
+    changePolicy: absent,
+    beginGiving: absent,
+    give: absent,
+  },
   health: { components: async () => [] },
 };
 

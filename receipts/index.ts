@@ -55,6 +55,7 @@ export * from "./tiles.ts";
 export * from "./tlog-proof.ts";
 export * from "./revocation.ts";
 export * from "./vault-policy.ts";
+export * from "./cluster-keys.ts";
 export * from "./verifier-key.ts";
 export * from "./add-checkpoint.ts";
 export * from "./projections/index.ts";

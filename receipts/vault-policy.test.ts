@@ -13,13 +13,17 @@ const LIMITS = {
   weiPerHour: 10n ** 18n,
   creditAtomic: 5n,
 };
-const text = signVaultPolicy({ version: 3, issuedAtMs: 1_800_000_000_000n, limits: LIMITS }, SEED);
+const PEERS = { formatVersion: 1 };
+const text = signVaultPolicy(
+  { version: 3, issuedAtMs: 1_800_000_000_000n, limits: LIMITS, peers: PEERS },
+  SEED,
+);
 const refusal = expect.objectContaining({ name: "ReceiptError", code: "owner_policy_invalid" });
 
 const signed =
   (limits: object, version = 1) =>
   () =>
-    signVaultPolicy({ version, issuedAtMs: 1n, limits: { ...LIMITS, ...limits } }, SEED);
+    signVaultPolicy({ version, issuedAtMs: 1n, limits: { ...LIMITS, ...limits }, peers: null }, SEED);
 const letter = (i: number): string => String.fromCharCode(97 + i);
 const named = (count: number) =>
   new Map(Array.from({ length: count }, (_, i) => [letter(i % 26) + letter(Math.floor(i / 26)), i]));
@@ -30,6 +34,7 @@ describe("a vault's policy", () => {
       version: 3,
       issuedAtMs: 1_800_000_000_000n,
       limits: LIMITS,
+      peers: PEERS,
       owner: ed25519.getPublicKey(SEED),
     });
     expect(vaultPolicyDigest(text)).toEqual(sha256(utf8(text)));
@@ -49,6 +54,8 @@ describe("a vault's policy", () => {
       })),
       { ...document, more: 1 },
       { ...document, version: 4 },
+      { ...document, peers: null },
+      { ...document, peers: [] },
       { ...document, issuedAtMs: "1800000000001" },
       { ...document, owner: toHex0x(ed25519.getPublicKey(new Uint8Array(32).fill(6))) },
     ];

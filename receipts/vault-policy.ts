@@ -3,7 +3,7 @@
  * SHA-256 is the `documentDigest` of a `PolicyChange` statement (docs/spec/vault.md). Browser-safe.
  */
 import { ed25519 } from "@noble/curves/ed25519.js";
-import { concat, jcs, sha256, toHex0x, utf8, type Json } from "../codec/index.ts";
+import { CodecError, concat, jcs, sha256, toHex0x, utf8, type Json } from "../codec/index.ts";
 import { Shape } from "./shape.ts";
 
 /** How much of each in an hour, and at once. What is not named has the vault's own default, or no limit. */
@@ -22,6 +22,11 @@ export interface VaultPolicy {
   version: number;
   issuedAtMs: bigint;
   limits: VaultLimits;
+  /**
+   * The appraisal policy (docs/spec/appraisal.md) by which another vault may have this one's cluster keys; null for vaults of the same
+   * image alone. Not read here.
+   */
+  peers: Json;
   /** The owner's Ed25519 public key, 32 bytes. Whether it is the owner's is for the reader to know. */
   owner: Uint8Array;
 }
@@ -38,7 +43,7 @@ const shape: Shape = new Shape("owner_policy_invalid");
 
 const amount = (value: bigint | null): Json => (value === null ? null : value.toString());
 
-function unsigned({ version, issuedAtMs, limits, owner }: VaultPolicy): { [member: string]: Json } {
+function unsigned({ version, issuedAtMs, limits, peers, owner }: VaultPolicy): { [member: string]: Json } {
   return {
     formatVersion: FORMAT_VERSION,
     issuedAtMs: issuedAtMs.toString(),
@@ -49,6 +54,7 @@ function unsigned({ version, issuedAtMs, limits, owner }: VaultPolicy): { [membe
       weiPerTransaction: amount(limits.weiPerTransaction),
     },
     owner: toHex0x(owner),
+    peers,
     version,
   };
 }
@@ -75,20 +81,44 @@ export function signVaultPolicy(members: Omit<VaultPolicy, "owner">, secretKey: 
  */
 export function verifyVaultPolicy(text: string): VaultPolicy {
   const document = shape.json(text, MAX_VAULT_POLICY_LENGTH);
-  const members = ["formatVersion", "issuedAtMs", "limits", "owner", "signature", "version"] as const;
+  const members = [
+    "formatVersion",
+    "issuedAtMs",
+    "limits",
+    "owner",
+    "peers",
+    "signature",
+    "version",
+  ] as const;
   const root = shape.object(document, members, "document");
   if (root.formatVersion !== FORMAT_VERSION) shape.fail("formatVersion", "not known");
   const policy = {
     version: shape.integer(root.version, 1, MAX_VERSION, "version"),
     issuedAtMs: shape.uint64(root.issuedAtMs, "issuedAtMs"),
     limits: readVaultLimits(root.limits),
+    peers: readPeers(root.peers),
     owner: shape.hex(root.owner, 32, "owner"),
   };
   const signature = shape.hex(root.signature, 64, "signature");
-  if (jcs({ ...unsigned(policy), signature: toHex0x(signature) }) !== text)
+  if (canonical({ ...unsigned(policy), signature: toHex0x(signature) }) !== text)
     shape.fail("document", "not in canonical form");
   if (!isSignedBy(policy, signature)) shape.fail("signature", "not by the owner that it names");
   return policy;
+}
+
+function canonical(value: Json): string | undefined {
+  try {
+    return jcs(value);
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    return undefined;
+  }
+}
+
+function readPeers(value: unknown): Json {
+  if (value !== null && (typeof value !== "object" || Array.isArray(value)))
+    shape.fail("peers", "not an object");
+  return value as Json;
 }
 
 /** The member `limits`, which an owner writes. @throws ReceiptError `owner_policy_invalid` */

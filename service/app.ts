@@ -52,6 +52,7 @@ import { receiptSalt } from "./routes/receipt-salt.ts";
 import { receipt } from "./routes/receipt.ts";
 import { repositoryIndex } from "./routes/repository-index.ts";
 import { revocations } from "./routes/revocations.ts";
+import { clusterKeys } from "./routes/cluster-keys.ts";
 import { sealingKeys } from "./routes/sealing-keys.ts";
 import { serverMetadata } from "./routes/server-metadata.ts";
 import { workers } from "./routes/workers.ts";
@@ -110,6 +111,7 @@ function registerRoutes(app: App, services: Services): void {
   ohttpGateway(app, services);
   sealingKeys(app, services, authenticator);
   vaultPolicy(app, services, authenticator);
+  clusterKeys(app, services, authenticator);
   receipt(app, services, authenticator);
   receiptInclusion(app, services, authenticator);
   receiptLink(app, services, authenticator);

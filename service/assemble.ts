@@ -1,9 +1,10 @@
 /** Puts the parts together into what the HTTP side is handed. */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import { fromHex, toHex, toHex0x, utf8 } from "../codec/index.ts";
+import { fromHex, toHex, toHex0x, utf8, type Json } from "../codec/index.ts";
 import type { Owner } from "../balances/client.ts";
 import type { Engine } from "../models/index.ts";
+import type { VaultEvidence } from "../vault/index.ts";
 import { attestationToJson, decodeStatement } from "../receipts/index.ts";
 import { openAdministration } from "./admin/index.ts";
 import type { Assurance } from "./assurance/index.ts";
@@ -90,6 +91,7 @@ export interface Parts {
   ledger: Ledger | undefined;
   chain: ChainView | undefined;
   keeper: Pick<Keeper, "tendSealingKeys">;
+  endorsements: (evidence: VaultEvidence) => Promise<Json>;
 }
 
 export function assemble(parts: Parts): Services {

@@ -9,6 +9,7 @@ import { ADMIN_SETTINGS } from "./admin-settings.ts";
 import { ASSURANCE_SETTINGS } from "./assurance-settings.ts";
 import { BALANCES_SETTINGS } from "./balances-settings.ts";
 import { CHAIN_SETTINGS } from "./chain-settings.ts";
+import { JOIN_SETTINGS } from "./join-settings.ts";
 import { SEALING_SETTINGS } from "./sealing-settings.ts";
 import {
   directory,
@@ -22,15 +23,15 @@ import {
 import { MODEL_SETTINGS } from "./model-settings.ts";
 import { witnesses, type WitnessSetting } from "./witness-setting.ts";
 
-export type ConfigErrorCode = "setting_unknown" | "setting_invalid";
+export type ConfigErrorCode = "setting_unknown" | "setting_invalid" | "cluster_keys_unavailable";
 
 /** A setting that cannot be used. Messages name settings and what is wanted, never the value that was given. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly code: ConfigErrorCode;
   readonly settings: string[];
-  constructor(code: ConfigErrorCode, settings: string[], message: string) {
-    super(message);
+  constructor(code: ConfigErrorCode, settings: string[], message: string, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     this.settings = settings;
   }
@@ -374,6 +375,7 @@ const SETTINGS = {
   ...BALANCES_SETTINGS,
   ...CHAIN_SETTINGS,
   ...SEALING_SETTINGS,
+  ...JOIN_SETTINGS,
 } satisfies Record<string, Setting<unknown>>;
 
 /** Names with the service's prefix that other parts read: not the service's settings, and no mistake either. */

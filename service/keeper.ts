@@ -32,6 +32,8 @@ export interface KeeperOptions extends Omit<AttestOptions, "vault" | "nowMs"> {
   chain?: ChainPolicy | undefined;
   /** Encrypted balances; off where undefined. */
   balances?: BalancesPolicy | undefined;
+  /** What the key file is sealed under. */
+  keyWrap?: string | undefined;
   /** How HPKE keys are rotated. */
   sealing?: SealingRotation | undefined;
   /** The appraisal policy, JSON text, for workers elsewhere; they get nothing where undefined. */

@@ -30,6 +30,7 @@ import {
 import { isSunset } from "./deprecation.ts";
 import { adoptOperatorKey, provideFirstKey } from "./first-key.ts";
 import { startHousekeeping } from "./jobs/housekeeping.ts";
+import { joinWhereAsked } from "./join.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { keyReleaser } from "./key-release.ts";
 import { KeysetRecords } from "./keyset-records.ts";
@@ -182,17 +183,23 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   const chain = await chainSettings(config);
   let tls: TlsListener | undefined;
   const balances = findBalances(config, log);
-  const keeper = await startKeeper(config, {
-    balances: balances.setting,
-    workers: await readWorkerPolicy(config),
+  const vaultOptions = {
     keyDirectory: config.vaultDirectory,
     attestation,
     gpuAttestation: config.gpuAttestation,
     measurementRegister: config.measurementRegister,
-    // Not those that tenants bring: their keys come for evidence, whatever the register holds.
-    modelIds: offered.ofFolders.list().map(({ modelId }) => modelId),
+    keyWrap: config.keyWrap,
     owner:
       config.ownerKey ?? (isLoopback(config) ? await provideOwnerKey(config.configDirectory) : undefined),
+    onLine: (line: string) => log.info({ line }, "vault"),
+  };
+  if (await joinWhereAsked(config, vaultOptions, endorsements)) log.info("the vault got its cluster's keys");
+  const keeper = await startKeeper(config, {
+    ...vaultOptions,
+    balances: balances.setting,
+    workers: await readWorkerPolicy(config),
+    // Not those that tenants bring: their keys come for evidence, whatever the register holds.
+    modelIds: offered.ofFolders.list().map(({ modelId }) => modelId),
     chain: chain?.policy,
     sealing: { rotateAfterMs: config.sealingRotationMs, overlapMs: config.sealingOverlapMs },
     subject: config.subject,
@@ -206,7 +213,6 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
       kinds ? requireClusterKeys(database, config, vault) : requireKnownLogKey(database, config, vault, log),
     nowMs: Date.now,
     holder: sessions,
-    onLine: (line) => log.info({ line }, "vault"),
     onEvent: (event) => {
       if (event.kind === "failed") log.error({ err: event.error }, "no session yet");
       else log.info({ event: event.kind }, "session");
@@ -302,6 +308,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     ledger: ledger.ledger,
     chain: contracts,
     keeper,
+    endorsements,
   });
   const vault = () => keeper.holder.current().vault;
   if (chain) await anchorOwnLog(chain, { config, services, tree, vault, log }, cleanup);

@@ -1,6 +1,12 @@
 /** What the operator does with the vault's keys. */
-import { toHex, utf8 } from "../codec/index.ts";
-import type { PolicyView, SealingKeyInfo } from "../vault/index.ts";
+import { jcs, toHex, utf8, type Json } from "../codec/index.ts";
+import type {
+  PassingAsked,
+  PeerEvidence,
+  PolicyView,
+  SealingKeyInfo,
+  VaultEvidence,
+} from "../vault/index.ts";
 import { DEFAULT_TENANT, documentOf, type Appender } from "./db/index.ts";
 import type { Keeper } from "./keeper.ts";
 import { appendOwn } from "./own-statement.ts";
@@ -26,15 +32,28 @@ export interface VaultAdministration {
    * @throws ServiceError `session_unavailable`; VaultError `policy_invalid`, `policy_owner_unknown`, `policy_stale`; DatabaseError
    */
   changePolicy(account: Account, document: string): Promise<{ receiptId: string; leafIndex: bigint }>;
+  /** Begins to give the cluster's keys to another vault. @returns this vault's nonce: 32 bytes */
+  beginGiving(account: Account, asked: PassingAsked): Promise<Uint8Array>;
+  /**
+   * The keys, sealed to a vault that this one judged, and logged before they leave.
+   * @throws ServiceError `session_unavailable`; VaultError `passing_unknown`, `peer_refused` and the like; DatabaseError
+   */
+  give(
+    account: Account,
+    nonce: Uint8Array,
+    peer: PeerEvidence,
+  ): Promise<{ sealed: Uint8Array; peer: PeerEvidence }>;
 }
 
 interface Parts {
   sessions: SessionHolder;
   keeper: Pick<Keeper, "tendSealingKeys">;
   appender: Pick<Appender, "append">;
+  endorsements: (evidence: VaultEvidence) => Promise<Json>;
 }
 
-export function vaultAdministration({ sessions, keeper, appender }: Parts): VaultAdministration {
+export function vaultAdministration(parts: Parts): VaultAdministration {
+  const { sessions, keeper, appender, endorsements } = parts;
   return {
     async sealingKeys(account) {
       requireOperator(account);
@@ -54,6 +73,24 @@ export function vaultAdministration({ sessions, keeper, appender }: Parts): Vaul
       const shown = [documentOf("policy", utf8(document))];
       const leafIndex = await appendOwn(appender, "PolicyChange", statement, shown);
       return { receiptId: toHex(statement.digest), leafIndex };
+    },
+    async beginGiving(account, asked) {
+      requireOperator(account);
+      return await sessions.current().vault.beginGiving(asked);
+    },
+    async give(account, nonce, peer) {
+      requireOperator(account);
+      let given: { sealed: Uint8Array; evidence: VaultEvidence } | undefined;
+      const statement = await sessions.current().signWith(async (vault) => {
+        const { statement: signed, ...rest } = await vault.giveClusterKeys({ nonce, peer });
+        given = rest;
+        return signed;
+      });
+      const { sealed, evidence } = given!;
+      const shown = [documentOf("evidence", peer.quote), documentOf("endorsements", utf8(peer.endorsements))];
+      await appendOwn(appender, "KeyRelease", statement, shown);
+      const own = { type: evidence.type, quote: evidence.quote };
+      return { sealed, peer: { ...own, endorsements: jcs(await endorsements(evidence)) } };
     },
   };
 }

@@ -120,6 +120,28 @@ const REFUSALS = [
     "limit_reached",
     "the owner's policy, or the vault's default, allows no more of this: wait, or change the policy",
   ],
+  [
+    "passing_unknown",
+    "no passing of keys was begun with this nonce, or it was used or timed out: begin again",
+  ],
+  ["peer_refused", "the other vault's evidence is not accepted: the log says why"],
+  [
+    "peer_stale",
+    "the other vault's evidence is of another passing, for another key, or for other keys than came with it",
+  ],
+  ["peer_measurement_unknown", "the other vault runs another image, which no policy of the owner accepts"],
+  ["peer_simulated", "a simulated and a genuine TEE pass each other no keys"],
+  [
+    "peer_policy_missing",
+    "for this TEE no image can be called the same: the owner's policy must say which peers are good",
+  ],
+  ["joining_off", "the vault has its cluster's keys, or was not started to get them"],
+  [
+    "cluster_keys_absent",
+    "the vault was started to get its cluster's keys, and does nothing before it has them",
+  ],
+  ["key_wrap_unavailable", "the platform gives no key to seal the key file under: the log says why"],
+  ["key_wrap_missing", "the key file is sealed under a key of the platform: set what it was sealed under"],
 ] as const;
 
 export type VaultErrorCode = (typeof REFUSALS)[number][0];

@@ -17,6 +17,8 @@ export type {
 export type { OpenedProjections, ProjectionRequest } from "./wire/projections.ts";
 export type { OpenedInput, OwnedDocument, ProofFields, ReexecutionFields } from "./wire/assurance.ts";
 export type { RequestKeys, SealedRequest, SealingKeyInfo, Tending } from "./wire/sealing.ts";
+export { joinCluster, type PassingRelay } from "./join.ts";
+export type { OwnEvidence, PassingAsked, PeerEvidence } from "./wire/passing.ts";
 export type { PolicyView } from "./wire/policy.ts";
 export type { SealingRotation } from "./host/sealing-keys.ts";
 export { type ChainPolicy, type ContractPolicy } from "./chain-policy.ts";

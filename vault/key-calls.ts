@@ -1,6 +1,7 @@
 /** What is asked of the vault about keys: of sealed requests, of models, of the cluster. */
 import { Caller } from "./caller.ts";
 import type { SignedStatement } from "./signed-statement.ts";
+import type { GivenKeys, PassingAsked, PassingRequest } from "./wire/passing.ts";
 import type { PolicyView } from "./wire/policy.ts";
 import type { BrokersRelease, ReleaseEvidence } from "./wire/key-release.ts";
 import type { RequestKeys, SealedRequest, SealingKeyInfo, Tending } from "./wire/sealing.ts";
@@ -38,6 +39,23 @@ export class KeyCalls extends Caller {
    */
   async changePolicy(document: string): Promise<SignedStatement> {
     return { type: "PolicyChange", ...(await this.call("changePolicy", { document })) };
+  }
+
+  /** Begins to give the cluster's keys to another vault. @returns this vault's nonce, 32 bytes @throws VaultError `busy` */
+  async beginGiving(asked: PassingAsked): Promise<Uint8Array> {
+    return (await this.call("beginGiving", asked)).nonce;
+  }
+
+  /**
+   * Appraises the other vault and seals the cluster's keys to it, once a nonce. The statement is to be in the log before they leave.
+   * @throws VaultError `passing_unknown`, `peer_refused`, `peer_stale`, `peer_measurement_unknown`, `peer_simulated`,
+   *   `peer_policy_missing`, `limit_reached`, `quote_rate_limited`, `quote_failed`, `keyset_missing`, `keyset_expired`
+   */
+  async giveClusterKeys(
+    request: PassingRequest,
+  ): Promise<Omit<GivenKeys, "statement"> & { statement: SignedStatement }> {
+    const { statement, ...given } = await this.call("giveClusterKeys", request);
+    return { ...given, statement: { type: "KeyRelease", ...statement } };
   }
 
   /**

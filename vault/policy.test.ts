@@ -19,7 +19,7 @@ function policy(version: number, operations: Record<string, number>, seed = SEED
     weiPerHour: null,
     creditAtomic: null,
   };
-  return signVaultPolicy({ version, issuedAtMs: 1n, limits }, seed);
+  return signVaultPolicy({ version, issuedAtMs: 1n, limits, peers: null }, seed);
 }
 
 const begin = (directory = newKeyDirectory(), lines: string[] = [], by: Uint8Array | undefined = owner) =>

@@ -9,6 +9,7 @@ import type { ChainPolicy } from "./chain-policy.ts";
 import { VaultClient } from "./client.ts";
 import { VaultError } from "./error.ts";
 import { formatArguments, type BalancesPolicy } from "./host/arguments.ts";
+import type { OwnUser } from "./host/key-directory.ts";
 import type { SealingRotation } from "./host/sealing-keys.ts";
 import { MAX_FRAME_BYTES, type VaultInfo } from "./wire/operations.ts";
 
@@ -48,6 +49,8 @@ export interface VaultOptions {
   sealing?: SealingRotation | undefined;
   /** Which workers elsewhere get the keys of single jobs: an appraisal policy, JSON text; none unless told. */
   workers?: string | undefined;
+  /** What the key file is sealed under: `dstack`, `dstack:/socket`, or `none` unless told. */
+  keyWrap?: string | undefined;
 }
 
 export interface Vault extends Pick<VaultClient, keyof VaultClient> {
@@ -65,29 +68,32 @@ export interface Vault extends Pick<VaultClient, keyof VaultClient> {
  * @throws VaultError why it did not start
  */
 export async function startVault(options: VaultOptions): Promise<Vault> {
+  return await asSomeUser(options, (user) => startAs(options, user));
+}
+
+/** As a user of its own where that is asked for or can be, from root. @throws VaultError `platform_unsupported`, what `start` throws */
+export async function asSomeUser<T>(
+  options: Pick<VaultOptions, "uid" | "gid" | "log">,
+  start: (user: OwnUser | undefined) => Promise<T>,
+): Promise<T> {
   if (process.platform === "win32") throw new VaultError("platform_unsupported");
+  const { uid, gid, log } = options;
   const isRoot = process.geteuid?.() === 0;
-  if (options.uid !== undefined || options.gid !== undefined) return startAs(options, isRoot);
-  if (!isRoot) return startAs(options, false);
+  const id = uid ?? DEFAULT_VAULT_ID;
+  const user = { uid: id, gid: gid ?? id };
+  if (uid !== undefined && !isRoot) throw new VaultError("own_user_unavailable");
+  if (uid !== undefined || gid !== undefined || !isRoot) return await start(isRoot ? user : undefined);
   try {
-    return await startAs(options, true);
+    return await start(user);
   } catch (error) {
     if (!(error instanceof VaultError) || error.code !== "own_user_unavailable") throw error;
-    options.log("the vault found no user of its own here and runs as the service's");
-    return startAs(options, false);
+    log("the vault found no user of its own here and runs as the service's");
+    return await start(undefined);
   }
 }
 
-async function startAs(options: VaultOptions, ownUser: boolean): Promise<Vault> {
-  if (options.uid !== undefined && !ownUser) throw new VaultError("own_user_unavailable");
-  const uid = options.uid ?? DEFAULT_VAULT_ID;
-  const user = ownUser ? { uid, gid: options.gid ?? uid } : undefined;
-  const child = spawnHost(options, user);
-  const exited = new Promise<Awaited<Vault["exited"]>>((settle) => {
-    child.once("exit", (code, signal) => settle({ code, signal }));
-    child.once("error", () => settle({ code: null, signal: null }));
-  });
-  const channel = connect(child.stdio[3] as Duplex, { maxFrameBytes: MAX_FRAME_BYTES });
+async function startAs(options: VaultOptions, user: OwnUser | undefined): Promise<Vault> {
+  const { child, channel, exited } = openHost(options, { user, joining: false });
   const client = new VaultClient(channel);
   try {
     const timeoutMs = options.balances ? KEYS_TIMEOUT_MS : START_TIMEOUT_MS;
@@ -100,7 +106,29 @@ async function startAs(options: VaultOptions, ownUser: boolean): Promise<Vault> 
   }
 }
 
-function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | undefined): ChildProcess {
+export interface OpenHost {
+  child: ChildProcess;
+  channel: Channel;
+  exited: Vault["exited"];
+}
+
+/** The vault's process, before it said anything. */
+export function openHost(
+  options: VaultOptions,
+  role: { user: OwnUser | undefined; joining: boolean },
+): OpenHost {
+  const child = spawnHost(options, role);
+  const exited = new Promise<Awaited<Vault["exited"]>>((settle) => {
+    child.once("exit", (code, signal) => settle({ code, signal }));
+    child.once("error", () => settle({ code: null, signal: null }));
+  });
+  return { child, channel: connect(child.stdio[3] as Duplex, { maxFrameBytes: MAX_FRAME_BYTES }), exited };
+}
+
+function spawnHost(
+  options: VaultOptions,
+  { user, joining }: { user: OwnUser | undefined; joining: boolean },
+): ChildProcess {
   const main = new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url);
   const host = formatArguments({
     keyDirectory: resolve(options.keyDirectory),
@@ -110,9 +138,11 @@ function spawnHost(options: VaultOptions, user: { uid: number; gid: number } | u
     user,
     owner: options.owner,
     chain: options.chain,
-    balances: options.balances,
+    balances: joining ? undefined : options.balances,
     sealing: options.sealing ?? DEFAULT_SEALING_ROTATION,
-    workers: options.workers,
+    workers: joining ? undefined : options.workers,
+    joining,
+    keyWrap: options.keyWrap ?? "none",
   });
   // Without --disable-sigusr1 any process of the same user could switch the debugger on and read the keys.
   const child = spawn(process.execPath, ["--disable-sigusr1", fileURLToPath(main), ...host], {
@@ -136,7 +166,8 @@ function forwardLines(stream: Readable, log: (line: string) => void): void {
   stream.on("end", () => rest && log(rest));
 }
 
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+/** @throws VaultError `start_failed` */
+export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new VaultError("start_failed")), timeoutMs);
@@ -148,7 +179,8 @@ async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
   }
 }
 
-async function end(child: ChildProcess, channel: Channel, exited: Vault["exited"]): Promise<void> {
+/** Ends the process. */
+export async function end(child: ChildProcess, channel: Channel, exited: Vault["exited"]): Promise<void> {
   channel.close();
   const timer = setTimeout(() => child.kill("SIGKILL"), CLOSE_TIMEOUT_MS);
   await exited;

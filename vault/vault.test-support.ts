@@ -47,6 +47,8 @@ export function spawnBare(keyDirectory = newKeyDirectory()): { child: ChildProce
     balances: undefined,
     sealing: DEFAULT_SEALING_ROTATION,
     workers: undefined,
+    joining: false,
+    keyWrap: "none",
   });
   const child = spawn(process.execPath, [main, ...host], {
     env: {},

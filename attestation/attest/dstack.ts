@@ -37,7 +37,13 @@ interface Answer {
   readonly text: string;
 }
 
-function post(socketPath: string, path: string, body: string, timeoutMs: number): Promise<Answer> {
+/** One exchange with the agent. @throws CollectorError `reply_malformed`, `interface_timed_out` */
+export function postToAgent(
+  socketPath: string,
+  path: string,
+  body: string,
+  timeoutMs: number,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request(
       {
@@ -97,7 +103,7 @@ function evidenceIn(text: string): Uint8Array {
 async function quote(socketPath: string, reportData: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
   for (const { path, more } of METHODS) {
     const body = JSON.stringify({ report_data: toHex(reportData), ...more });
-    const { status, text } = await post(socketPath, path, body, timeoutMs);
+    const { status, text } = await postToAgent(socketPath, path, body, timeoutMs);
     if (status === 404) continue;
     if (status !== 200) throw new CollectorError(DSTACK, "interface_failed", `the agent answered ${status}`);
     return evidenceIn(text);
@@ -137,7 +143,8 @@ export async function openDstack(options: CollectorOptions = {}): Promise<QuoteD
   };
 }
 
-async function findSocket(paths: readonly string[]): Promise<string> {
+/** @throws CollectorError `interface_absent` */
+export async function findSocket(paths: readonly string[]): Promise<string> {
   for (const path of paths) {
     try {
       if ((await stat(path)).isSocket()) return path;

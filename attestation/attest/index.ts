@@ -4,6 +4,7 @@ export type { Attester, AttesterOptions, Inspection, Interfaces, Refusal } from 
 export { CollectorError } from "./collector-error.ts";
 export type { CollectorErrorCode } from "./collector-error.ts";
 export type { Collected, Owner } from "./collector.ts";
+export { dstackKey } from "./dstack-key.ts";
 export { openGpus } from "./gpu.ts";
 export type { GpuAttester } from "./gpu.ts";
 export { inspectRegister } from "./measurement-register.ts";

@@ -22,11 +22,9 @@ const policySchema = z
       .string()
       .nullable()
       .openapi({ description: "The policy in force, as it was signed; null for none" }),
-    used: z
-      .array(z.object({ operation: z.string(), used: z.int(), perHour: z.int() }))
-      .openapi({
-        description: "What is limited, and what was used of it in this hour by this service's vault",
-      }),
+    used: z.array(z.object({ operation: z.string(), used: z.int(), perHour: z.int() })).openapi({
+      description: "What is limited, and what was used of it in this hour by this service's vault",
+    }),
   })
   .openapi("VaultPolicy");
 const changeSchema = z.strictObject({ document: z.string().max(MAX_VAULT_POLICY_LENGTH) });

@@ -1,4 +1,4 @@
-/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|- BALANCES|- ROTATION:OVERLAP WORKERS|-`, as `startVault` gives it. */
+/** The command line of the vault: `KEY_DIRECTORY ATTESTATION GPU REGISTER UID:GID|- OWNER|- CHAIN|- BALANCES|- ROTATION:OVERLAP WORKERS|- join|- KEYWRAP`, as `startVault` gives it. */
 import { isAbsolute } from "node:path";
 import { fromHex, toHex } from "../../codec/index.ts";
 import { BalanceError, ownerToText, parseOwner as parseOperator, type Owner } from "../../balances/client.ts";
@@ -24,6 +24,10 @@ export interface HostArguments {
   sealing: SealingRotation;
   /** The appraisal policy, JSON text, for workers elsewhere; they get nothing where undefined. */
   workers: string | undefined;
+  /** Whether it gets its cluster's keys from another vault, and does nothing else. */
+  joining: boolean;
+  /** What the key file is sealed under: `none`, `dstack` or `dstack:/socket`. */
+  keyWrap: string;
 }
 
 export interface BalancesPolicy {
@@ -60,15 +64,17 @@ export function formatArguments(host: HostArguments): string[] {
     ledger,
     `${rotateAfterMs}:${overlapMs}`,
     workers ?? "-",
+    host.joining ? "join" : "-",
+    host.keyWrap,
   ];
 }
 
 /** @throws VaultError `start_failed`, `chain_policy_invalid` */
 export function parseArguments(values: readonly string[]): HostArguments {
   const [keyDirectory, attestation, gpuAttestation, measurementRegister, ...optional] = values;
-  const [user, owner, chain, balances, sealing, workers, ...rest] = optional;
+  const [user, owner, chain, balances, sealing, workers, joining, keyWrap, ...rest] = optional;
   const hasAll = keyDirectory && attestation && gpuAttestation && measurementRegister;
-  const isWhole = hasAll && user && owner && chain && balances && sealing && workers;
+  const isWhole = hasAll && user && owner && chain && balances && sealing && workers && joining && keyWrap;
   if (!isWhole || !isAbsolute(keyDirectory) || rest.length > 0) throw new VaultError("start_failed");
   return {
     keyDirectory,
@@ -81,6 +87,8 @@ export function parseArguments(values: readonly string[]): HostArguments {
     balances: balances === "-" ? undefined : parseBalances(balances),
     sealing: parseRotation(sealing),
     workers: workers === "-" ? undefined : workers,
+    joining: joining === "join",
+    keyWrap,
   };
 }
 

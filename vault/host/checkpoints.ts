@@ -41,6 +41,11 @@ export class Checkpoints {
     this.#state = state;
   }
 
+  /** What was signed last, as it is on disk. */
+  get state(): CheckpointState {
+    return this.#state;
+  }
+
   last(): LastCheckpoint | null {
     return this.#state.last && { size: this.#state.last.size, root: this.#state.last.root };
   }

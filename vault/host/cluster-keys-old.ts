@@ -4,6 +4,7 @@
  */
 import { VaultError } from "../error.ts";
 import type { ClusterKeys } from "./cluster-keys.ts";
+import { keepSecret } from "./secret-memory.ts";
 
 interface Draws {
   drawKey: () => Uint8Array;
@@ -20,7 +21,7 @@ export function parseOldClusterKeys(body: Buffer, nowMs: number, draws: Draws): 
   const known = version === 1 || version === 2;
   if (!known || epoch === 0 || body.length !== 16 + 32 * (version === 1 ? 3 : 5))
     throw new VaultError("key_file_invalid");
-  const key = (index: number) => new Uint8Array(body.subarray(16 + 32 * index, 48 + 32 * index));
+  const key = (index: number) => keepSecret(body.subarray(16 + 32 * index, 48 + 32 * index));
   return {
     logSeed: key(0),
     storageKey: key(1),

@@ -6,11 +6,12 @@
  */
 import { randomBytes } from "node:crypto";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
-import { concat, equal, sha256, utf8 } from "../../codec/index.ts";
+import { equal, sha256, utf8 } from "../../codec/index.ts";
 import { VaultError } from "../error.ts";
 import { MAX_SEALING_KEYS } from "../wire/sealing.ts";
 import { parseOldClusterKeys } from "./cluster-keys-old.ts";
 import type { PolicyPin } from "./policy-pin.ts";
+import { keepSecret } from "./secret-memory.ts";
 
 /** What requests are sealed to, of one epoch. */
 export interface SealingKey {
@@ -61,40 +62,37 @@ export function drawSealingKey(epoch: number, nowMs: number): SealingKey {
 }
 
 function drawKey(): Uint8Array {
-  return new Uint8Array(randomBytes(32));
+  return keepSecret(randomBytes(32));
 }
 
 function drawChainKey(): Uint8Array {
-  return secp256k1.utils.randomSecretKey(randomBytes(48));
+  return keepSecret(secp256k1.utils.randomSecretKey(randomBytes(48)));
 }
 
+/** The file's content: whoever gets it wipes it. */
 export function encodeClusterKeys(keys: ClusterKeys): Uint8Array {
   const { logSeed, storageKey, chainKey, fheSeed, sealingKeys, policy } = keys;
-  const numbers = Buffer.alloc(16);
-  numbers.writeUInt32LE(VERSION, 0);
-  numbers.writeUInt32LE(sealingKeys.length, 4);
-  numbers.writeBigUInt64LE(BigInt(policy.version), 8);
-  const body = concat(
-    MAGIC,
-    numbers,
-    policy.owner ?? NOBODY,
-    logSeed,
-    storageKey,
-    chainKey,
-    fheSeed,
-    ...sealingKeys.map(encodeSealingKey),
-  );
-  return concat(body, sha256(body));
-}
-
-function encodeSealingKey({ epoch, madeAtMs, secretKey }: SealingKey): Uint8Array {
-  const head = Buffer.alloc(12);
-  head.writeUInt32LE(epoch, 0);
-  head.writeBigUInt64LE(BigInt(madeAtMs), 4);
-  return concat(head, secretKey);
+  // In place: what is put together from small pieces leaves each of them behind.
+  const bodyBytes = FIXED_BYTES + sealingKeys.length * SEALING_KEY_BYTES;
+  const file = Buffer.alloc(bodyBytes + HASH_BYTES);
+  file.set(MAGIC, 0);
+  file.writeUInt32LE(VERSION, 8);
+  file.writeUInt32LE(sealingKeys.length, 12);
+  file.writeBigUInt64LE(BigInt(policy.version), 16);
+  file.set(policy.owner ?? NOBODY, 24);
+  [logSeed, storageKey, chainKey, fheSeed].forEach((key, i) => file.set(key, KEYS_AT + 32 * i));
+  sealingKeys.forEach(({ epoch, madeAtMs, secretKey }, i) => {
+    const at = FIXED_BYTES + i * SEALING_KEY_BYTES;
+    file.writeUInt32LE(epoch, at);
+    file.writeBigUInt64LE(BigInt(madeAtMs), at + 4);
+    file.set(secretKey, at + 12);
+  });
+  file.set(sha256(file.subarray(0, bodyBytes)), bodyBytes);
+  return file;
 }
 
 /**
+ * Its keys are wiped out of the file that is handed in.
  * @param nowMs when keys that the file lacks or does not date are said to be made
  * @returns the keys; `upgraded` where the file was of an older version
  * @throws VaultError `key_file_invalid`
@@ -115,8 +113,7 @@ function parseBody(body: Buffer, version: number): ClusterKeys {
   const fits = count >= 1 && count <= MAX_SEALING_KEYS;
   if (version !== VERSION || !fits || body.length !== FIXED_BYTES + count * SEALING_KEY_BYTES)
     throw new VaultError("key_file_invalid");
-  const key = (index: number) =>
-    new Uint8Array(body.subarray(KEYS_AT + 32 * index, KEYS_AT + 32 + 32 * index));
+  const key = (index: number) => keepSecret(body.subarray(KEYS_AT + 32 * index, KEYS_AT + 32 + 32 * index));
   const sealingKeys = Array.from({ length: count }, (_, i) =>
     parseSealingKey(body.subarray(FIXED_BYTES + i * SEALING_KEY_BYTES)),
   );
@@ -133,5 +130,5 @@ function parseBody(body: Buffer, version: number): ClusterKeys {
 function parseSealingKey(bytes: Buffer): SealingKey {
   const madeAtMs = Number(bytes.readBigUInt64LE(4));
   if (!Number.isSafeInteger(madeAtMs)) throw new VaultError("key_file_invalid");
-  return { epoch: bytes.readUInt32LE(0), madeAtMs, secretKey: new Uint8Array(bytes.subarray(12, 44)) };
+  return { epoch: bytes.readUInt32LE(0), madeAtMs, secretKey: keepSecret(bytes.subarray(12, 44)) };
 }

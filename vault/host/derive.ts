@@ -1,5 +1,6 @@
 /** Secrets derived from the cluster storage key. Each use has a subkey of its own, so none reveals another's. */
 import { hkdfSha256, hmacSha256, utf8 } from "../../codec/index.ts";
+import { keepSecret } from "./secret-memory.ts";
 
 export interface StorageSecrets {
   /** The salt of a request whose caller chose none: 32 bytes. */
@@ -15,7 +16,8 @@ export interface StorageSecrets {
 }
 
 export function storageSecrets(storageKey32: Uint8Array): StorageSecrets {
-  const subkey = (use: string) => hkdfSha256(storageKey32, utf8(`affidavit.v1.storage.${use}`), 32);
+  const subkey = (use: string) =>
+    keepSecret(hkdfSha256(storageKey32, utf8(`affidavit.v1.storage.${use}`), 32));
   const saltKey = subkey("salt");
   const recordKey = subkey("record");
   const tagKey = subkey("idempotency");

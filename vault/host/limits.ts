@@ -21,6 +21,7 @@ export const DEFAULT_OPERATIONS_PER_HOUR: Partial<Record<OperationName, number>>
   signCircuitBinding: 10_000,
   signTransaction: 10_000,
   tendSealingKeys: 10_000,
+  giveClusterKeys: 64,
 };
 
 /** What tells and changes the limits is not limited: an owner could lock himself out. */

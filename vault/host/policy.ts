@@ -14,6 +14,7 @@ import { VaultError } from "../error.ts";
 import type { SignedWords } from "../wire/operations.ts";
 import { POLICY_FILE } from "./key-directory.ts";
 import type { Limits } from "./limits.ts";
+import type { PeerPolicy } from "./peers.ts";
 import type { PolicyPin } from "./policy-pin.ts";
 import { readPrivateFile, writePrivateFile } from "./private-file.ts";
 import type { Statements } from "./statements.ts";
@@ -25,8 +26,9 @@ interface Parts {
 }
 
 interface InForce {
-  policy: VaultPolicy;
   document: string;
+  /** Which peers may have the cluster's keys; undefined for those of the same image. */
+  peers: PeerPolicy | undefined;
 }
 
 export class OwnersPolicy {
@@ -63,6 +65,11 @@ export class OwnersPolicy {
     return { owner: this.#pin.owner, document: this.#inForce?.document ?? null };
   }
 
+  /** By which other vaults are judged; undefined for this one's image alone. */
+  get peers(): PeerPolicy | undefined {
+    return this.#inForce?.peers;
+  }
+
   /**
    * Puts the owner's document in force and states it. On disk before it holds; the same again is stated again, for a log
    * that a crash kept it from.
@@ -85,9 +92,10 @@ export class OwnersPolicy {
     }));
     if (again) return signed;
     this.#parts.limits.check(policy.limits);
+    const peers = await peersOf(policy, document);
     await writePrivateFile(POLICY_FILE, utf8(document));
     await this.#save({ ...this.#pin, version: policy.version });
-    this.#apply(policy, document);
+    this.#apply(policy, { document, peers });
     return signed;
   }
 
@@ -101,30 +109,50 @@ export class OwnersPolicy {
     const policy = this.#verify(document);
     if (policy.version < this.#pin.version) throw new VaultError("policy_stale");
     if (policy.version > this.#pin.version) await this.#save({ ...this.#pin, version: policy.version });
-    this.#apply(policy, document);
+    this.#apply(policy, { document, peers: await peersOf(policy, document) });
   }
 
   #verify(document: string): VaultPolicy {
-    let policy: VaultPolicy;
-    try {
-      policy = verifyVaultPolicy(document);
-    } catch (cause) {
-      throw cause instanceof ReceiptError ? new VaultError("policy_invalid", { cause }) : cause;
-    }
-    const { owner } = this.#pin;
-    if (!owner || !equal(owner, policy.owner)) throw new VaultError("policy_owner_unknown");
-    return policy;
+    return verifyBy(this.#pin.owner, document);
   }
 
-  #apply(policy: VaultPolicy, document: string): void {
+  #apply(policy: VaultPolicy, inForce: InForce): void {
     this.#parts.limits.apply(policy.limits);
-    this.#inForce = { policy, document };
+    this.#inForce = inForce;
   }
 
   async #save(pin: PolicyPin): Promise<void> {
     await this.#parts.savePin(pin);
     this.#pin = pin;
   }
+}
+
+/** @throws VaultError `policy_invalid`, `policy_owner_unknown` */
+function verifyBy(owner: Uint8Array | null, document: string): VaultPolicy {
+  let policy: VaultPolicy;
+  try {
+    policy = verifyVaultPolicy(document);
+  } catch (cause) {
+    throw cause instanceof ReceiptError ? new VaultError("policy_invalid", { cause }) : cause;
+  }
+  if (!owner || !equal(owner, policy.owner)) throw new VaultError("policy_owner_unknown");
+  return policy;
+}
+
+/** With what it is read by, which most policies do not need. @throws VaultError `policy_invalid` */
+async function peersOf(policy: VaultPolicy, document: string): Promise<PeerPolicy | undefined> {
+  if (policy.peers === null) return undefined;
+  return (await import("./peers.ts")).peerPolicyOf(policy, document);
+}
+
+/**
+ * An owner's document as a vault without one in force reads it, for its peers alone.
+ * @throws VaultError `policy_invalid`, `policy_owner_unknown`, `peer_policy_missing`
+ */
+export async function readPeerPolicy(document: string, owner: Uint8Array | undefined): Promise<PeerPolicy> {
+  const peers = await peersOf(verifyBy(owner ?? null, document), document);
+  if (!peers) throw new VaultError("peer_policy_missing");
+  return peers;
 }
 
 function readText(file: Uint8Array): string {

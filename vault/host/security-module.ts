@@ -19,6 +19,7 @@ import { FheKeys, loadBalancesAddon } from "./fhe-keys.ts";
 import { enterKeyDirectory, lockKeyDirectory } from "./key-directory.ts";
 import { openLimits } from "./limits.ts";
 import { KeyReleases } from "./key-releases.ts";
+import { KeyPassing } from "./key-passing.ts";
 import { Keysets } from "./keysets.ts";
 import { ModelMeasurements } from "./measured-models.ts";
 import { signLeaf } from "./leaf-signer.ts";
@@ -26,6 +27,10 @@ import { readCheckpoint } from "./logged-leaf.ts";
 import { signProof, signReexecution } from "./outcomes.ts";
 import { OwnersPolicy } from "./policy.ts";
 import { PriceLists } from "./price-lists.ts";
+import { openKeyWrap } from "./key-wrap.ts";
+import { secretsAreLocked } from "./secret-memory.ts";
+import { encodePassedKeys } from "./passed-keys.ts";
+import { serveJoining } from "./serve-joining.ts";
 import { ProjectionSigner } from "./projections.ts";
 import { Quotes } from "./quotes.ts";
 import { RequestOpener } from "./request-opener.ts";
@@ -52,16 +57,19 @@ export async function startSecurityModule(
   const { keyDirectory, user, owner } = host;
   const interfaces = await openAttestation(host, log);
   const addon = host.balances && loadBalancesAddon(host.balances.cacheDirectory, log);
+  const wrap = await openKeyWrap(host.keyWrap, log);
   enterKeyDirectory(keyDirectory, user);
   const dumpable = forbidDumping();
   await lockKeyDirectory(LOCK_WAIT_MS);
   const attester = await chooseAttester(interfaces, log);
+  if (host.joining) return serveJoining({ attester, owner, wrap, nowMs, log });
   const gpuAttester = await orUnavailable(log, () =>
     openGpus(host.gpuAttestation, { timeoutMs: DEVICE_TIMEOUT_MS, log }),
   );
   const attesters = { attester: infoOf(attester), gpuAttester: gpuAttester ? infoOf(gpuAttester) : null };
   const measurements = new ModelMeasurements(attester.register, log);
-  const { keys, checkpoint } = await loadCluster(nowMs());
+  const { keys, checkpoint } = await loadCluster(nowMs(), wrap);
+  if (!secretsAreLocked()) log("the keys cannot be locked in memory on this machine");
   const { signer, air, aci } = drawInstanceKeys();
   const logKey = ed25519FromSeed(keys.logSeed);
   const secrets = storageSecrets(keys.storageKey);
@@ -69,7 +77,7 @@ export async function startSecurityModule(
   const answers = new ChainAnswers();
   const takeWei = (wei: bigint) => limits.takeWei(wei);
   const transactions = new Transactions({ chainKey: keys.chainKey, policy: host.chain, takeWei, nowMs });
-  const file = new ClusterFile(keys);
+  const file = new ClusterFile(keys, wrap);
   const limits = await openLimits(nowMs);
   const policy = await OwnersPolicy.open(
     { limits, savePin: (pin) => file.save({ policy: pin }) },
@@ -115,6 +123,16 @@ export async function startSecurityModule(
   const statements = new Statements({ signer, tickets, answers, keysets, projections, allowances, nowMs });
   const releases = new KeyReleases({ quotes, keysets, statements, nowMs });
   const checkpoints = new Checkpoints({ signer, logKey, keysets, nowMs, save: saveCheckpoint }, checkpoint);
+  const passing = new KeyPassing({
+    quoteFor: (reportData) => quotes.quoteFor(reportData),
+    simulated: attester.simulated,
+    peerPolicy: () => policy.peers,
+    payload: () =>
+      encodePassedKeys({ keys: file.keys, checkpoint: checkpoints.state, policy: policy.read().document }),
+    statements,
+    nowMs,
+    log,
+  });
   // With what it reads documents by, loaded where the first one comes: most vaults never see one.
   const circuits = lazy(async () => {
     const { Circuits } = await import("./circuits.ts");
@@ -198,6 +216,11 @@ export async function startSecurityModule(
         })),
       }),
       changePolicy: ({ document }) => policy.change(document, statements),
+      beginGiving: (asked) => passing.begin(asked),
+      giveClusterKeys: (request) => passing.give(request),
+      beginJoining: notJoining,
+      quoteJoining: notJoining,
+      finishJoining: notJoining,
       beginKeyRelease: (terms) => releases.begin(terms),
       finishKeyRelease: (release) => releases.finish(release),
       signLeaf: (logged) => signLeaf(logKey, keysets.current(nowMs()).origin, logged),
@@ -241,6 +264,10 @@ export async function startSecurityModule(
 function on<T>(part: T | undefined): T {
   if (part === undefined) throw new VaultError("balances_off");
   return part;
+}
+
+function notJoining(): never {
+  throw new VaultError("joining_off");
 }
 
 function lazy<T>(make: () => Promise<T>): () => Promise<T> {

@@ -20,6 +20,7 @@ import { balanceOperations } from "./balances.ts";
 import { openedInput, ownedDocument, proofFields, reexecutionFields } from "./assurance.ts";
 import { requestKeys, sealedRequest, sealingKeyList, tendingRequest } from "./sealing.ts";
 import { quotedEvidence } from "./evidence.ts";
+import { passingOperations } from "./passing.ts";
 import { policyDocument, policyView } from "./policy.ts";
 import { vaultInfo } from "./info.ts";
 import { workerOperations } from "./workers.ts";
@@ -226,6 +227,7 @@ function operation<Request, Reply>(
 
 const balances = balanceOperations(signedWords);
 const workers = workerOperations(signedWords);
+const passing = passingOperations(signedWords);
 const allowances = allowanceOperations(signedWords);
 
 export const OPERATIONS = {
@@ -347,6 +349,11 @@ export const OPERATIONS = {
   tendSealingKeys: operation(62, tendingRequest, sealingKeyList),
   readPolicy: operation(63, nothing, policyView),
   changePolicy: operation(64, policyDocument, signedWords),
+  beginGiving: operation(65, ...passing.beginGiving),
+  giveClusterKeys: operation(66, ...passing.giveClusterKeys),
+  beginJoining: operation(67, ...passing.beginJoining),
+  quoteJoining: operation(68, ...passing.quoteJoining),
+  finishJoining: operation(69, ...passing.finishJoining),
   beginKeyRelease: operation(60, releaseTerms, releaseEvidence),
   finishKeyRelease: operation(
     61,

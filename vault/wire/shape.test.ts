@@ -299,6 +299,28 @@ const SAMPLES: { [N in OperationName]: { request: unknown; reply: unknown } } = 
     reply: { owner: digest, document: "{}", used: [{ name: "sign", used: 3n, perHour: 9n }] },
   },
   changePolicy: { request: { document: '{"version":1}' }, reply: signed },
+  beginGiving: { request: { nonce: digest, hpkeKey: digest }, reply: { nonce: digest } },
+  giveClusterKeys: {
+    request: { nonce: digest, peer: { type: "tdx", quote: new Uint8Array(9), endorsements: "{}" } },
+    reply: {
+      sealed: new Uint8Array(300).fill(8),
+      evidence: { type: "tdx", quote: new Uint8Array(9), certificates: [new Uint8Array(3)] },
+      statement: signed,
+    },
+  },
+  beginJoining: { request: {}, reply: { nonce: digest, hpkeKey: digest } },
+  quoteJoining: {
+    request: { nonce: digest },
+    reply: { type: "tdx", quote: new Uint8Array(9), certificates: [] },
+  },
+  finishJoining: {
+    request: {
+      sealed: new Uint8Array(300).fill(8),
+      peer: { type: "tdx", quote: new Uint8Array(9), endorsements: "{}" },
+      policy: "{}",
+    },
+    reply: {},
+  },
   tendSealingKeys: {
     request: { how: "rotate" },
     reply: [

@@ -1,5 +1,6 @@
 /** `affidavit vault-policy show | sign | submit`: how much the installation's owner lets its vault do. */
-import { toHex } from "../../../codec/index.ts";
+import { AttestationError, parsePolicy } from "../../../attestation/index.ts";
+import { toHex, type Json } from "../../../codec/index.ts";
 import {
   MAX_VAULT_POLICY_LENGTH,
   readVaultLimits,
@@ -32,12 +33,13 @@ Shows whose policies the vault takes, the one in force, and what was used of eac
 ${ADMIN_FLAGS_HELP}
 `;
 const SIGN_HELP = `
-affidavit vault-policy sign LIMITS --version N --key FILE --out FILE [--json]
+affidavit vault-policy sign LIMITS [--peers FILE] --version N --key FILE --out FILE [--json]
 
 Signs limits as the installation's owner, without a service. LIMITS is a file of JSON; null stands for no limit:
 
   {"operationsPerHour": {"signTransaction": 100}, "weiPerTransaction": null, "weiPerHour": "20000000000000000", "creditAtomic": null}
 
+  --peers FILE       appraisal policy (JSON) by which other vaults may have the cluster's keys; without it those of the same image alone
   --version N        from 1, and higher than that of the policy in force
   --key FILE         the owner's Ed25519 key: 64 hex digits, the seed of RFC 8032
   --out FILE         the signed document
@@ -99,6 +101,7 @@ async function show(words: string[]): Promise<number> {
 async function sign(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, {
     version: { type: "string" },
+    peers: { type: "string" },
     key: { type: "string" },
     out: { type: "string" },
     json: { type: "boolean" },
@@ -114,8 +117,12 @@ async function sign(words: string[]): Promise<number> {
     await readJson(path, MAX_VAULT_POLICY_LENGTH),
     readVaultLimits,
   );
+  const peers = await readPeers(values.peers);
   const seed = await readOwnerSeed(key);
-  const text = signVaultPolicy({ version: Number(version), issuedAtMs: BigInt(Date.now()), limits }, seed);
+  const issuedAtMs = BigInt(Date.now());
+  const text = malformedAs("cannot sign", { version: Number(version), issuedAtMs, limits, peers }, (policy) =>
+    signVaultPolicy(policy, seed),
+  );
   await replaceFile(out, text, 0o644);
   const digest = toHex(vaultPolicyDigest(text));
   if (values.json) printJson({ ok: true, code: "ok", digest, out });
@@ -143,6 +150,19 @@ async function submit(words: string[]): Promise<number> {
       `${paint("green", "✓ in force")}  logged as ${printable(receiptId)}, leaf ${printable(leafIndex)}\n`,
     );
   return 0;
+}
+
+/** @throws UsageError `file_unreadable` */
+async function readPeers(path: string | undefined): Promise<Json> {
+  if (path === undefined) return null;
+  const value = await readJson(path, MAX_VAULT_POLICY_LENGTH);
+  try {
+    parsePolicy(value);
+  } catch (error) {
+    if (!(error instanceof AttestationError)) throw error;
+    throw new UsageError(`${path} is no appraisal policy: ${error.message}`, "file_unreadable");
+  }
+  return value as Json;
 }
 
 /** @throws UsageError `file_unreadable` */

@@ -9,6 +9,7 @@ import {
   parseInferRequest,
   parseManifest,
 } from "../../../models/client.ts";
+import { VaultError } from "../../../vault/index.ts";
 import { verifyVaultPolicy } from "../../../receipts/index.ts";
 import { RequestOpener } from "../../../vault/host/request-opener.ts";
 import { x25519FromPrivateKey } from "../../../vault/host/x25519.ts";
@@ -202,6 +203,10 @@ function memoryVaultAdministration(): Services["vaultAdministration"] {
       verifyVaultPolicy(text);
       document = text;
       return { receiptId: "ab".repeat(32), leafIndex: 5n };
+    },
+    beginGiving: async () => new Uint8Array(32).fill(1),
+    give: async () => {
+      throw new VaultError("peer_refused");
     },
   };
 }
