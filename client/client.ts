@@ -3,7 +3,7 @@
  * Fails closed: without a receipt that verifies under the policy there is no answer, only an AffidavitError.
  */
 import { CollateralCache } from "../attestation/index.ts";
-import { concat, equal, fromUtf8, hmacSha256, sha256, toHex, utf8 } from "../codec/index.ts";
+import { concat, equal, fromUtf8, hmacSha256, sha256, toHex, toHex0x, utf8 } from "../codec/index.ts";
 import {
   encodeInferRequest,
   parseCanonicalManifest,
@@ -27,6 +27,7 @@ import {
   type Tensor,
 } from "../receipts/index.ts";
 import { Attestations, type Attested } from "./attestations.ts";
+import { openingBody, type ChainOpening } from "./chain/opening.ts";
 import { AffidavitError } from "./errors.ts";
 import {
   checkOptions,
@@ -131,6 +132,12 @@ export interface Client {
   ): Promise<{ receipt: ReceiptBundle; verification: Verification }>;
   /** Asks for a ZK proof of an answer that promised none. @returns its id @throws AffidavitError */
   prove(receiptId: string, privatePart: PrivatePart, signal?: AbortSignal): Promise<string>;
+  /**
+   * Tells the service how to open the input that a request to a coordinator commits to: sealed, after its evidence held.
+   * @returns whether the coordinator knows the request by now: where not, the service keeps the opening for a quarter of an hour
+   * @throws AffidavitError
+   */
+  openChainRequest(opening: ChainOpening, signal?: AbortSignal): Promise<{ asked: boolean }>;
 }
 
 /**
@@ -277,6 +284,16 @@ class VerifyingClient implements Client {
     const path = `/v1/receipts/${encodeURIComponent(receiptId)}/proof`;
     const headers = requestHeaders(request, {});
     return proofIdOf((await this.#sender.post(path, { headers, request, salt, signal })).body);
+  }
+
+  async openChainRequest(opening: ChainOpening, signal?: AbortSignal): Promise<{ asked: boolean }> {
+    const path = `/v1/chain/requests/${toHex0x(opening.requestId)}/opening`;
+    const headers = { "Content-Type": "application/json" };
+    const request = { bytes: openingBody(opening), contentType: "application/json", headerLength: null };
+    const salt = this.#randomBytes(32);
+    const { body } = await this.#sender.post(path, { headers, request, salt, signal });
+    const answer = reading(() => JSON.parse(fromUtf8(body)) as { asked?: unknown } | null);
+    return { asked: answer?.asked === true };
   }
 
   #makeSalt(request: Body, idempotencyKey: string | undefined): Uint8Array {

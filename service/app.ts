@@ -15,6 +15,8 @@ import { adminTenants } from "./routes/admin-tenants.ts";
 import { apiKeys } from "./routes/api-keys.ts";
 import { attestation } from "./routes/attestation.ts";
 import { balanceKeys } from "./routes/balance-keys.ts";
+import { chainOpening } from "./routes/chain-opening.ts";
+import { chainRequest } from "./routes/chain-request.ts";
 import { chainRequests } from "./routes/chain-requests.ts";
 import { circuits } from "./routes/circuits.ts";
 import { chainCheckpoint } from "./routes/chain-checkpoint.ts";
@@ -144,5 +146,7 @@ function registerRoutes(app: App, services: Services): void {
   chainCheckpoint(app, services);
   chainRequests(app, services);
   circuits(app, services);
+  chainRequest(app, services);
+  chainOpening(app, services);
   logTile(app, services);
 }

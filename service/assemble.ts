@@ -9,6 +9,7 @@ import { attestationToJson, decodeStatement } from "../receipts/index.ts";
 import { openAdministration } from "./admin/index.ts";
 import type { Assurance } from "./assurance/index.ts";
 import { assurancesOf } from "./assurances.ts";
+import type { AnsweredChain } from "./chain-services.ts";
 import type { CheckpointFeed } from "./checkpoint-feed.ts";
 import type { Config } from "./config.ts";
 import { coseForm } from "./cose-forms.ts";
@@ -47,7 +48,6 @@ import {
   type Attestation,
   type Component,
   type PrivateModels,
-  type ChainView,
   type Ledger,
   type Receipts,
   type Services,
@@ -89,7 +89,8 @@ export interface Parts {
   balances: Component;
   /** Undefined where balances are off. */
   ledger: Ledger | undefined;
-  chain: ChainView | undefined;
+  /** Undefined where no contract is answered. */
+  chain: AnsweredChain | undefined;
   keeper: Pick<Keeper, "tendSealingKeys">;
   endorsements: (evidence: VaultEvidence) => Promise<Json>;
 }
@@ -186,9 +187,12 @@ export function assemble(parts: Parts): Services {
     },
     chain: parts.chain && {
       ...parts.chain,
-      policies: {
-        tee: toHex0x(parts.assurance.planning.tee.digest),
-        reexecution: toHex0x(parts.assurance.planning.reexecution.digest),
+      view: {
+        ...parts.chain.view,
+        policies: {
+          tee: toHex0x(parts.assurance.planning.tee.digest),
+          reexecution: toHex0x(parts.assurance.planning.reexecution.digest),
+        },
       },
     },
     sealing: sessionSealing(sessions),

@@ -16,6 +16,7 @@ import {
   HOUR_MS,
   integer,
   MINUTE_MS,
+  publicUrl,
   setting,
   type Environment,
   type Setting,
@@ -37,10 +38,6 @@ export class ConfigError extends Error {
   }
 }
 
-const wei = z
-  .string()
-  .regex(/^[1-9][0-9]{0,26}$/, "a whole number of wei")
-  .transform((text) => BigInt(text));
 const flag = z.enum(["true", "false"], "true or false").transform((text) => text === "true");
 const attestation = z
   .string()
@@ -51,7 +48,6 @@ const databaseUrl = z
   .string()
   .regex(/^postgres(ql)?:\/\//, "a URL that starts with postgres:// or postgresql://")
   .max(2048);
-const publicUrl = z.url({ protocol: /^https?$/, error: "an http or https URL" }).max(2048);
 /** The user's configuration folder: `$XDG_CONFIG_HOME/affidavit` (a relative value is ignored, as its specification asks). */
 function userConfigDirectory(environment: Environment): string {
   const base = environment["XDG_CONFIG_HOME"];
@@ -219,36 +215,6 @@ const SETTINGS = {
     fallback: "500",
     meaning:
       "How long a new checkpoint waits for cosignatures before it is published. One that did not answer is asked without waiting until it answers again.",
-  }),
-  chainDeployment: setting({
-    env: "AFFIDAVIT_CHAIN_DEPLOYMENT",
-    schema: directory.optional() as z.ZodType<string | undefined, string>,
-    meaning:
-      "The file that affidavit chain deploy wrote: the log's heads are anchored there. Unset: no chain. See docs/operate/chain.md.",
-  }),
-  chainRpcUrl: setting({
-    env: "AFFIDAVIT_CHAIN_RPC_URL",
-    schema: publicUrl.optional() as z.ZodType<string | undefined, string>,
-    meaning: "JSON-RPC endpoint of the deployment's chain.",
-  }),
-  chainAnchorIntervalMs: setting({
-    env: "AFFIDAVIT_CHAIN_ANCHOR_INTERVAL_MS",
-    schema: integer(1000, 30 * 24 * HOUR_MS),
-    fallback: String(HOUR_MS),
-    meaning: "Least time between two anchors of a growing log.",
-  }),
-  chainMaxWeiPerTransaction: setting({
-    env: "AFFIDAVIT_CHAIN_MAX_WEI_PER_TRANSACTION",
-    schema: wei,
-    fallback: "5000000000000000",
-    meaning:
-      "What one transaction of the chain key may cost at most, in wei: the vault signs nothing dearer.",
-  }),
-  chainMaxWeiPerHour: setting({
-    env: "AFFIDAVIT_CHAIN_MAX_WEI_PER_HOUR",
-    schema: wei,
-    fallback: "20000000000000000",
-    meaning: "What the chain key's transactions of an hour may cost at most, in wei.",
   }),
   maxBodyBytes: setting({
     env: "AFFIDAVIT_MAX_BODY_BYTES",

@@ -10,6 +10,7 @@ import { startAssurance } from "./assurance/index.ts";
 import { assemble } from "./assemble.ts";
 import { banner } from "./banner.ts";
 import { answerContracts } from "./chain/answering.ts";
+import { openChainKey } from "./chain/chain-key.ts";
 import { anchorOwnLog } from "./chain/own-log.ts";
 import { chainSettings } from "./chain/policy.ts";
 import { CheckpointFeed } from "./checkpoint-feed.ts";
@@ -264,15 +265,16 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
   if (endAllowances) cleanup("allowances", endAllowances);
   if (kinds) return void process.stdout.write(`Working on ${kinds.join(", ")}\n`);
 
+  const metrics = createMetrics({ process: true, engine });
   const { assured } = assurance;
   // A contract is nobody's account.
   const isOffered = ({ modelId }: LoadedModel) => !isSunset(directory.deprecation(modelId), Date.now());
   const everybodys = { list: () => models.visibleTo(undefined).filter(isOffered) };
-  const answering = { config, database, appender, models: everybodys, engine, sessions, assured, log };
-  const contracts = chain && (await answerContracts(answering, chain, cleanup));
+  const answering = { database, appender, models: everybodys, engine, sessions, assured };
+  const chainKey = chain && (await openChainKey(chain, { config, database, sessions, metrics, log }));
+  const contracts = chainKey && answerContracts(answering, chainKey, cleanup);
 
   const keys = new ApiKeyFinder(database);
-  const metrics = createMetrics({ process: true, engine });
   const onLimited: Metrics["limited"] = (limit) => metrics.limited(limit);
   const tenants = openTenants({
     database,
@@ -310,8 +312,7 @@ async function start(config: Config, log: Logger, cleanup: Cleanup): Promise<voi
     keeper,
     endorsements,
   });
-  const vault = () => keeper.holder.current().vault;
-  if (chain) await anchorOwnLog(chain, { config, services, tree, vault, log }, cleanup);
+  if (chainKey) anchorOwnLog(chainKey, { services, tree }, cleanup);
   const served = await serve(config, services, { identity, cleanup });
   const { url, tlsUrl } = served;
   tls = served.tls;

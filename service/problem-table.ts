@@ -53,6 +53,11 @@ type ServiceErrorCode =
   | "link_expired"
   | "document_not_found"
   | "chain_not_answered"
+  | "chain_unavailable"
+  | "chain_request_not_found"
+  | "chain_request_ended"
+  | "opening_mismatch"
+  | "opening_limit"
   | "checkpoint_not_found"
   | "tile_not_found"
   | "inclusion_pending"
@@ -150,6 +155,11 @@ const SERVICE = {
   link_expired: [410, "The link has expired"],
   document_not_found: [404, "No document has this digest"],
   chain_not_answered: [404, "No chain's requests are answered here"],
+  chain_unavailable: [503, "The chain cannot be read right now"],
+  chain_request_not_found: [404, "Neither the coordinator nor this service knows the request"],
+  chain_request_ended: [409, "The request has ended"],
+  opening_mismatch: [422, "This does not open the request's input"],
+  opening_limit: [429, "As many openings wait as may: send the request first, or try again later"],
   checkpoint_not_found: [404, "The log has no checkpoint yet"],
   tile_not_found: [404, "No signed checkpoint covers this part of the log"],
   revocation_limit: [409, "The log has as many revocations as it may"],

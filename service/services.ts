@@ -1,5 +1,6 @@
 /** What the HTTP side needs from the rest of the service: handed to `createApp`, never imported by a route. */
 import type { Logger } from "pino";
+import type { AnsweredContracts } from "./chain-services.ts";
 import type { Manifest } from "../models/client.ts";
 import type {
   DstackAlgorithm,
@@ -414,24 +415,6 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   keyCacheMs: 2_000,
 };
 
-/** What a contract must know to ask this service. */
-export interface ChainView {
-  chainId: number;
-  coordinator: string;
-  receiptVerifier: string;
-  /** Whom requests name as their operator, and who needs ether for the gas of deliveries. */
-  operator: string;
-  confirmations: number;
-  maxCallbackGas: number;
-  /** Least payments, in the token's smallest unit. */
-  prices: { token: string; amount: string }[];
-}
-
-/** With the policies of docs/spec/receipt.md by which requests may be answered: digests in hex. */
-export interface AnsweredContracts extends ChainView {
-  policies: { tee: string; reexecution: string };
-}
-
 export interface Services {
   /** Of the program, as in package.json. */
   version: string;
@@ -458,7 +441,7 @@ export interface Services {
   workers(): Pick<WorkerSessions, "challenge" | "begin" | "next" | "report" | "end">;
   /** @throws ServiceError `balances_off` */
   ledger(): Ledger;
-  /** Undefined where no chain is configured. */
+  /** Undefined where no contract's requests are answered. */
   chain: AnsweredContracts | undefined;
   sealing: Sealing;
   vaultAdministration: VaultAdministration;

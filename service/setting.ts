@@ -35,3 +35,5 @@ export const directory = z
   .min(1)
   .max(4096)
   .transform((text) => resolve(text));
+
+export const publicUrl = z.url({ protocol: /^https?$/, error: "an http or https URL" }).max(2048);

@@ -6,8 +6,20 @@ export interface ContractPolicy {
   address: string;
   /** Function selectors, `0x` and 8 lower-case hex digits. */
   selectors: readonly string[];
+  /** Calls that may be made with these arguments alone; their functions are in no `selectors`. */
+  pinned: readonly PinnedCall[];
   /** Of all calls of this contract within an hour: most gas at its highest price, and value. */
   maxWeiPerHour: bigint;
+}
+
+/** A call one of whose arguments is fixed: of a withdrawal, to whom it goes. */
+export interface PinnedCall {
+  /** `0x` and 8 lower-case hex digits. */
+  selector: string;
+  /** Which of the words after the selector, from 0. */
+  index: number;
+  /** `0x` and 64 lower-case hex digits. */
+  word: string;
 }
 
 export interface ChainPolicy {
@@ -20,6 +32,7 @@ export interface ChainPolicy {
 
 const MAX_CONTRACTS = 16;
 const MAX_SELECTORS = 32;
+const MAX_WORDS = 32;
 const MAX_LENGTH = 32_768;
 
 export function formatChainPolicy(policy: ChainPolicy): string {
@@ -37,10 +50,11 @@ export function parseChainPolicy(text: string): ChainPolicy {
   return {
     chainId,
     contracts: list(root["contracts"], MAX_CONTRACTS).map((value) => {
-      const entry = object(value, ["address", "selectors", "maxWeiPerHour"]);
+      const entry = object(value, ["address", "selectors", "pinned", "maxWeiPerHour"]);
       return {
         address: hex(entry["address"], 40),
         selectors: list(entry["selectors"], MAX_SELECTORS).map((selector) => hex(selector, 8)),
+        pinned: list(entry["pinned"], MAX_SELECTORS, 0).map(pinnedCall),
         maxWeiPerHour: wei(entry["maxWeiPerHour"]),
       };
     }),
@@ -64,8 +78,14 @@ function object(value: unknown, names: readonly string[]): Record<string, unknow
   return value as Record<string, unknown>;
 }
 
-function list(value: unknown, maxLength: number): unknown[] {
-  if (!Array.isArray(value) || value.length === 0 || value.length > maxLength) invalid();
+function pinnedCall(value: unknown): PinnedCall {
+  const { selector, index, word } = object(value, ["selector", "index", "word"]);
+  if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || index >= MAX_WORDS) invalid();
+  return { selector: hex(selector, 8), index, word: hex(word, 64) };
+}
+
+function list(value: unknown, maxLength: number, minLength = 1): unknown[] {
+  if (!Array.isArray(value) || value.length < minLength || value.length > maxLength) invalid();
   return value;
 }
 

@@ -18,7 +18,9 @@ const call: UnsignedTransaction = {
 };
 const chain = {
   chainId: 31337,
-  contracts: [{ address: `0x${"ab".repeat(20)}`, selectors: ["0x01020304"], maxWeiPerHour: 1000n }],
+  contracts: [
+    { address: `0x${"ab".repeat(20)}`, selectors: ["0x01020304"], pinned: [], maxWeiPerHour: 1000n },
+  ],
   maxWeiPerTransaction: 1000n,
   maxWeiPerHour: 1000n,
 };

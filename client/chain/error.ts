@@ -10,6 +10,7 @@ export type ChainErrorCode =
   | "evidence_unsupported"
   | "output_unavailable"
   | "receipt_unsuitable"
+  | "opening_invalid"
   | "checkpoint_not_newer";
 
 export interface ChainErrorOptions {

@@ -42,11 +42,20 @@ export { offeredCircuit } from "./offered-circuit.ts";
 export type { CircuitSource, OfferedCircuit, SignedBinding } from "./offered-circuit.ts";
 export { DEFAULT_MASK, quoteRegisters, referenceValueId, TECHNOLOGIES } from "./reference-value.ts";
 export type { Technology } from "./reference-value.ts";
-export { attestedReferenceValue, registerKeyset, unpackKey } from "./register.ts";
+export { attestedReferenceValue, keysetEnd, registerKeyset, unpackKey } from "./register.ts";
 export type { AskAttestation, Registration } from "./register.ts";
 export { CONTRACT_ERRORS, errorCode, onChain } from "./reverts.ts";
 export type { ChainWriter, Sent } from "./send.ts";
-export { deliveredAnswer, listRequests, requestInference, requestStatus } from "./request.ts";
+export { openingBody, parseOpening, serializeOpening } from "./opening.ts";
+export type { ChainOpening } from "./opening.ts";
+export {
+  deliveredAnswer,
+  listRequests,
+  nextOpening,
+  openingAt,
+  requestInference,
+  requestStatus,
+} from "./request.ts";
 export type { Ask, ListedRequest, OnChainAnswer, RequestStatus } from "./request.ts";
 export { chainSource } from "./source.ts";
 export type { ChainSource } from "./source.ts";

@@ -1,5 +1,5 @@
 /** A keyset onto a chain: its text and a quote over a nonce that the chain gave. */
-import { bytesToHex, decodeFunctionData, stringToHex, type Address, type Hex } from "viem";
+import { bytesToHex, decodeFunctionData, stringToHex, type Address, type Hex, type PublicClient } from "viem";
 import { parseCollateral } from "../../attestation/index.ts";
 import { toHex } from "../../codec/index.ts";
 import { keysetDigest, parseAttestation, parseKeyset } from "../../receipts/index.ts";
@@ -36,6 +36,20 @@ export function unpackKey(word: bigint) {
     development: ((word >> 240n) & 2n) === 2n,
     tcbStatus: Number(word >> 248n),
   };
+}
+
+/**
+ * Until when the registry lets a keyset's receipts count: Unix seconds, 0 for a keyset that it does not know.
+ * @throws ChainError `contract_missing`, `chain_unreachable`
+ */
+export async function keysetEnd(
+  reader: PublicClient,
+  receiptVerifier: Address,
+  keysetDigest32: Uint8Array,
+): Promise<bigint> {
+  const call = { address: receiptVerifier, abi: receiptVerifierAbi, functionName: "keyOf" } as const;
+  const args = [bytesToHex(keysetDigest32)] as const;
+  return unpackKey(await onChain(() => reader.readContract({ ...call, args }))).expiresAtSeconds;
 }
 
 /**

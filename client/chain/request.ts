@@ -2,14 +2,17 @@
 import {
   bytesToHex,
   decodeFunctionData,
+  hexToBytes,
   parseEventLogs,
   zeroAddress,
   type Address,
   type Hex,
   type PublicClient,
 } from "viem";
+import { chainRequestId, inputCommitment } from "../../receipts/index.ts";
 import { inferenceCoordinatorAbi } from "./contracts/inference-coordinator.ts";
 import { ChainError } from "./error.ts";
+import type { ChainOpening } from "./opening.ts";
 import type { ContractReceipt } from "./receipt.ts";
 import { onChain } from "./reverts.ts";
 import { send, type ChainWriter, type Sent } from "./send.ts";
@@ -19,8 +22,9 @@ export interface Ask {
   /** 32 bytes each. */
   modelId: Uint8Array;
   policyDigest: Uint8Array;
-  /** Canonical tensors, which everyone sees. */
-  publicInput: Uint8Array;
+  /** Canonical tensors, which everyone sees; or `commitment` to them, 32 bytes, which the service is told how to open. */
+  publicInput?: Uint8Array;
+  commitment?: Uint8Array;
   operator: Address;
   /** Wei. */
   payment: bigint;
@@ -28,7 +32,7 @@ export interface Ask {
   deadlineSeconds: number;
   /** Bits of what must be delivered: 1 proof and 2 re-execution, on an enclave's word; 4 proof, verified by the chain. */
   assurance: number;
-  /** `circuitInput` of a proof: `commitInput` under the all-zero salt, 32 bytes; undefined where none is asked for. */
+  /** `circuitInput` of a proof: `commitInput` under the input's salt, which of a public one is all zeros, 32 bytes; undefined where none is asked for. */
   circuitInput?: Uint8Array | undefined;
 }
 
@@ -45,7 +49,7 @@ export async function requestInference(
   writer: ChainWriter,
   coordinator: Address,
   ask: Ask,
-): Promise<{ requestId: Hex; sent: Sent }> {
+): Promise<{ requestId: Hex; nonce: bigint; sent: Sent }> {
   const terms = {
     modelId: bytesToHex(ask.modelId),
     policyDigest: bytesToHex(ask.policyDigest),
@@ -58,14 +62,47 @@ export async function requestInference(
     payment: ask.payment,
     deadlineSeconds: ask.deadlineSeconds,
   } as const;
-  const input = { publicInput: bytesToHex(ask.publicInput), commitment: NONE } as const;
+  const { publicInput, commitment } = ask;
+  const input = {
+    publicInput: publicInput ? bytesToHex(publicInput) : "0x",
+    commitment: commitment ? bytesToHex(commitment) : NONE,
+  } as const;
   const abi = inferenceCoordinatorAbi;
   const call = { address: coordinator, abi, functionName: "request", args: [terms, input] } as const;
   const sent = await send(writer, { ...call, value: ask.payment });
   const { logs } = await onChain(() => writer.reader.getTransactionReceipt({ hash: sent.transaction }));
   const [event] = parseEventLogs({ abi, eventName: "Requested", logs });
   if (!event) throw new ChainError("transaction_failed", "the coordinator made no request of it");
-  return { requestId: event.args.requestId, sent };
+  return { requestId: event.args.requestId, nonce: event.args.nonce, sent };
+}
+
+/**
+ * The opening of the account's next request, if nothing else is asked by it in between; `requestInference` tells the nonce that
+ * it had in the end.
+ * @throws ChainError `contract_missing`, `chain_unreachable`
+ */
+export async function nextOpening(
+  reader: PublicClient,
+  coordinator: Address,
+  opened: Omit<ChainOpening, "requestId" | "requester" | "nonce"> & { requester: Address },
+): Promise<ChainOpening> {
+  const call = { address: coordinator, abi: inferenceCoordinatorAbi, functionName: "nonces" } as const;
+  const [chainId, nonce] = await onChain(() =>
+    Promise.all([reader.getChainId(), reader.readContract({ ...call, args: [opened.requester] })]),
+  );
+  return openingAt(chainId, coordinator, { ...opened, requester: hexToBytes(opened.requester), nonce });
+}
+
+/** The opening under the id that the coordinator gives it. */
+export function openingAt(
+  chainId: number,
+  coordinator: Address,
+  opened: Omit<ChainOpening, "requestId">,
+): ChainOpening {
+  const { requester, nonce, salt, input } = opened;
+  const place = { chainId: BigInt(chainId), coordinator: hexToBytes(coordinator), requester, nonce };
+  const asked = { ...opened, inputCommitment: inputCommitment(salt, input) };
+  return { ...opened, requestId: chainRequestId(place, asked) };
 }
 
 /** @throws ChainError `contract_missing`, `chain_unreachable` */

@@ -1,63 +1,92 @@
 /** Answers the requests of contracts. */
-import { bytesToHex, getAddress } from "viem";
+import { hexToBytes } from "viem";
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
-import type { ChainView } from "../services.ts";
+import { ChainError } from "../../client/chain/index.ts";
+import type { AnsweredChain, ChainView } from "../chain-services.ts";
+import { ServiceError } from "../problem.ts";
 import type { AnswerParts } from "./answer.ts";
+import type { ChainKey } from "./chain-key.ts";
 import { Coordinator } from "./coordinator.ts";
-import type { ChainSettings } from "./policy.ts";
-import { Sender } from "./sender.ts";
-import { Watcher, type WatcherEvent } from "./watcher.ts";
+import { Openings } from "./openings.ts";
+import { Payouts, type PayoutEvent } from "./payouts.ts";
+import { viewRequest } from "./request-view.ts";
+import type { WatcherEvent } from "./step.ts";
+import { Watcher } from "./watcher.ts";
 
-interface AnsweringParts extends Omit<AnswerParts, "inferenceTimeoutMs"> {
-  config: Config;
-  log: Logger;
-}
+type AnsweringParts = Omit<AnswerParts, "inferenceTimeoutMs" | "openings">;
 
 /**
  * @param cleanup gets how to stop it
  * @returns undefined where the operator set no prices, so that nothing is answered
- * @throws ChainError where the contracts are not there; VaultError
  */
-export async function answerContracts(
+export function answerContracts(
   parts: AnsweringParts,
-  { rpcUrl, deployment, answered }: ChainSettings,
+  { config, log, node, sender, deployment, answered, metrics }: ChainKey,
   cleanup: (name: string, undo: () => Promise<unknown>) => void,
-): Promise<ChainView | undefined> {
+): AnsweredChain | undefined {
   if (!answered) return undefined;
-  const { config, log, sessions } = parts;
-  const { coordinator: address, prices } = answered;
-  const coordinator = await Coordinator.open(rpcUrl, deployment, address);
-  const operator = getAddress(bytesToHex(await sessions.current().vault.chainAccount()));
-  const { inferenceTimeoutMs, chainMaxWeiPerTransaction: maxWeiPerTransaction } = config;
-  const common = { ...parts, coordinator, nowMs: Date.now };
-  const { chainConfirmations: confirmations, chainMaxCallbackGas: maxCallbackGas } = config;
+  const { prices } = answered;
+  const coordinator = new Coordinator(node, answered.coordinator);
+  const { chainId, receiptVerifier } = deployment;
+  const place = { chainId: BigInt(chainId), coordinator: hexToBytes(coordinator.address) };
+  const { chainMaxCallbackGas: maxCallbackGas, chainMaxBondWei: maxBondWei } = config;
+  const common = { ...parts, coordinator, place, maxBondWei, sender, nowMs: Date.now };
+  const openings = new Openings(common);
+  const { chainPayee: payee, chainPayouts: payouts = new Map<string, bigint>() } = config;
+  const paying = new Payouts({ ...common, payee, payouts, onEvent: (event) => reportPayout(log, event) });
   const watcher = new Watcher({
     ...common,
-    inferenceTimeoutMs,
-    sender: new Sender({ ...common, account: operator, maxWeiPerTransaction }),
-    operator,
-    confirmations,
+    openings,
+    receiptVerifier,
+    inferenceTimeoutMs: config.inferenceTimeoutMs,
+    operator: sender.account,
+    confirmations: config.chainConfirmations,
     pollMs: config.chainPollMs,
     prices,
     maxCallbackGas,
-    onEvent: (event) => report(log, event),
+    onEvent(event) {
+      metrics.watcher(event);
+      report(log, event);
+    },
+    afterRound: () => paying.round(),
   });
   cleanup("contracts", () => watcher.stop());
-  const { chainId } = deployment;
-  log.info({ chainId, coordinator: address, operator }, "requests of contracts are answered");
-  return {
+  const operator = sender.account;
+  log.info({ chainId, coordinator: coordinator.address, operator }, "requests of contracts are answered");
+  const view: ChainView = {
     chainId,
-    coordinator: address,
-    receiptVerifier: deployment.receiptVerifier,
+    coordinator: coordinator.address,
+    receiptVerifier,
     operator,
-    confirmations,
+    confirmations: config.chainConfirmations,
     maxCallbackGas,
+    maxBond: maxBondWei.toString(),
     prices: [...prices].map(([token, amount]) => ({ token, amount: amount.toString() })),
+  };
+  return {
+    view,
+    open: (requestId, opening) => answering(() => openings.post(requestId, opening)),
+    request: (requestId) => answering(() => viewRequest(common, requestId)),
   };
 }
 
+/** What the chain's endpoint does not answer is no fault of the caller's. @throws ServiceError `chain_unavailable` */
+async function answering<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof ChainError) throw new ServiceError("chain_unavailable");
+    throw error;
+  }
+}
+
+function reportPayout(log: Logger, event: PayoutEvent): void {
+  if (event.kind === "unpaid") log.warn({ err: event.error }, "nothing withdrawn this time");
+  else log.info({ ...event, amount: event.amount.toString() }, "withdrawn from the coordinator");
+}
+
 function report(log: Logger, event: WatcherEvent): void {
+  if (event.kind === "read") return;
   if (event.kind === "failed") log.warn({ err: event.error }, "the chain cannot be read now");
   else if (event.kind === "retry")
     log.warn({ err: event.error, requestId: event.requestId }, "not delivered yet");

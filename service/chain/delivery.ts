@@ -17,6 +17,7 @@ import {
   type StoredStatement,
 } from "../db/index.ts";
 import type { SessionHolder } from "../session.ts";
+import { openOutput } from "./answer.ts";
 import { Declined, NotYet } from "./declined.ts";
 
 const NO_PROOF: Hex = "0x";
@@ -32,10 +33,8 @@ export async function deliveryOf(
   answer: StoredStatement,
 ): Promise<{ receipt: ContractReceipt; zkProof: Hex }> {
   const statement = decodeStatement("InferenceStatement", answer.words);
-  const shown = answer.sealedExtra;
-  if (!shown || shown.length < 32) throw new DatabaseError("log_corrupt", "an answer lacks its output");
   const signed = { statement, signature: answer.signature };
-  const output = { outputSalt: shown.subarray(0, 32), encodedOutput: shown.subarray(32) };
+  const output = await openOutput(parts.sessions, statement.requestId, answer);
   if (statement.promised === 0) return { receipt: contractReceipt(signed, output), zkProof: NO_PROOF };
 
   const row = await keptPromise(parts.database, answer.digest);

@@ -1,6 +1,6 @@
 /** Which contracts the service uses, and what it may spend on them. */
 import { readFile } from "node:fs/promises";
-import { getAbiItem, toFunctionSelector, type Abi, type AbiFunction, type Address } from "viem";
+import { getAbiItem, pad, toFunctionSelector, type Abi, type AbiFunction, type Address } from "viem";
 import {
   checkpointAnchorAbi,
   ChainError,
@@ -10,6 +10,9 @@ import {
 } from "../../client/chain/index.ts";
 import type { ChainPolicy } from "../../vault/index.ts";
 import { ConfigError, type Config } from "../config.ts";
+
+/** Whatever these do, ether and tokens stay the chain key's in the coordinator. */
+const WRITTEN = ["deliver", "commit", "reveal", "release", "conclude", "stake", "unstake"];
 
 export interface ChainSettings {
   deployment: Deployment;
@@ -33,30 +36,44 @@ export async function chainSettings(config: Config): Promise<ChainSettings | und
   const { chainPrices: prices } = config;
   if (prices && !coordinator)
     throw invalid(["AFFIDAVIT_CHAIN_PRICES"], "the deployment names no coordinator whose requests could pay");
+  if ((config.chainPayee === undefined) !== (config.chainPayouts === undefined))
+    throw invalid(["AFFIDAVIT_CHAIN_PAYEE", "AFFIDAVIT_CHAIN_PAYOUTS"], "one is set and the other is not");
   const policy = policyFor(deployment, config);
   const answered = prices && coordinator && { coordinator, prices };
   return { deployment, rpcUrl: chainRpcUrl, policy, answered };
 }
 
-/** What the vault signs: anchors, deliveries where requests are answered, and nothing else. */
+/** What the vault signs: anchors, where requests are answered what that takes, withdrawals to the payee alone; nothing else. */
 function policyFor(
   { chainId, checkpointAnchor, inferenceCoordinator }: Deployment,
   config: Config,
 ): ChainPolicy {
-  const maxWeiPerHour = config.chainMaxWeiPerHour;
-  const allowed = (address: Address, abi: Abi, name: string) => ({
-    address: address.toLowerCase(),
-    selectors: [toFunctionSelector(getAbiItem({ abi, name }) as AbiFunction)],
+  const { chainMaxWeiPerHour: maxWeiPerHour, chainPayee: payee } = config;
+  const anchor = {
+    address: checkpointAnchor.toLowerCase(),
+    selectors: [selectorOf(checkpointAnchorAbi, "anchor")],
+    pinned: [],
     maxWeiPerHour,
-  });
-  const anchor = allowed(checkpointAnchor, checkpointAnchorAbi, "anchor");
+  };
   const answers = config.chainPrices && inferenceCoordinator;
+  const withdraw = selectorOf(inferenceCoordinatorAbi, "withdraw");
+  const coordinator = answers && {
+    address: answers.toLowerCase(),
+    selectors: WRITTEN.map((name) => selectorOf(inferenceCoordinatorAbi, name)),
+    // withdraw(token, to, amount)
+    pinned: payee ? [{ selector: withdraw, index: 1, word: pad(payee) }] : [],
+    maxWeiPerHour,
+  };
   return {
     chainId,
-    contracts: answers ? [anchor, allowed(answers, inferenceCoordinatorAbi, "deliver")] : [anchor],
+    contracts: coordinator ? [anchor, coordinator] : [anchor],
     maxWeiPerTransaction: config.chainMaxWeiPerTransaction,
     maxWeiPerHour,
   };
+}
+
+function selectorOf(abi: Abi, name: string): string {
+  return toFunctionSelector(getAbiItem({ abi, name }) as AbiFunction);
 }
 
 async function readDeployment(path: string): Promise<Deployment> {

@@ -1,6 +1,10 @@
-/** A contract's request, as the coordinator's `Requested` event says it. */
+/** A contract's request: what its event says, as far as its id vouches for it. */
 import { decodeEventLog, hexToBytes, type Address, type Hex } from "viem";
+import { equal } from "../../codec/index.ts";
 import { inferenceCoordinatorAbi } from "../../client/chain/index.ts";
+import { chainRequestId } from "../../receipts/index.ts";
+import type { ChainPlace } from "../db/index.ts";
+import { Declined } from "./declined.ts";
 
 /** What is kept of the event: it is decoded where it is used. */
 interface KeptEvent {
@@ -8,23 +12,17 @@ interface KeptEvent {
   data: Hex;
 }
 
-export interface Requested {
+/** All of it is in the request's id, but for the public input, which the commitment is to. */
+export interface Asked {
   /** 32 bytes. */
   requestId: Uint8Array;
   requester: Address;
-  operator: Address;
   nonce: bigint;
   /** 32 bytes each. */
   modelId: Uint8Array;
   policyDigest: Uint8Array;
   circuitInput: Uint8Array;
   inputCommitment: Uint8Array;
-  /** Bits that must be delivered: 1 proof, 2 re-execution, 4 proof verified on chain. */
-  assurance: number;
-  callbackGas: number;
-  token: Address;
-  payment: bigint;
-  deadlineSeconds: number;
   /** Canonical tensors; empty where the input is only committed to. */
   publicInput: Uint8Array;
 }
@@ -33,23 +31,34 @@ export function keepEvent({ topics, data }: { topics: readonly Hex[]; data: Hex 
   return JSON.stringify({ topics, data });
 }
 
-/** @param text of `keepEvent` */
-export function readEvent(text: string): Requested {
-  const { topics, data } = JSON.parse(text) as KeptEvent;
-  const event = { abi: inferenceCoordinatorAbi, eventName: "Requested", topics, data, strict: true } as const;
-  const { terms, requestId, inputCommitment, publicInput, ...rest } = decodeEventLog(event).args;
-  return {
-    ...rest,
-    requestId: hexToBytes(requestId),
-    inputCommitment: hexToBytes(inputCommitment),
-    publicInput: hexToBytes(publicInput),
-    modelId: hexToBytes(terms.modelId),
-    policyDigest: hexToBytes(terms.policyDigest),
-    circuitInput: hexToBytes(terms.circuitInput),
-    assurance: terms.assurance,
-    callbackGas: terms.callbackGas,
-    token: terms.token,
-    payment: terms.payment,
-    deadlineSeconds: terms.deadlineSeconds,
-  };
+/**
+ * The request of that id. The row was written here, and may have been changed since: nothing of it is believed that the id does
+ * not say.
+ * @param text of `keepEvent`
+ * @throws Declined `row_invalid`
+ */
+export function readAsked(place: ChainPlace, requestId: Uint8Array, text: string): Asked {
+  const asked = readEvent(text);
+  const request = asked && { ...place, requester: hexToBytes(asked.requester), nonce: asked.nonce };
+  if (!request || !equal(chainRequestId(request, asked), requestId)) throw new Declined("row_invalid");
+  return { ...asked, requestId };
+}
+
+function readEvent(text: string): Omit<Asked, "requestId"> | undefined {
+  try {
+    const { topics, data } = JSON.parse(text) as KeptEvent;
+    const event = { abi: inferenceCoordinatorAbi, eventName: "Requested", topics, data } as const;
+    const { terms, inputCommitment, publicInput, requester, nonce } = decodeEventLog(event).args;
+    return {
+      requester,
+      nonce,
+      modelId: hexToBytes(terms.modelId),
+      policyDigest: hexToBytes(terms.policyDigest),
+      circuitInput: hexToBytes(terms.circuitInput),
+      inputCommitment: hexToBytes(inputCommitment),
+      publicInput: hexToBytes(publicInput),
+    };
+  } catch {
+    return undefined;
+  }
 }

@@ -2,128 +2,202 @@
  * Transactions of the vault's chain key. Each is kept before it is sent, under its nonce: what a crash leaves is sent again as it
  * is, and a node that forgot it is told again. One that waits too long is replaced at a higher price.
  */
-import { bytesToHex, encodeFunctionData, hexToBytes, parseTransaction, type Address, type Hex } from "viem";
+import { bytesToHex, encodeFunctionData, hexToBytes, parseTransaction, type Address } from "viem";
 import { equal } from "../../codec/index.ts";
-import { inferenceCoordinatorAbi, type ContractReceipt } from "../../client/chain/index.ts";
 import {
   addTransaction,
+  forgetTransaction,
   forgetTransactions,
-  highestNonce,
   listTransactions,
   replaceTransaction,
   type ChainTransaction,
   type Database,
 } from "../db/index.ts";
+import { VaultError } from "../../vault/index.ts";
 import type { SessionHolder } from "../session.ts";
-import type { Coordinator, Fees } from "./coordinator.ts";
+import type { ChainNode, ContractCall, Fees } from "./node.ts";
 
 const REPLACE_AFTER_MS = 60_000;
 /** Nodes take a replacement at 10 % more. */
+const LEAST_RAISE_PERCENT = 110n;
 const RAISE_PERCENT = 125n;
 /** On what was estimated: a callback may meet another state when it is mined. */
 const GAS_MARGIN_PERCENT = 115n;
 
+/** Of the fee that is asked over what the newest block's price is. */
+const FEE_HEADROOM_PERCENT = 120n;
+
 interface Parts {
   database: Database;
-  sessions: SessionHolder;
-  coordinator: Coordinator;
+  sessions: Pick<SessionHolder, "current">;
+  node: ChainNode;
   account: Address;
   /** As the vault's policy has it: a call that may cost more is not asked for. */
   maxWeiPerTransaction: bigint;
   nowMs: () => number;
+  onEvent: (event: SenderEvent) => void;
 }
 
+export type SenderEvent =
+  | { kind: "replaced"; nonce: bigint; maxFeePerGas: bigint }
+  | { kind: "unsent"; nonce: bigint; error: unknown };
+
 export class Sender {
+  readonly account: Address;
   readonly #parts: Parts;
   readonly #chainId: bigint;
+  /** One at a time: two at once would take one nonce, or replace one transaction twice. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#chainId = BigInt(parts.coordinator.chainId);
+    this.account = parts.account;
+    this.#chainId = BigInt(parts.node.chainId);
   }
 
   /**
-   * Sends what is under way again, replaces what waits too long, and forgets what `confirmed` holds.
-   * @throws ChainError `chain_unreachable`; VaultError `chain_limit_reached`
+   * Sends what is under way again, replaces what waits too long, and forgets what the block `confirmed` holds.
+   * @throws ChainError `chain_unreachable`
    */
-  async tend(confirmed: bigint): Promise<void> {
-    const { database, coordinator, account, nowMs } = this.#parts;
-    await forgetTransactions(database, this.#chainId, await coordinator.transactions(account, confirmed));
-    const used = await coordinator.transactions(account, "latest");
-    for (const kept of await listTransactions(database, this.#chainId)) {
-      if (kept.nonce < used) continue;
-      const isStuck = kept.nonce === used && nowMs() - kept.sentAt.getTime() > REPLACE_AFTER_MS;
-      await coordinator.send(bytesToHex(isStuck ? await this.#raise(kept) : kept.raw));
-    }
+  tend(confirmed: bigint): Promise<void> {
+    return this.#alone(async () => {
+      const { database, node, account, onEvent } = this.#parts;
+      await forgetTransactions(database, this.#chainId, await node.transactions(account, confirmed));
+      const used = await node.transactions(account, "latest");
+      for (const kept of await listTransactions(database, this.#chainId)) {
+        if (kept.nonce < used) continue;
+        try {
+          await this.#tendOne(kept, used);
+        } catch (error) {
+          // The next one may be none of its matter, and is tried.
+          onEvent({ kind: "unsent", nonce: kept.nonce, error });
+        }
+      }
+    });
   }
 
-  /** Whether a transaction for this request may yet be mined. */
-  async isUnderWay(requestId: Uint8Array): Promise<boolean> {
-    const { database, coordinator, account } = this.#parts;
-    const used = await coordinator.transactions(account, "latest");
+  /** Whether a transaction about this may yet be mined. @param subject 32 bytes */
+  async isUnderWay(subject: Uint8Array): Promise<boolean> {
+    const { database, node, account } = this.#parts;
+    const used = await node.transactions(account, "latest");
     const kept = await listTransactions(database, this.#chainId);
-    return kept.some((one) => one.nonce >= used && equal(one.requestId, requestId));
+    return kept.some((one) => one.nonce >= used && equal(one.subject, subject));
   }
 
   /**
-   * Delivers. Simulated first, so that a refusal costs nothing.
-   * @throws ChainError `contract_reverted` with the contract's error as `detail`; VaultError `chain_limit_reached`
+   * Signs, keeps and sends a call. Simulated first, so that a refusal costs nothing.
+   * @param subject what it is about, 32 bytes: a request's id, or the digest of another purpose's name
+   * @throws ChainError `contract_reverted` with the contract's error as `detail`, `funds_insufficient`, `chain_unreachable`;
+   *   VaultError `chain_limit_reached`, `chain_call_refused`
    */
-  async deliver(requestId: Uint8Array, receipt: ContractReceipt, zkProof: Hex): Promise<void> {
-    const { database, coordinator, account, nowMs } = this.#parts;
-    const estimate = await coordinator.estimate(account, receipt, zkProof);
-    const gasLimit = (estimate * GAS_MARGIN_PERCENT) / 100n;
-    const fees = this.#affordable(gasLimit, await coordinator.fees());
-    // Anchors are sent from the same account.
-    const used = await coordinator.transactions(account, "pending");
-    const highest = await highestNonce(database, this.#chainId);
-    const nonce = highest === undefined || highest < used ? used : highest + 1n;
-    const args = [receipt, zkProof] as const;
-    const data = encodeFunctionData({ abi: inferenceCoordinatorAbi, functionName: "deliver", args });
-    const raw = await this.#sign({ nonce, gasLimit, data: hexToBytes(data), ...fees });
-    const kept = { nonce, requestId, raw, gasLimit, ...fees, sentAt: new Date(nowMs()) };
-    // Where another replica took the nonce, the next round finds another one.
-    if (await addTransaction(database, this.#chainId, kept)) await coordinator.send(bytesToHex(raw));
+  send(subject: Uint8Array, call: ContractCall): Promise<void> {
+    return this.#alone(async () => {
+      const { database, node, account, nowMs } = this.#parts;
+      const { address: to, value = 0n } = call;
+      const estimate = await node.estimate(account, call);
+      const gasLimit = (estimate * GAS_MARGIN_PERCENT) / 100n;
+      const asked = await node.fees();
+      const fees = this.#affordable(asked, gasLimit, value);
+      // Below the price of a block it would only hold up what comes after it.
+      if (fees.maxFeePerGas * FEE_HEADROOM_PERCENT < asked.maxFeePerGas * 100n)
+        throw new VaultError("chain_limit_reached");
+      const nonce = await this.#freeNonce();
+      const unsigned = { nonce, gasLimit, value, to, data: hexToBytes(encodeFunctionData(call)), ...fees };
+      const raw = await this.#sign(unsigned);
+      const kept = { nonce, subject, raw, sentAt: new Date(nowMs()) };
+      // Where another replica took the nonce, the next round finds another one.
+      if (await addTransaction(database, this.#chainId, kept)) await node.send(bytesToHex(raw));
+    });
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work, work);
+    this.#last = mine.catch(() => undefined);
+    return await mine;
+  }
+
+  /** The lowest that neither the node nor the database knows used: what comes after a gap would wait for ever. */
+  async #freeNonce(): Promise<bigint> {
+    const { database, node, account } = this.#parts;
+    let nonce = await node.transactions(account, "pending");
+    const kept = new Set((await listTransactions(database, this.#chainId)).map((one) => one.nonce));
+    while (kept.has(nonce)) nonce++;
+    return nonce;
+  }
+
+  async #tendOne(kept: ChainTransaction, used: bigint): Promise<void> {
+    const { database, node, nowMs } = this.#parts;
+    const signed = readSigned(kept);
+    // Whoever wrote that row, this service did not: the nonce is free for what it does write.
+    if (!signed) return await forgetTransaction(database, this.#chainId, kept);
+    // Of several that wait only the first can be what they wait for.
+    const isStuck = kept.nonce === used && nowMs() - kept.sentAt.getTime() > REPLACE_AFTER_MS;
+    const raised = isStuck ? await this.#raise(kept, signed) : undefined;
+    await node.sendAgain(bytesToHex(raised ?? kept.raw));
   }
 
   /** The price that is asked, as far as the limit of one transaction lets it be. */
-  #affordable(gasLimit: bigint, { maxFeePerGas, maxPriorityFeePerGas }: Fees): Fees {
-    const most = this.#parts.maxWeiPerTransaction / gasLimit;
-    const fee = maxFeePerGas < most ? maxFeePerGas : most;
-    return {
-      maxFeePerGas: fee,
-      maxPriorityFeePerGas: maxPriorityFeePerGas < fee ? maxPriorityFeePerGas : fee,
-    };
+  #affordable({ maxFeePerGas, maxPriorityFeePerGas }: Fees, gasLimit: bigint, value: bigint): Fees {
+    const { maxWeiPerTransaction: limit } = this.#parts;
+    const fee = least(maxFeePerGas, value < limit ? (limit - value) / gasLimit : 0n);
+    return { maxFeePerGas: fee, maxPriorityFeePerGas: least(maxPriorityFeePerGas, fee) };
   }
 
-  async #raise(kept: ChainTransaction): Promise<Uint8Array> {
-    const { database, coordinator, nowMs } = this.#parts;
-    const asked = await coordinator.fees();
-    const { data } = parseTransaction(bytesToHex(kept.raw));
-    if (data === undefined) return kept.raw;
-    const fees = {
-      maxFeePerGas: raised(kept.maxFeePerGas, asked.maxFeePerGas),
-      maxPriorityFeePerGas: raised(kept.maxPriorityFeePerGas, asked.maxPriorityFeePerGas),
+  /** The same call at a higher price; undefined where the limits leave no room for one. */
+  async #raise(kept: ChainTransaction, signed: Unsigned): Promise<Uint8Array | undefined> {
+    const { database, node, nowMs, onEvent } = this.#parts;
+    const { gasLimit, value, nonce } = signed;
+    const asked = await node.fees();
+    const wanted = {
+      maxFeePerGas: raisedPrice(signed.maxFeePerGas, asked.maxFeePerGas),
+      maxPriorityFeePerGas: raisedPrice(signed.maxPriorityFeePerGas, asked.maxPriorityFeePerGas),
     };
-    const { nonce, gasLimit, requestId } = kept;
-    // At its limit it stays as it is, and is sent as it is.
-    if (gasLimit * fees.maxFeePerGas > this.#parts.maxWeiPerTransaction) return kept.raw;
-    const raw = await this.#sign({ nonce, gasLimit, data: hexToBytes(data), ...fees });
-    const sentAt = new Date(nowMs());
-    await replaceTransaction(database, this.#chainId, { nonce, requestId, raw, gasLimit, ...fees, sentAt });
+    const fees = this.#affordable(wanted, gasLimit, value);
+    const isTaken = (["maxFeePerGas", "maxPriorityFeePerGas"] as const).every(
+      (name) => fees[name] * 100n >= signed[name] * LEAST_RAISE_PERCENT,
+    );
+    if (!isTaken) return undefined;
+    const raw = await this.#sign({ ...signed, ...fees });
+    // Another replica may have been first.
+    if (!(await replaceTransaction(database, this.#chainId, kept, { raw, sentAt: new Date(nowMs()) })))
+      return undefined;
+    onEvent({ kind: "replaced", nonce, maxFeePerGas: fees.maxFeePerGas });
     return raw;
   }
 
-  async #sign(call: { nonce: bigint; gasLimit: bigint; data: Uint8Array } & Fees): Promise<Uint8Array> {
-    const { sessions, coordinator } = this.#parts;
-    const to = hexToBytes(coordinator.address);
-    const { vault } = sessions.current();
-    const { raw } = await vault.signTransaction({ ...call, chainId: this.#chainId, to, value: 0n });
+  async #sign({ to, ...call }: Unsigned): Promise<Uint8Array> {
+    const { vault } = this.#parts.sessions.current();
+    const { raw } = await vault.signTransaction({ ...call, chainId: this.#chainId, to: hexToBytes(to) });
     return raw;
   }
 }
 
-function raised(before: bigint, now: bigint): bigint {
-  const least = (before * RAISE_PERCENT) / 100n + 1n;
-  return now > least ? now : least;
+interface Unsigned extends Fees {
+  nonce: bigint;
+  gasLimit: bigint;
+  to: Address;
+  value: bigint;
+  data: Uint8Array;
+}
+
+/** What a kept transaction says, where it is one of this nonce. */
+function readSigned({ raw, nonce: kept }: ChainTransaction): Unsigned | undefined {
+  try {
+    const { nonce = 0, gas, to, value = 0n, data, ...rest } = parseTransaction(bytesToHex(raw));
+    const { maxFeePerGas, maxPriorityFeePerGas = 0n } = rest;
+    if (BigInt(nonce) !== kept || !gas || !to || !data || maxFeePerGas === undefined) return undefined;
+    const prices = { maxFeePerGas, maxPriorityFeePerGas };
+    return { nonce: kept, gasLimit: gas, to, value, data: hexToBytes(data), ...prices };
+  } catch {
+    return undefined;
+  }
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function raisedPrice(before: bigint, now: bigint): bigint {
+  const next = (before * RAISE_PERCENT) / 100n + 1n;
+  return now > next ? now : next;
 }

@@ -4,7 +4,7 @@
  * chain took back.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { bytesToHex, hexToBytes, type Address } from "viem";
+import { bytesToHex, hexToBytes } from "viem";
 import { equal } from "../../codec/index.ts";
 import { ChainError } from "../../client/chain/index.ts";
 import {
@@ -17,42 +17,19 @@ import {
   type ChainPlace,
   type ChainRequestRow,
 } from "../db/index.ts";
-import { answerRequest, type AnswerParts } from "./answer.ts";
-import { STATUS, type Coordinator } from "./coordinator.ts";
-import { Declined } from "./declined.ts";
+import { answerRequest } from "./answer.ts";
+import { coordinatorCall, sameAddress, STATUS, type KeptRequest } from "./coordinator.ts";
+import { Declined, NotYet } from "./declined.ts";
 import { deliveryOf } from "./delivery.ts";
-import { keepEvent, readEvent, type Requested } from "./requested.ts";
-import type { Sender } from "./sender.ts";
+import { advanceVote, mustReveal } from "./panel.ts";
+import { keepEvent, readAsked } from "./requested.ts";
+import { accept, type Step, type WatcherParts } from "./step.ts";
 
 const BLOCKS_AT_ONCE = 1000n;
 /** How far back is read again after a reorganisation that was deeper than what was waited for. */
 const REREAD_BLOCKS = 256n;
 const REQUESTS_AT_ONCE = 32;
 const LONGEST_RETRY_MS = 60_000;
-const MAX_PUBLIC_INPUT_BYTES = 64 * 1024;
-
-export interface WatcherParts extends AnswerParts {
-  coordinator: Coordinator;
-  sender: Sender;
-  /** Who is asked and paid: the chain key's account. */
-  operator: Address;
-  /** Blocks that must lie above a block before it counts. */
-  confirmations: number;
-  pollMs: number;
-  /** The least payment by token (lower-case; zero for ether), in its smallest unit; other tokens are not taken. */
-  prices: ReadonlyMap<string, bigint>;
-  maxCallbackGas: number;
-  nowMs: () => number;
-  onEvent: (event: WatcherEvent) => void;
-}
-
-export type WatcherEvent =
-  | { kind: "seen"; count: number; block: bigint }
-  | { kind: "sent" | "delivered" | "refunded"; requestId: string }
-  | { kind: "declined"; requestId: string; code: string }
-  | { kind: "retry"; requestId: string; error: unknown }
-  | { kind: "reorganised"; block: bigint }
-  | { kind: "failed"; error: unknown };
 
 export class Watcher {
   readonly #parts: WatcherParts;
@@ -61,9 +38,8 @@ export class Watcher {
   readonly #running: Promise<void>;
 
   constructor(parts: WatcherParts) {
-    const { chainId, address } = parts.coordinator;
     this.#parts = parts;
-    this.#place = { chainId: BigInt(chainId), coordinator: hexToBytes(address) };
+    this.#place = parts.place;
     this.#running = this.#run();
   }
 
@@ -85,16 +61,19 @@ export class Watcher {
   }
 
   async #round(): Promise<void> {
-    const { coordinator, confirmations, database, sender, nowMs } = this.#parts;
-    const confirmed = (await coordinator.head()) - BigInt(confirmations);
+    const { coordinator, confirmations, database, sender, nowMs, afterRound, onEvent } = this.#parts;
+    const head = await coordinator.node.head();
+    const confirmed = head - BigInt(confirmations);
     if (confirmed < 0n) return;
     while (!this.#stopping.signal.aborted && (await this.#read(confirmed)));
+    onEvent({ kind: "read", head, block: confirmed });
     await sender.tend(confirmed);
     const due = { now: new Date(nowMs()), limit: REQUESTS_AT_ONCE };
     for (const row of await dueRequests(database, this.#place, due)) {
       if (this.#stopping.signal.aborted) return;
       await this.#handle(row, confirmed);
     }
+    await afterRound();
   }
 
   /** Reads the next blocks. @returns whether there are more */
@@ -134,24 +113,23 @@ export class Watcher {
   }
 
   async #cursorAt(block: bigint): Promise<ChainCursor> {
-    const { hash } = await this.#parts.coordinator.block(block);
+    const { hash } = await this.#parts.coordinator.node.block(block);
     return { block, blockHash: hexToBytes(hash) };
   }
 
   async #handle(row: ChainRequestRow, confirmed: bigint): Promise<void> {
     const { database, onEvent, nowMs, pollMs } = this.#parts;
     const requestId = bytesToHex(row.requestId);
+    const again = (code: string, attempts: number, delayMs: number) =>
+      retryRequestLater(database, row.requestId, { at: new Date(nowMs() + delayMs), code, attempts });
     try {
       const ended = await this.#advance(row, confirmed);
-      if (ended) {
-        await endRequest(database, row.requestId, { state: ended, code: null });
-        onEvent({ kind: ended, requestId });
-      } else {
-        const at = new Date(nowMs() + pollMs);
-        await retryRequestLater(database, row.requestId, { at, code: "under_way" });
-      }
+      if (!ended) return await again("under_way", 0, pollMs);
+      await endRequest(database, row.requestId, { state: ended, code: null });
+      onEvent({ kind: ended, requestId });
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
+      if (error instanceof NotYet) return await again(error.code, 0, pollMs);
       const code = codeOf(error);
       if (error instanceof Declined) {
         await endRequest(database, row.requestId, { state: "declined", code });
@@ -159,40 +137,46 @@ export class Watcher {
         return;
       }
       const delayMs = Math.min(LONGEST_RETRY_MS, pollMs * 2 ** Math.min(row.attempts, 16));
-      await retryRequestLater(database, row.requestId, { at: new Date(nowMs() + delayMs), code });
+      await again(code, row.attempts + 1, delayMs);
       onEvent({ kind: "retry", requestId, error });
     }
   }
 
   /** @returns how the request ended, as far as blocks that count say so */
   async #advance(row: ChainRequestRow, confirmed: bigint): Promise<"delivered" | "refunded" | undefined> {
-    const { coordinator, sender, nowMs, onEvent } = this.#parts;
+    const { coordinator, sender, nowMs, operator } = this.#parts;
     const requestId = bytesToHex(row.requestId);
-    const status = await coordinator.status(requestId, confirmed);
-    if (status === STATUS.delivered) return "delivered";
-    if (status === STATUS.refunded) return "refunded";
-    // Sent, and not deep enough yet; or the transaction was mined and failed.
-    if ((await coordinator.status(requestId)) !== STATUS.open) return undefined;
-    if (nowMs() > row.deadlineAt.getTime()) throw new Declined("deadline_passed");
+    const { status } = await coordinator.request(requestId, confirmed);
+    const ended = status === STATUS.delivered || status === STATUS.refunded;
+    if (ended && !(await mustReveal(this.#parts, requestId, confirmed)))
+      return status === STATUS.delivered ? "delivered" : "refunded";
     if (await sender.isUnderWay(row.requestId)) return undefined;
-    const request = readEvent(row.event);
-    this.#accept(request);
-    const answer = await answerRequest(this.#parts, this.#place, request, this.#stopping.signal);
-    const { receipt, zkProof } = await deliveryOf(this.#parts, answer);
-    await sender.deliver(row.requestId, receipt, zkProof);
-    onEvent({ kind: "sent", requestId });
+    const request = await coordinator.request(requestId);
+    // Taken back by the chain: it may come again.
+    if (request.status === STATUS.none) throw new NotYet("not_on_chain");
+    const question = { ...readAsked(this.#place, row.requestId, row.event), assurance: request.assurance };
+    const answer = () => answerRequest(this.#parts, this.#place, question, this.#stopping.signal);
+    const step = { row, requestId, request, question, answer };
+    if (!isSingle(request)) return await advanceVote(this.#parts, step);
+    if (!sameAddress(request.operator, operator)) throw new Declined("operator_mismatch");
+    // Sent, and not deep enough yet.
+    if (request.status !== STATUS.open) return undefined;
+    if (nowMs() > request.deadlineSeconds * 1000) throw new Declined("deadline_passed");
+    accept(this.#parts, step, 1n);
+    await this.#deliver(step);
     return undefined;
   }
 
-  /** @throws Declined */
-  #accept({ token, payment, callbackGas, publicInput }: Requested): void {
-    const { prices, maxCallbackGas } = this.#parts;
-    const price = prices.get(token.toLowerCase());
-    if (price === undefined) throw new Declined("token_not_taken");
-    if (payment < price) throw new Declined("payment_too_low");
-    if (callbackGas > maxCallbackGas) throw new Declined("callback_gas_too_high");
-    if (publicInput.length > MAX_PUBLIC_INPUT_BYTES) throw new Declined("input_too_large");
+  async #deliver({ row, answer }: Step): Promise<void> {
+    const { coordinator, sender, onEvent } = this.#parts;
+    const { receipt, zkProof } = await deliveryOf(this.#parts, await answer());
+    await sender.send(row.requestId, coordinatorCall(coordinator.address, "deliver", [receipt, zkProof]));
+    onEvent({ kind: "sent", requestId: bytesToHex(row.requestId), step: "deliver" });
   }
+}
+
+function isSingle({ operator }: KeptRequest): boolean {
+  return BigInt(operator) !== 0n;
 }
 
 function codeOf(error: unknown): string {

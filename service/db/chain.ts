@@ -1,8 +1,8 @@
 /** What the watcher of a coordinator keeps: how far it read, the requests it saw, the transactions it signed. */
-import { and, asc, eq, lt, lte, max, sql } from "drizzle-orm";
+import { and, asc, eq, lt, lte, sql } from "drizzle-orm";
 import type { Database } from "./connect.ts";
 import { guarded, toDatabaseError } from "./error.ts";
-import { chainCursors, chainRequests, chainTransactions } from "./schema.ts";
+import { chainCursors, chainOpenings, chainRequests, chainTransactions } from "./schema.ts";
 
 /** A coordinator on its chain. */
 export interface ChainPlace {
@@ -30,21 +30,27 @@ export async function readCursor(database: Database, place: ChainPlace): Promise
 }
 
 /**
- * Keeps requests, and that the chain was read up to `cursor`, both or neither. A request that was seen before keeps its state; its
- * terms may differ after a reorganisation, since its id does not cover them all.
+ * Keeps requests, and that the chain was read up to `cursor`, both or neither. One that was seen before is open again: what ended
+ * it may be gone with a reorganisation, and where not the next look says so.
  */
 export async function keepRead(
   database: Database,
   place: ChainPlace,
   { cursor, seen }: { cursor: ChainCursor; seen: readonly SeenRequest[] },
 ): Promise<void> {
+  const again = { state: "open", nextTryAt: new Date(), attempts: 0, endedAt: null } as const;
   await database.orm
     .transaction(async (transaction) => {
       for (const { requestId, ...request } of seen) {
         await transaction
           .insert(chainRequests)
           .values({ ...place, ...request, requestId, state: "open", nextTryAt: new Date() })
-          .onConflictDoUpdate({ target: chainRequests.requestId, set: request });
+          .onConflictDoUpdate({ target: chainRequests.requestId, set: { ...request, ...again } });
+        // Posted before: it is kept as long as the request is open.
+        await transaction
+          .update(chainOpenings)
+          .set({ asked: true, expiresAt: request.deadlineAt })
+          .where(eq(chainOpenings.requestId, requestId));
       }
       await transaction
         .insert(chainCursors)
@@ -72,17 +78,52 @@ export async function dueRequests(
   );
 }
 
-/** @param code what the last try ended with */
+/**
+ * @param code what it waits for, or what the last try ended with
+ * @param attempts tries that failed one after another
+ */
 export async function retryRequestLater(
   database: Database,
   requestId: Uint8Array,
-  { at, code }: { at: Date; code: string },
+  next: { at: Date; code: string; attempts: number },
+): Promise<void> {
+  const { at: nextTryAt, code, attempts } = next;
+  await guarded(
+    database.orm
+      .update(chainRequests)
+      .set({ nextTryAt, code, attempts })
+      .where(eq(chainRequests.requestId, requestId)),
+  );
+}
+
+/** The request as it was seen here. */
+export async function findRequest(
+  database: Database,
+  place: ChainPlace,
+  requestId: Uint8Array,
+): Promise<ChainRequestRow | undefined> {
+  const [row] = await guarded(
+    database.orm
+      .select()
+      .from(chainRequests)
+      .where(and(requestsAt(place), eq(chainRequests.requestId, requestId))),
+  );
+  return row;
+}
+
+/** Lets an open request be tried at once. */
+export async function hastenRequest(
+  database: Database,
+  place: ChainPlace,
+  requestId: Uint8Array,
 ): Promise<void> {
   await guarded(
     database.orm
       .update(chainRequests)
-      .set({ nextTryAt: at, code, attempts: sql`${chainRequests.attempts} + 1` })
-      .where(eq(chainRequests.requestId, requestId)),
+      .set({ nextTryAt: new Date() })
+      .where(
+        and(requestsAt(place), eq(chainRequests.requestId, requestId), sql`${chainRequests.state} = 'open'`),
+      ),
   );
 }
 
@@ -97,6 +138,7 @@ export async function endRequest(
       .set({ state, code, endedAt: new Date() })
       .where(and(eq(chainRequests.requestId, requestId), sql`${chainRequests.state} = 'open'`)),
   );
+  await guarded(database.orm.delete(chainOpenings).where(eq(chainOpenings.requestId, requestId)));
 }
 
 /** In the order of their nonces. */
@@ -108,17 +150,6 @@ export async function listTransactions(database: Database, chainId: bigint): Pro
       .where(eq(chainTransactions.chainId, chainId))
       .orderBy(asc(chainTransactions.nonce)),
   );
-}
-
-/** The highest nonce that a kept transaction has; undefined for none. */
-export async function highestNonce(database: Database, chainId: bigint): Promise<bigint | undefined> {
-  const [row] = await guarded(
-    database.orm
-      .select({ nonce: max(chainTransactions.nonce) })
-      .from(chainTransactions)
-      .where(eq(chainTransactions.chainId, chainId)),
-  );
-  return row?.nonce ?? undefined;
 }
 
 /** @returns whether the nonce was free */
@@ -137,18 +168,34 @@ export async function addTransaction(
   return rows.length === 1;
 }
 
-/** The same call at a higher price. */
+/** The same call at a higher price. @returns false where `before` was replaced by another replica meanwhile */
 export async function replaceTransaction(
   database: Database,
   chainId: bigint,
-  { nonce, ...transaction }: ChainTransaction,
-): Promise<void> {
-  await guarded(
+  before: ChainTransaction,
+  { raw, sentAt }: Pick<ChainTransaction, "raw" | "sentAt">,
+): Promise<boolean> {
+  const rows = await guarded(
     database.orm
       .update(chainTransactions)
-      .set(transaction)
-      .where(and(eq(chainTransactions.chainId, chainId), eq(chainTransactions.nonce, nonce))),
+      .set({ raw, sentAt })
+      .where(thisOne(chainId, before))
+      .returning({ nonce: chainTransactions.nonce }),
   );
+  return rows.length === 1;
+}
+
+export async function forgetTransaction(
+  database: Database,
+  chainId: bigint,
+  transaction: ChainTransaction,
+): Promise<void> {
+  await guarded(database.orm.delete(chainTransactions).where(thisOne(chainId, transaction)));
+}
+
+function thisOne(chainId: bigint, { nonce, raw }: ChainTransaction) {
+  const { chainId: chain, nonce: place, raw: bytes } = chainTransactions;
+  return and(eq(chain, chainId), eq(place, nonce), eq(bytes, raw));
 }
 
 /** Forgets those below a nonce that the chain has used for good. */

@@ -17,6 +17,7 @@ export * from "./promises.ts";
 export * from "./tenants.ts";
 export * from "./usage.ts";
 export * from "./chain.ts";
+export * from "./openings.ts";
 export * from "./receipts.ts";
 export * from "./idempotency.ts";
 export { DEFAULT_TENANT, GATEWAY_TENANT, SYSTEM_TENANT } from "./columns.ts";

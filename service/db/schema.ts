@@ -186,6 +186,21 @@ export const chainRequests = pgTable(
   ],
 );
 
+/** Openings of inputs that requests only commit to, as ciphertext that the vault's keys open; erased with the request's end. */
+export const chainOpenings = pgTable(
+  "chain_openings",
+  {
+    requestId: bytea("request_id").primaryKey(),
+    tenantId: systemTenant(),
+    sealed: bytea("sealed").notNull(),
+    /** Whether the coordinator knows the request: of those that it does not know yet there are not many. */
+    asked: boolean("asked").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [index("chain_openings_expiry").on(table.expiresAt)],
+);
+
 /** Signed transactions of the chain key, kept before they are sent until their nonce is used for good. */
 export const chainTransactions = pgTable(
   "chain_transactions",
@@ -194,12 +209,9 @@ export const chainTransactions = pgTable(
     /** One transaction a nonce, whichever replica signed it. */
     nonce: big("nonce").notNull(),
     tenantId: systemTenant(),
-    requestId: bytea("request_id").notNull(),
+    /** What it is about: a request's id, or the digest of another purpose's name. */
+    subject: bytea("subject").notNull(),
     raw: bytea("raw").notNull(),
-    gasLimit: big("gas_limit").notNull(),
-    /** Wei. */
-    maxFeePerGas: big("max_fee_per_gas").notNull(),
-    maxPriorityFeePerGas: big("max_priority_fee_per_gas").notNull(),
     sentAt: moment("sent_at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.chainId, table.nonce] })],

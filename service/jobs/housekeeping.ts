@@ -1,6 +1,7 @@
 /** What expires is erased at the start and once an hour: a service that is started often must not keep it for ever. */
 import type { Logger } from "pino";
 import {
+  expireOpenings,
   expireReservations,
   removeExpiredLinks,
   removeExpiredNonces,
@@ -33,7 +34,8 @@ async function sweep(database: Database, log: Logger, expireUploads: () => Promi
     await removeExpiredPlaces(database, now);
     await removeExpiredNonces(database, now);
     const uploads = await expireUploads();
-    log.info({ answers, links, uploads }, "expired records erased");
+    const openings = await expireOpenings(database);
+    log.info({ answers, links, uploads, openings }, "expired records erased");
   } catch (error) {
     log.warn({ err: error }, "expired records could not be erased");
   }

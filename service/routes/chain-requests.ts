@@ -25,6 +25,9 @@ const route = createRoute({
               operator: hex(20).openapi({ description: "The chain key's account" }),
               confirmations: z.int().openapi({ description: "Blocks above a block before it counts" }),
               maxCallbackGas: z.int(),
+              maxBond: z.string().openapi({
+                description: "Decimal, in wei: the highest bond of a panel that is voted on",
+              }),
               prices: z.array(
                 z.object({
                   token: hex(20).openapi({ description: "Zero for ether" }),
@@ -44,6 +47,6 @@ const route = createRoute({
 export function chainRequests(app: App, services: Services): void {
   app.openapi(route, (c) => {
     if (!services.chain) throw new ServiceError("chain_not_answered");
-    return c.json(services.chain, 200, { "cache-control": "no-store" });
+    return c.json(services.chain.view, 200, { "cache-control": "no-store" });
   });
 }

@@ -6,7 +6,7 @@ import {
   type TransactionSerializedEIP1559,
 } from "viem";
 import { describe, expect, it } from "vitest";
-import { fromHex, sha256, utf8 } from "../../codec/index.ts";
+import { concat, fromHex, sha256, toHex0x, utf8 } from "../../codec/index.ts";
 import { formatChainPolicy, parseChainPolicy, type ChainPolicy } from "../chain-policy.ts";
 import type { UnsignedTransaction } from "../wire/chain.ts";
 import { Limits, NO_OWNERS_LIMITS } from "./limits.ts";
@@ -17,8 +17,8 @@ const OTHER = `0x${"cd".repeat(20)}`;
 const POLICY: ChainPolicy = {
   chainId: 31337,
   contracts: [
-    { address: CONTRACT, selectors: ["0x01020304"], maxWeiPerHour: 2_500n },
-    { address: OTHER, selectors: ["0x0a0b0c0d"], maxWeiPerHour: 10_000n },
+    { address: CONTRACT, selectors: ["0x01020304"], pinned: [], maxWeiPerHour: 2_500n },
+    { address: OTHER, selectors: ["0x0a0b0c0d"], pinned: [], maxWeiPerHour: 10_000n },
   ],
   maxWeiPerTransaction: 1_000n,
   maxWeiPerHour: 4_000n,
@@ -34,6 +34,8 @@ const CALL: UnsignedTransaction = {
   data: fromHex("01020304ff"),
 };
 const OTHER_CALL = { ...CALL, to: fromHex(OTHER.slice(2)), data: fromHex("0a0b0c0d") };
+
+const word = (byte: number) => new Uint8Array(32).fill(byte);
 
 let nowMs = 0;
 function transactions(policy: ChainPolicy | undefined = POLICY): Transactions {
@@ -128,6 +130,22 @@ describe("the chain key", () => {
     ).toBe("ok");
   });
 
+  it("makes a pinned call with the pinned argument alone", async () => {
+    const payee = { selector: "0x0d0e0f10", index: 1, word: toHex0x(word(7)) };
+    const contracts = [{ ...POLICY.contracts[0]!, pinned: [payee] }];
+    const pay = async (...words: Uint8Array[]) =>
+      code(
+        transactions({ ...POLICY, contracts }).sign({ ...CALL, data: concat(fromHex("0d0e0f10"), ...words) }),
+      );
+    expect(await pay(word(1), word(7), word(2))).toBe("ok");
+    expect(await pay(word(1), word(8), word(2))).toBe("chain_call_refused");
+    expect(await pay(word(7), word(1), word(7))).toBe("chain_call_refused");
+    expect(await pay(word(1), word(7).subarray(1))).toBe("chain_call_refused");
+    expect(await pay(word(1))).toBe("chain_call_refused");
+    const other = { ...CALL, data: concat(fromHex("0d0e0f10"), word(1), word(7)) };
+    expect(await code(transactions().sign(other))).toBe("chain_call_refused");
+  });
+
   it("is off without a policy", async () => {
     const signer = new Transactions({
       chainKey: sha256(utf8("k")),
@@ -157,6 +175,10 @@ describe("a policy", () => {
     }),
     formatChainPolicy({ ...POLICY, maxWeiPerHour: -1n }),
     JSON.stringify({ ...JSON.parse(formatChainPolicy(POLICY)), more: 1 }),
+    formatChainPolicy({
+      ...POLICY,
+      contracts: [{ ...POLICY.contracts[0]!, pinned: [{ selector: "0x0d0e0f10", index: -1, word: "0x00" }] }],
+    }),
   ])("%j is refused", (text) => {
     expect(() => parseChainPolicy(text)).toThrow(expect.objectContaining({ code: "chain_policy_invalid" }));
   });

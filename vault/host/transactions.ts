@@ -5,11 +5,12 @@
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { toHex0x } from "../../codec/index.ts";
 import { addressOf } from "../../receipts/index.ts";
-import type { ChainPolicy, ContractPolicy } from "../chain-policy.ts";
+import type { ChainPolicy, ContractPolicy, PinnedCall } from "../chain-policy.ts";
 import { VaultError } from "../error.ts";
 import type { SignedTransaction, UnsignedTransaction } from "../wire/chain.ts";
 
 const HOUR_MS = 3_600_000;
+const WORD = 32;
 
 interface Spent {
   atMs: number;
@@ -91,6 +92,15 @@ function costOf({ gasLimit, maxFeePerGas, value }: UnsignedTransaction): bigint 
   return gasLimit * maxFeePerGas + value;
 }
 
+function isPinned({ pinned }: ContractPolicy, data: Uint8Array): boolean {
+  const selector = toHex0x(data.subarray(0, 4));
+  const calls = pinned.filter((call) => call.selector === selector);
+  const holds = ({ index, word }: PinnedCall) =>
+    toHex0x(data.subarray(4 + WORD * index, 4 + WORD * (index + 1))) === word;
+  // Each of them: a function may have several arguments fixed.
+  return calls.length > 0 && calls.every(holds);
+}
+
 function allowed(
   policy: ChainPolicy,
   { chainId, to, data, maxPriorityFeePerGas, maxFeePerGas }: UnsignedTransaction,
@@ -98,7 +108,8 @@ function allowed(
   const address = toHex0x(to);
   const contract = policy.contracts.find((candidate) => candidate.address === address);
   const selector = toHex0x(data.subarray(0, 4));
-  const isCall = data.length >= 4 && contract?.selectors.includes(selector);
+  const isCall =
+    data.length >= 4 && contract && (contract.selectors.includes(selector) || isPinned(contract, data));
   if (!contract || !isCall || chainId !== BigInt(policy.chainId) || maxPriorityFeePerGas > maxFeePerGas)
     throw new VaultError("chain_call_refused");
   return contract;

@@ -4,6 +4,7 @@ import { OipError, parseInferRequest } from "../../../models/client.ts";
 import { circuitSalt, commitInput, ProofError } from "../../../proofs/client.ts";
 import { canonicalTensors, type Tensor } from "../../../receipts/index.ts";
 import { chainSource, offeredCircuit, requestInference } from "../../chain/index.ts";
+import { createClient } from "../../client.ts";
 import { Transport } from "../../transport.ts";
 import { objectOf, readObject, textMember } from "../admin.ts";
 import {
@@ -17,7 +18,9 @@ import {
   writerOf,
 } from "../chain-connection.ts";
 import { flags, printJson, readInput, RefusedError, UsageError, type Command } from "../command.ts";
+import { askPrivately } from "../chain-private.ts";
 import { DEFAULT_URL } from "../credentials.ts";
+import { policyFlags, POLICY_FLAGS_HELP, policyFrom } from "../policy-flags.ts";
 import { offeredModels } from "../offered-models.ts";
 
 const MAX_INPUT_BYTES = 1024 * 1024;
@@ -32,14 +35,18 @@ const HELP = `
 affidavit chain request MODEL INPUT --deployment FILE --payment WEI [flags]
 
 Asks a service by a transaction, as a contract would: the chain verifies the answer before the service is paid. INPUT is a
-request in JSON, as for infer; everyone sees it. The answer is pulled: chain watch waits for it. Without one by the deadline
-the payment can be fetched back.
+request in JSON, as for infer; everyone sees it, unless --private. The answer, which everyone sees, is pulled: chain watch waits
+for it. Without one by the deadline the payment can be fetched back.
 
   --payment WEI            what the answer is worth; the service says what it takes at least
   --deadline-seconds N     until when it is wanted, from now (${DEFAULT_DEADLINE_SECONDS}, up to 30 days)
   --assurance WHAT         tee (default), tee+reexecution, or tee+zk: a proof that the chain verifies
+  --private FILE           shows the chain a commitment to the input alone, and tells the service the rest, sealed, once its
+                           evidence holds; FILE (mode 0600) keeps the opening, which chain open sends again
   --url URL                the service (AFFIDAVIT_URL, else ${DEFAULT_URL})
 ${DEPLOYMENT_FLAG_HELP}${WRITER_FLAGS_HELP}${READER_FLAGS_HELP}
+With --private:
+${POLICY_FLAGS_HELP}
 `;
 
 export const chainRequest: Command = { summary: "asks a service through a chain", help: HELP, run };
@@ -47,9 +54,11 @@ export const chainRequest: Command = { summary: "asks a service through a chain"
 async function run(words: string[]): Promise<number> {
   const { values, positionals } = flags(words, {
     ...writerFlags,
+    ...policyFlags,
     payment: { type: "string" },
     "deadline-seconds": { type: "string" },
     assurance: { type: "string" },
+    private: { type: "string" },
     url: { type: "string" },
   });
   const [model, file, ...rest] = positionals;
@@ -63,6 +72,7 @@ async function run(words: string[]): Promise<number> {
   const url = values.url ?? process.env["AFFIDAVIT_URL"] ?? DEFAULT_URL;
   if (!URL.canParse(url)) throw new UsageError("--url takes an address such as https://inference.example");
   const transport = new Transport({ url });
+  const secret = values.private === undefined ? undefined : await secretOf(url, values.private, values);
   const made = await refusing(async () => {
     const deployment = await deploymentFrom(values.deployment, writer.reader);
     const coordinator = deployment.inferenceCoordinator;
@@ -74,20 +84,30 @@ async function run(words: string[]): Promise<number> {
       throw new UsageError("the deployment names no verifier of ZK proofs", "file_unreadable");
     const { timestamp } = await writer.reader.getBlock();
     const modelId = await modelIdOf(transport, model);
-    return await requestInference(writer, coordinator, {
+    const salt = secret?.salt ?? PUBLIC_SALT;
+    const isProved = assurance === "tee+zk";
+    const ask = {
       modelId,
-      ...(assurance === "tee+zk" ? await proved(url, modelId, inputs) : underPolicy(offer, assurance)),
-      publicInput: canonicalTensors(inputs),
+      ...(isProved ? await proved(url, modelId, { inputs, salt }) : underPolicy(offer, assurance)),
       operator: readAddress(textMember(offer, "operator"), "the service's operator"),
       payment,
       deadlineSeconds: Number(timestamp + seconds),
       assurance: ASSURANCES[assurance],
-    });
+    };
+    const input = canonicalTensors(inputs);
+    if (secret) return await askPrivately({ ...secret, writer, coordinator, ask, input });
+    return await requestInference(writer, coordinator, { ...ask, publicInput: input });
   });
   const { requestId, sent } = made;
-  if (values.json) printJson({ ok: true, code: "ok", requestId, ...sent });
+  if (values.json) printJson({ ok: true, code: "ok", requestId, private: secret !== undefined, ...sent });
   else process.stdout.write(`requested ${requestId}\ngas ${sent.gasUsed}, block ${sent.block}\n`);
   return 0;
+}
+
+/** What a private request is made with: its salt, where its opening is kept, and who may be told it. */
+async function secretOf(url: string, file: string, flagged: Parameters<typeof policyFrom>[0]) {
+  const client = createClient({ url, policy: await policyFrom(flagged) });
+  return { file, client, salt: crypto.getRandomValues(new Uint8Array(32)) };
 }
 
 function readNumber(flag: string, text: string | undefined, digits: number): bigint {
@@ -107,12 +127,16 @@ function underPolicy(offer: Record<string, unknown>, assurance: Exclude<Assuranc
 }
 
 /** What a proof is about: the policy that names the circuit's binding, and the input's commitment under it. */
-async function proved(url: string, modelId: Uint8Array, inputs: readonly Tensor[]) {
+async function proved(
+  url: string,
+  modelId: Uint8Array,
+  { inputs, salt }: { inputs: readonly Tensor[]; salt: Uint8Array },
+) {
   const offered = await offeredCircuit(chainSource(url), modelId);
   if (!offered) throw new RefusedError("circuit_missing", "the service has no circuit for this model");
   const { circuit, policyDigest } = offered;
   try {
-    return { policyDigest, circuitInput: commitInput(circuit, inputs, circuitSalt(PUBLIC_SALT)) };
+    return { policyDigest, circuitInput: commitInput(circuit, inputs, circuitSalt(salt)) };
   } catch (cause) {
     if (cause instanceof ProofError) throw new RefusedError(cause.code, cause.message, { cause });
     throw cause;

@@ -17,6 +17,7 @@ import { chainAdapters } from "./chain-adapters.ts";
 import { chainAnchor } from "./chain-anchor.ts";
 import { chainCircuit } from "./chain-circuit.ts";
 import { chainDeploy } from "./chain-deploy.ts";
+import { chainOpen } from "./chain-open.ts";
 import { chainRegister } from "./chain-register.ts";
 import { chainRequest } from "./chain-request.ts";
 import { chainVerify } from "./chain-verify.ts";
@@ -100,6 +101,7 @@ export const COMMANDS: Record<string, Command> = {
   "chain anchor": chainAnchor,
   "chain verify": chainVerify,
   "chain request": chainRequest,
+  "chain open": chainOpen,
   "chain watch": chainWatch,
   "models list": modelsList,
   "models show": modelsShow,
