@@ -67,6 +67,7 @@ export function createAssured(
       const sCircuit = bound && circuitSalt(salt);
       return await makePromise(promising!, asked, {
         ...kept,
+        subject: statement.digest,
         sCircuit,
         keysetDigest: statement.keysetDigest,
         publicInput,

@@ -6,6 +6,8 @@ import { concat, fromHex, fromUtf8, toHex, utf8 } from "../../codec/index.ts";
 import { canonicalTensors, parseCanonicalTensors, type Tensor } from "../../receipts/index.ts";
 
 export interface PromisePayload {
+  /** Digest of the statement that the promise is about. Sealed with it: the row beside the job could name another. */
+  subject: Uint8Array;
   modelId: Uint8Array;
   inputs: readonly Tensor[];
   /** What the model answered, in the manifest's order, as far as the caller got it. */
@@ -20,6 +22,7 @@ export interface PromisePayload {
 }
 
 interface Head {
+  subject: string;
   modelId: string;
   sCircuit: string | null;
   executionDigest: string;
@@ -28,8 +31,9 @@ interface Head {
 }
 
 export function encodePayload(payload: PromisePayload): Uint8Array {
-  const { modelId, sCircuit, executionDigest, keysetDigest, publicInput } = payload;
+  const { subject, modelId, sCircuit, executionDigest, keysetDigest, publicInput } = payload;
   const head: Head = {
+    subject: toHex(subject),
     modelId: toHex(modelId),
     sCircuit: sCircuit ? toHex(sCircuit) : null,
     executionDigest: toHex(executionDigest),
@@ -48,10 +52,11 @@ export function decodePayload(opened: Uint8Array): PromisePayload {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const headEnd = 4 + view.getUint32(0, true);
   const inputEnd = headEnd + 4 + view.getUint32(headEnd, true);
-  const { modelId, sCircuit, executionDigest, keysetDigest, publicInput } = JSON.parse(
+  const { subject, modelId, sCircuit, executionDigest, keysetDigest, publicInput } = JSON.parse(
     fromUtf8(bytes.subarray(4, headEnd)),
   ) as Head;
   return {
+    subject: fromHex(subject, 32),
     modelId: fromHex(modelId, 32),
     sCircuit: sCircuit === null ? undefined : fromHex(sCircuit, 16),
     executionDigest: fromHex(executionDigest, 32),

@@ -9,7 +9,7 @@ import {
   type ProveResult,
   type StoredCircuit,
 } from "../../proofs/index.ts";
-import { decodeStatement, NOT_COMPARED, OUTCOMES, type Tensor } from "../../receipts/index.ts";
+import { decodeStatement, NOT_COMPARED, OUTCOMES } from "../../receipts/index.ts";
 import {
   advancePromise,
   closing,
@@ -25,7 +25,7 @@ import { appendOwn } from "../own-statement.ts";
 import { sealRecord } from "../sealed-record.ts";
 import type { SessionHolder } from "../session.ts";
 import { attempt } from "./attempt.ts";
-import { decodePayload } from "./payload.ts";
+import { decodePayload, type PromisePayload } from "./payload.ts";
 import { encodeProof } from "./stored-proof.ts";
 
 export interface ProvingParts {
@@ -63,8 +63,8 @@ async function proveRow(parts: ProvingParts, job: RunningJob, row: PromiseRow): 
     timeoutMs,
     onProgress,
   });
-  const difference = await judge(parts, row, circuit, made, payload.outputs);
-  await deliver(parts, row.id, circuit, made, difference);
+  const difference = await judge(parts, row, circuit, made, payload);
+  await deliver(parts, row.id, payload.subject, circuit, made, difference);
 }
 
 /**
@@ -73,19 +73,23 @@ async function proveRow(parts: ProvingParts, job: RunningJob, row: PromiseRow): 
  */
 async function judge(
   parts: ProvingParts,
-  row: PromiseRow,
+  { commitment }: PromiseRow,
   { circuit }: StoredCircuit,
   made: ProveResult,
-  outputs: readonly Tensor[],
+  { subject, outputs }: PromisePayload,
 ): Promise<bigint> {
   const proved = readInstances(circuit, made.instances);
-  if (!equal(proved.circuitInput, await committedInput(parts.database, row)))
+  if (!equal(proved.circuitInput, await committedInput(parts.database, subject, commitment)))
     throw new JobFailure("proof_of_other_input", { retry: false });
   return outputs.length === 0 ? NOT_COMPARED : outputDifference(circuit, proved.outputs, outputs);
 }
 
 /** What the statement, or the commitment that was made later, says of the circuit's input. */
-async function committedInput(database: Database, { subject, commitment }: PromiseRow): Promise<Uint8Array> {
+async function committedInput(
+  database: Database,
+  subject: Uint8Array,
+  commitment: Uint8Array | null,
+): Promise<Uint8Array> {
   const stored = await findStatement(database, commitment ?? subject);
   // Stored after the promise, and so perhaps not yet.
   if (!stored) throw new JobFailure("statement_missing", { retry: true });
@@ -97,6 +101,7 @@ async function committedInput(database: Database, { subject, commitment }: Promi
 async function deliver(
   parts: ProvingParts,
   id: string,
+  subject: Uint8Array,
   { circuit }: StoredCircuit,
   made: ProveResult,
   difference: bigint,
@@ -104,7 +109,7 @@ async function deliver(
   const session = parts.sessions.current();
   const context = proofContext(id);
   const sealedProof = sealRecord(await session.vault.recordKey(context), context, [encodeProof(made)]);
-  await closing(parts.database, id, async ({ subject }) => {
+  await closing(parts.database, id, async () => {
     const { circuitId, srsDigest } = circuit;
     const digest = instancesDigest(made.instances);
     const outcome = OUTCOMES.delivered;

@@ -92,6 +92,21 @@ describe("a re-execution", () => {
     });
   });
 
+  test("is about the answer that its payload is sealed with, whatever its row says", async () => {
+    const other = await answered(bench, model, input(7));
+    second = {
+      run: async (...given) => {
+        const values = [Buffer.from(other.statement.digest), Buffer.from(answer.statement.digest)];
+        await bench.database.pool.query("UPDATE promises SET subject = $1 WHERE subject = $2", values);
+        return await bench.engine.run(...given);
+      },
+    };
+    const answer = await answered(bench, model, input(1));
+    const row = await endOf(bench, await promiseOf(bench, answer));
+    expect(row?.subject).toEqual(Buffer.from(other.statement.digest));
+    expect(await logged(row?.outcome)).toMatchObject({ subject: answer.statement.digest });
+  });
+
   test("whose engine dies is tried again", async () => {
     let runs = 0;
     second = {

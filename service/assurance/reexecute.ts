@@ -34,8 +34,10 @@ export async function reexecute(parts: ReexecutionParts, job: RunningJob): Promi
 }
 
 async function runAndSay(parts: ReexecutionParts, job: RunningJob): Promise<void> {
-  const verdict = await runAgain(parts, job, decodePayload(job.payload));
-  await closing(parts.database, job.id, async ({ subject }) => {
+  const payload = decodePayload(job.payload);
+  const { subject } = payload;
+  const verdict = await runAgain(parts, job, payload);
+  await closing(parts.database, job.id, async () => {
     // Stored after the promise, and so perhaps not yet.
     if (!(await findStatement(parts.database, subject)))
       throw new JobFailure("statement_missing", { retry: true });

@@ -115,6 +115,7 @@ export async function answered(
     });
   }
   const payload = {
+    subject: statement.digest,
     modelId: model.modelId,
     inputs,
     outputs: result.outputs,

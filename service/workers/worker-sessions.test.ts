@@ -119,11 +119,15 @@ describe("a worker that the vault admitted", () => {
       expect(tries).toBeLessThan(100);
       await sleep(20);
     }
+    // The row's word counts for nothing: what the proof is about is sealed with the job.
+    const { subject } = opened;
+    await bench.database.pool.query("UPDATE promises SET subject = $1 WHERE id = $2", [Buffer.alloc(32), id]);
     expect(workers.report(account, session.id, task.id, proof)).toBe(true);
     const row = await endOf(bench, id);
     expect(row).toMatchObject({ state: "delivered", code: null });
     const outcome = await findStatement(bench.database, row!.outcome!);
     expect(outcome?.type).toBe("Proof");
+    expect(decodeStatement("Proof", new Uint8Array(outcome!.words)).subject).toEqual(subject);
     const { rows } = await bench.database.pool.query<{ words: Buffer }>(
       "SELECT words FROM statements WHERE type = 11 ORDER BY leaf_index DESC LIMIT 1",
     );
