@@ -68,6 +68,7 @@ export function createAssured(
       return await makePromise(promising!, asked, {
         ...kept,
         subject: statement.digest,
+        circuitId: asked.circuitId ?? undefined,
         sCircuit,
         keysetDigest: statement.keysetDigest,
         publicInput,

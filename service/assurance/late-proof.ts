@@ -99,7 +99,7 @@ export async function askLateProof(
   const { keysetDigest } = stored;
   const { publicInput } = opening;
   const ran = { modelId, inputs: request.inputs, outputs, executionDigest, keysetDigest };
-  const payload = { ...ran, subject: receiptId, sCircuit, publicInput };
+  const payload = { ...ran, subject: receiptId, circuitId: asked.circuitId, sCircuit, publicInput };
   return (await findPromise(parts.database, await makePromise(parts, asked, payload)))!;
 }
 

@@ -6,8 +6,10 @@ import { concat, fromHex, fromUtf8, toHex, utf8 } from "../../codec/index.ts";
 import { canonicalTensors, parseCanonicalTensors, type Tensor } from "../../receipts/index.ts";
 
 export interface PromisePayload {
-  /** Digest of the statement that the promise is about. Sealed with it: the row beside the job could name another. */
+  /** Digest of the statement that the promise is about. Sealed, as all of this: the row beside the job could name another. */
   subject: Uint8Array;
+  /** Of a proof. */
+  circuitId: Uint8Array | undefined;
   modelId: Uint8Array;
   inputs: readonly Tensor[];
   /** What the model answered, in the manifest's order, as far as the caller got it. */
@@ -23,6 +25,7 @@ export interface PromisePayload {
 
 interface Head {
   subject: string;
+  circuitId: string | null;
   modelId: string;
   sCircuit: string | null;
   executionDigest: string;
@@ -31,9 +34,10 @@ interface Head {
 }
 
 export function encodePayload(payload: PromisePayload): Uint8Array {
-  const { subject, modelId, sCircuit, executionDigest, keysetDigest, publicInput } = payload;
+  const { subject, circuitId, modelId, sCircuit, executionDigest, keysetDigest, publicInput } = payload;
   const head: Head = {
     subject: toHex(subject),
+    circuitId: circuitId ? toHex(circuitId) : null,
     modelId: toHex(modelId),
     sCircuit: sCircuit ? toHex(sCircuit) : null,
     executionDigest: toHex(executionDigest),
@@ -52,11 +56,12 @@ export function decodePayload(opened: Uint8Array): PromisePayload {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const headEnd = 4 + view.getUint32(0, true);
   const inputEnd = headEnd + 4 + view.getUint32(headEnd, true);
-  const { subject, modelId, sCircuit, executionDigest, keysetDigest, publicInput } = JSON.parse(
+  const { subject, circuitId, modelId, sCircuit, executionDigest, keysetDigest, publicInput } = JSON.parse(
     fromUtf8(bytes.subarray(4, headEnd)),
   ) as Head;
   return {
     subject: fromHex(subject, 32),
+    circuitId: circuitId === null ? undefined : fromHex(circuitId, 32),
     modelId: fromHex(modelId, 32),
     sCircuit: sCircuit === null ? undefined : fromHex(sCircuit, 16),
     executionDigest: fromHex(executionDigest, 32),

@@ -45,7 +45,7 @@ export async function prove(parts: ProvingParts, job: RunningJob): Promise<void>
 
 async function proveRow(parts: ProvingParts, job: RunningJob, row: PromiseRow): Promise<void> {
   const payload = decodePayload(job.payload);
-  const circuit = parts.circuits.get(row.circuitId!);
+  const circuit = parts.circuits.get(payload.circuitId!);
   if (!circuit) throw new JobFailure("circuit_not_found", { retry: false });
   const timeoutMs = row.deadlineAt.getTime() - Date.now();
   // The log will say that it expired.

@@ -116,6 +116,7 @@ export async function answered(
   }
   const payload = {
     subject: statement.digest,
+    circuitId: undefined as Uint8Array | undefined,
     modelId: model.modelId,
     inputs,
     outputs: result.outputs,

@@ -68,10 +68,11 @@ async function promised({ publicInput = false, inputs = sample!.inputs, deadline
     promiseDeadlineMs: BigInt(Date.now() + deadlineMs),
   };
   const answer = await answered(bench, identityModel("FP32"), [fp32("x", [1], [1])], { fields });
-  const payload = { ...answer.payload, inputs, outputs: sample!.outputs, sCircuit, publicInput };
+  const { circuitId } = circuit;
+  const payload = { ...answer.payload, circuitId, inputs, outputs: sample!.outputs, sCircuit, publicInput };
   const asked = {
     kind: "proof",
-    circuitId: circuit.circuitId,
+    circuitId,
     deadlineAt: new Date(Date.now() + deadlineMs),
   } as const;
   return await promiseOf(bench, { ...answer, payload }, asked);
@@ -104,6 +105,9 @@ async function jobOf(id: string) {
 describe("a worker that the vault admitted", () => {
   test("gets the payload sealed, with its key; its proof is verified and logged", async () => {
     const id = await promised();
+    // The row's word counts for nothing: what the proof is about, and by which circuit, is sealed with the job.
+    const lie = "UPDATE promises SET subject = $1, circuit_id = $1 WHERE id = $2";
+    await bench.database.pool.query(lie, [Buffer.alloc(32), id]);
     const worker = await admitted();
     const task = await taskOf(worker);
     expect(task).toMatchObject({ jobId: id, circuitId: circuit.circuitId });
@@ -119,15 +123,14 @@ describe("a worker that the vault admitted", () => {
       expect(tries).toBeLessThan(100);
       await sleep(20);
     }
-    // The row's word counts for nothing: what the proof is about is sealed with the job.
-    const { subject } = opened;
-    await bench.database.pool.query("UPDATE promises SET subject = $1 WHERE id = $2", [Buffer.alloc(32), id]);
     expect(workers.report(account, session.id, task.id, proof)).toBe(true);
     const row = await endOf(bench, id);
     expect(row).toMatchObject({ state: "delivered", code: null });
     const outcome = await findStatement(bench.database, row!.outcome!);
     expect(outcome?.type).toBe("Proof");
-    expect(decodeStatement("Proof", new Uint8Array(outcome!.words)).subject).toEqual(subject);
+    const { subject } = opened;
+    const { circuitId } = circuit;
+    expect(decodeStatement("Proof", new Uint8Array(outcome!.words))).toMatchObject({ subject, circuitId });
     const { rows } = await bench.database.pool.query<{ words: Buffer }>(
       "SELECT words FROM statements WHERE type = 11 ORDER BY leaf_index DESC LIMIT 1",
     );
