@@ -69,8 +69,8 @@ export function panelTests(world: () => AnsweredChain): void {
     await declined({}, 2n * 10n ** 15n - 1n, "payment_too_low");
     // Over before it is deep enough in the chain.
     world().stopMining();
-    const late = await world().askPanel({ ...panel, commitSeconds: 1 }, { payment: 4n * 10n ** 15n });
-    await world().pass(5);
+    const late = await world().askPanel({ ...panel, commitSeconds: 4 }, { payment: 4n * 10n ** 15n });
+    await world().pass(8);
     world().keepMining();
     await world().becomes(late, { state: "declined", code: "commit_missed" });
   });
