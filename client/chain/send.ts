@@ -1,4 +1,5 @@
 /** Transactions: simulated first, so that a refusal costs nothing and comes with its typed error. */
+import { getAddress } from "viem";
 import type {
   Abi,
   Account,
@@ -66,7 +67,7 @@ export async function deploy<const A extends Abi>(
     const transaction = await wallet.deployContract({ ...contract, account, chain } as never);
     const receipt = await mined(reader, transaction);
     if (!receipt.contractAddress) throw new ChainError("transaction_failed", "nothing was deployed");
-    return { ...sentOf(receipt), address: receipt.contractAddress };
+    return { ...sentOf(receipt), address: getAddress(receipt.contractAddress) };
   });
 }
 
