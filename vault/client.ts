@@ -279,7 +279,8 @@ export class VaultClient extends KeyCalls {
    * Signs the account's next entry, and opens whether a debit was covered. The vault decrypts what went in and what came out, and
    * signs nothing that does not add up; asked again with the same words, it signs the same again.
    * @throws VaultError `balances_off`, `ledger_head_invalid`, `ledger_sequence_taken`, `ledger_refused`,
-   *   `ledger_values_invalid`, `ledger_journal_invalid`, `statement_invalid`, `keyset_missing`, `keyset_expired`
+   *   `ledger_values_invalid`, `opening_rate_limited` (too much was refused of the account), `ledger_journal_invalid`,
+   *   `statement_invalid`, `keyset_missing`, `keyset_expired`
    */
   async signLedgerEntry(
     request: LedgerEntryRequest,

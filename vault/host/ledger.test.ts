@@ -394,6 +394,32 @@ describe("a hostile database or worker", () => {
     expect((await ledger.signEntry(honest)).sufficient).toBe(true);
   });
 
+  it("reads no balance by what is refused: after a few of an account nothing more of it is decrypted for an hour", async () => {
+    const ledger = await open();
+    const account = await begin(ledger, alice);
+    const reference = new Uint8Array(32).fill(7);
+    await apply(ledger, account, credit(account, 10n, reference));
+    // A voucher that is used up: right values end in another refusal than wrong ones, and none of them costs anything.
+    const honest = await prepare(account, credit(account, 1n, reference));
+    const entry = decodeStatement("LedgerEntry", honest.words);
+    const guess = (amount: bigint) => {
+      const balance = plain(amount, "a guess");
+      const words = encodeStatement("LedgerEntry", { ...entry, newDigest: sha256(balance) });
+      return refusal(ledger.signEntry({ ...honest, words, balance }));
+    };
+    const answers: string[] = [];
+    for (let at = 0n; at < 12n; at++) answers.push(await guess(at));
+    expect(answers.slice(0, 8)).toEqual(Array(8).fill("ledger_values_invalid"));
+    // The right one, 11, among them.
+    expect(answers.slice(8)).toEqual(Array(4).fill("opening_rate_limited"));
+    const next = () => apply(ledger, account, credit(account, 1n));
+    expect(await refusal(next())).toBe("opening_rate_limited");
+    // Other accounts go on, and this one after an hour, as often as it is right.
+    await apply(ledger, await begin(ledger, bob), credit({ by: bob, head: null, balance: ZERO }, 1n));
+    nowMs += 3_600_000;
+    for (let right = 0; right < 10; right++) await next();
+  });
+
   it("gets nothing signed that makes or loses money", async () => {
     const ledger = await open();
     const account = await begin(ledger, alice);

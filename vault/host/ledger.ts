@@ -43,6 +43,9 @@ const MAX_SKEW_MS = 10 * 60_000;
 /** Readings of one account, and checks: in a burst, and a second. */
 const OPENING_BURST = 8;
 const OPENINGS_PER_SECOND = 0.2;
+/** Entries of one account that may fail after something was decrypted: a refusal tells a bit of what its sender chose. */
+const REFUSAL_BURST = 8;
+const REFUSALS_PER_SECOND = 1 / 3600;
 /** Readings that are remembered. */
 const MAX_REMEMBERED = 100_000;
 
@@ -63,6 +66,7 @@ export class Ledger {
   readonly #parts: Parts;
   readonly #readings: AccountRates;
   readonly #checks: AccountRates;
+  readonly #refusals: AccountRates;
   /** Digests of reading requests that were answered, with when they end. */
   readonly #answered = new Map<string, bigint>();
 
@@ -70,6 +74,7 @@ export class Ledger {
     this.#parts = parts;
     this.#readings = new AccountRates(OPENING_BURST, OPENINGS_PER_SECOND, parts.nowMs);
     this.#checks = new AccountRates(OPENING_BURST, OPENINGS_PER_SECOND, parts.nowMs);
+    this.#refusals = new AccountRates(REFUSAL_BURST, REFUSALS_PER_SECOND, parts.nowMs);
   }
 
   /**
@@ -89,7 +94,8 @@ export class Ledger {
    * Signs the account's next entry. Asked again with the same words and operand, it signs the same again: a crash between the
    * signature and the commit loses nothing and makes nothing twice.
    * @throws VaultError `ledger_head_invalid`, `ledger_sequence_taken`, `ledger_refused`, `ledger_values_invalid`,
-   *   `ledger_journal_invalid`, `statement_invalid`, `allowance_invalid`, `keyset_missing`, `keyset_expired`
+   *   `opening_rate_limited` (too much was refused of this account), `ledger_journal_invalid`, `statement_invalid`,
+   *   `allowance_invalid`, `keyset_missing`, `keyset_expired`
    */
   async signEntry(given: LedgerEntryRequest): Promise<SignedLedgerEntry> {
     try {
@@ -116,8 +122,10 @@ export class Ledger {
     checkSource(macKey, entry, operand, given.source);
     const reader = { key: await keys.secretKey(), evaluator: () => keys.evaluator() };
     const allowance = allowanceOf(seal, entry, operand, given);
+    if (!this.#refusals.take(entry.account)) throw new VaultError("opening_rate_limited");
     const sufficient = await checkValues(reader, operand, { ...given, allowance });
     if (!repeated) await journal.add(entry, given.words, given.operand);
+    this.#refusals.giveBack(entry.account);
     const signed = this.#parts.statements.signNow("LedgerEntry", () => entry);
     const opening = sufficient === undefined ? null : this.#openBit(entry, operand, sufficient);
     const mac = vouch(macKey, given.words, given.operand);

@@ -22,6 +22,11 @@ export class AccountRates {
     this.#accounts.set(name, made);
     return made.take();
   }
+
+  /** A token that was taken is there again. */
+  giveBack(account: Uint8Array): void {
+    this.#accounts.get(toHex(account))?.giveBack();
+  }
 }
 
 /** A token bucket. */
@@ -49,5 +54,10 @@ export class RateLimit {
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;
     return true;
+  }
+
+  /** A token that was taken is there again. */
+  giveBack(): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + 1);
   }
 }
