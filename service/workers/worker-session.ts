@@ -1,11 +1,14 @@
 /** One worker elsewhere, from its admission to its end: what it may see, and what it is at work on. */
 import { randomUUID } from "node:crypto";
+import type { Vault } from "../../vault/index.ts";
 import type { Account } from "../services.ts";
 import type { DocumentRow } from "../db/index.ts";
 import type { RemoteTask } from "./remote-task.ts";
 
 /** Of a worker whose evidence the vault accepted. */
 export interface Attested {
+  /** Which alone knows the admission. */
+  vault: Vault;
   /** Names the admission to the vault: 32 bytes. */
   nonce: Uint8Array;
   /** Attestation result, evidence and endorsements, which each release names or rests on. */

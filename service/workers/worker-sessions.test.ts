@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { SIMULATED_POLICY } from "../../attestation/index.ts";
 import { createSimulatedAttester } from "../../attestation/attest/index.ts";
-import { toHex } from "../../codec/index.ts";
+import { equal, toHex } from "../../codec/index.ts";
 import { identityModel } from "../../models/testing/models.ts";
 import { circuitSalt, commitInput, type StoredCircuit } from "../../proofs/index.ts";
 import { fp32, zooModel } from "../../proofs/testing/models.ts";
@@ -21,6 +21,8 @@ import {
 } from "../assurance/workbench.test-support.ts";
 import { DEFAULT_TENANT, findPromise, findStatement } from "../db/index.ts";
 import { showEvidence } from "../remote-worker/admission.ts";
+import type { SessionHolder } from "../session.ts";
+import { VaultError } from "../../vault/index.ts";
 import { SILENCE_MS } from "./remote-task.ts";
 import { WorkerSessions, type WorkerTask } from "./worker-sessions.ts";
 
@@ -46,14 +48,19 @@ afterAll(async () => {
 });
 beforeEach(() => {
   aheadMs = 0;
-  workers = new WorkerSessions({
+  workers = open();
+});
+
+function open(sessions: Pick<SessionHolder, "current"> = bench.sessions) {
+  return new WorkerSessions({
     ...bench,
-    circuits: { get: () => stored },
+    sessions: sessions as SessionHolder,
+    circuits: { get: (id) => (equal(id, circuit.circuitId) ? stored : undefined) },
     circuitsInUse: () => [circuit.circuitId],
     thread,
     nowMs: () => Date.now() + aheadMs,
   });
-});
+}
 
 function newAccount() {
   return { tenantId: DEFAULT_TENANT, accountId: randomUUID(), keyId: randomUUID() };
@@ -154,6 +161,21 @@ describe("a worker that the vault admitted", () => {
     workers.end(account, session.id);
     await sleep(100);
     expect(await jobOf(id)).toMatchObject({ state: "retry", code: "worker_stopped" });
+    await bench.jobs.administration.cancel(id);
+  });
+
+  test("is admitted anew after its vault was replaced, and no job loses a try by that", async () => {
+    let current = bench.sessions.current();
+    workers = open({ current: () => current });
+    const id = await promised();
+    const { account, session } = await admitted();
+    const refused = Promise.reject(new VaultError("worker_unknown"));
+    refused.catch(() => undefined);
+    current = { vault: {}, signWith: () => refused } as unknown as typeof current;
+    await expect(workers.next(account, session.id, AbortSignal.timeout(3000))).rejects.toMatchObject({
+      code: "worker_session_unknown",
+    });
+    expect(await jobOf(id)).toMatchObject({ state: "created", retries: 0, code: null });
     await bench.jobs.administration.cancel(id);
   });
 

@@ -126,7 +126,10 @@ export class WorkerSessions {
     try {
       while (!signal.aborted && this.#parts.nowMs() < untilMs) {
         this.#require(account, sessionId);
-        if (session.isOver(this.#parts.nowMs())) throw new ServiceError("worker_session_unknown");
+        // Asked before a job is taken: a vault that was started anew admitted nobody yet, and jobs would lose tries by that.
+        if (session.attested && session.attested.vault !== this.#vault()) this.#sessions.delete(session.id);
+        if (session.isOver(this.#parts.nowMs()) || !this.#sessions.has(session.id))
+          throw new ServiceError("worker_session_unknown");
         // What it sent last is verified before it gets more.
         const verifying = session.task !== undefined;
         const task = verifying ? undefined : await this.#take(session);
@@ -194,7 +197,8 @@ export class WorkerSessions {
   }
 
   async #admit(evidence: ShownEvidence): Promise<{ attested: Attested; expiresAtMs: number }> {
-    const { code, message, result, expiresAtMs } = await this.#vault().admitWorker(evidence);
+    const vault = this.#vault();
+    const { code, message, result, expiresAtMs } = await vault.admitWorker(evidence);
     if (code !== "ok" || result === null)
       throw new ServiceError("worker_refused", `the worker's evidence is refused: ${code}: ${message}`);
     const documents = [
@@ -202,7 +206,7 @@ export class WorkerSessions {
       documentOf("evidence", evidence.quote),
       documentOf("endorsements", utf8(evidence.endorsements)),
     ];
-    return { attested: { nonce: evidence.nonce, documents }, expiresAtMs: Number(expiresAtMs) };
+    return { attested: { vault, nonce: evidence.nonce, documents }, expiresAtMs: Number(expiresAtMs) };
   }
 
   /** Resolves as soon as a job is the worker's; what comes of it goes on in the background. */
@@ -263,7 +267,7 @@ export class WorkerSessions {
       return { sealed: job.sealed, sealedKey };
     } catch (cause) {
       if (!(cause instanceof VaultError)) throw cause;
-      // A vault that was started anew admitted nobody yet.
+      // Its vault died since the job was taken.
       this.#sessions.delete(session.id);
       throw new JobFailure("worker_key_refused", { retry: true, cause });
     }
