@@ -1,6 +1,7 @@
 /** Transactions of the chain key on a chain that does not take them: waiting, replaced, forgotten, lost, made up. */
 import {
   bytesToHex,
+  encodeFunctionData,
   getAddress,
   hexToBytes,
   keccak256,
@@ -8,6 +9,7 @@ import {
   zeroAddress,
   type Address,
 } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { sha256, utf8 } from "../codec/index.ts";
 import { Coordinator, coordinatorCall } from "../service/chain/coordinator.ts";
@@ -185,6 +187,30 @@ test("rows that somebody else wrote are forgotten, and hold nothing up", async (
   await stake(ONE, 5n);
   await settle(GWEI);
   expect(await staked()).toBe(12n);
+});
+
+test("a call that somebody else wrote is not signed because it waits", async () => {
+  const staked = await staking();
+  const nonce = await node.transactions(account, "pending");
+  const call = coordinatorCall(coordinator.address, "stake", [], 5n);
+  const signed = await privateKeyToAccount(generatePrivateKey()).signTransaction({
+    type: "eip1559",
+    chainId: Number(CHAIN_ID),
+    nonce: Number(nonce),
+    gas: 100_000n,
+    to: call.address,
+    value: 5n,
+    data: encodeFunctionData(call),
+    maxFeePerGas: 2n * GWEI,
+    maxPriorityFeePerGas: GWEI,
+  });
+  const written = { nonce, subject: ONE, raw: hexToBytes(signed), sentAt: new Date(nowMs - 61_000) };
+  await addTransaction(database, CHAIN_ID, written);
+  await tend();
+  expect(replacements()).toEqual([]);
+  expect(await kept()).toEqual([]);
+  await settle(GWEI);
+  expect(await staked()).toBe(0n);
 });
 
 test("what the chain refuses is not sent", async () => {

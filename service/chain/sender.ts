@@ -2,7 +2,15 @@
  * Transactions of the vault's chain key. Each is kept before it is sent, under its nonce: what a crash leaves is sent again as it
  * is, and a node that forgot it is told again. One that waits too long is replaced at a higher price.
  */
-import { bytesToHex, encodeFunctionData, hexToBytes, parseTransaction, type Address } from "viem";
+import {
+  bytesToHex,
+  encodeFunctionData,
+  hexToBytes,
+  parseTransaction,
+  recoverTransactionAddress,
+  type Address,
+  type TransactionSerializedEIP1559,
+} from "viem";
 import { equal } from "../../codec/index.ts";
 import {
   addTransaction,
@@ -126,8 +134,8 @@ export class Sender {
   }
 
   async #tendOne(kept: ChainTransaction, used: bigint): Promise<void> {
-    const { database, node, nowMs } = this.#parts;
-    const signed = readSigned(kept);
+    const { database, node, account, nowMs } = this.#parts;
+    const signed = await readSigned(kept, account);
     // Whoever wrote that row, this service did not: the nonce is free for what it does write.
     if (!signed) return await forgetTransaction(database, this.#chainId, kept);
     // Of several that wait only the first can be what they wait for.
@@ -180,10 +188,15 @@ interface Unsigned extends Fees {
   data: Uint8Array;
 }
 
-/** What a kept transaction says, where it is one of this nonce. */
-function readSigned({ raw, nonce: kept }: ChainTransaction): Unsigned | undefined {
+/** What a kept transaction says, where it is one of this nonce that the account signed: what it says may be signed again. */
+async function readSigned(
+  { raw, nonce: kept }: ChainTransaction,
+  account: Address,
+): Promise<Unsigned | undefined> {
   try {
-    const { nonce = 0, gas, to, value = 0n, data, ...rest } = parseTransaction(bytesToHex(raw));
+    const serializedTransaction = bytesToHex(raw) as TransactionSerializedEIP1559;
+    if ((await recoverTransactionAddress({ serializedTransaction })) !== account) return undefined;
+    const { nonce = 0, gas, to, value = 0n, data, ...rest } = parseTransaction(serializedTransaction);
     const { maxFeePerGas, maxPriorityFeePerGas = 0n } = rest;
     if (BigInt(nonce) !== kept || !gas || !to || !data || maxFeePerGas === undefined) return undefined;
     const prices = { maxFeePerGas, maxPriorityFeePerGas };
