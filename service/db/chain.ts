@@ -62,7 +62,7 @@ export async function keepRead(
     });
 }
 
-/** Open requests whose time for another try has come, the most urgent first. */
+/** Open requests whose time for another try has come, the longest due first: none keeps another from its turn. */
 export async function dueRequests(
   database: Database,
   place: ChainPlace,
@@ -73,7 +73,7 @@ export async function dueRequests(
       .select()
       .from(chainRequests)
       .where(and(requestsAt(place), sql`${chainRequests.state} = 'open'`, lte(chainRequests.nextTryAt, now)))
-      .orderBy(asc(chainRequests.deadlineAt))
+      .orderBy(asc(chainRequests.nextTryAt))
       .limit(limit),
   );
 }
