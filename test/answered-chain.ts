@@ -41,6 +41,7 @@ export interface Changes {
   modelId?: Hex;
   operator?: Address;
   payment?: bigint;
+  pinned?: boolean;
   /** 32 bytes: asks by it and shows no input. */
   commitment?: Hex;
   callbackGas?: number;
@@ -214,7 +215,7 @@ class World {
       ...(changes.modelId && { modelId: changes.modelId }),
       circuitInput: NONE,
       assurance: 0,
-      pinned: false,
+      pinned: changes.pinned ?? false,
       callbackGas: changes.callbackGas ?? 300_000,
       operator: changes.operator ?? this.operator,
       token: zeroAddress,

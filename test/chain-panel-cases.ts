@@ -67,6 +67,8 @@ export function panelTests(world: () => AnsweredChain): void {
     await declined({ bond: 1001n }, 4n * 10n ** 15n, "bond_too_high");
     // Each of two gets half of it.
     await declined({}, 2n * 10n ** 15n - 1n, "payment_too_low");
+    // Nobody could reveal in time: the requester is after the bond.
+    await declined({ revealSeconds: 599, bond: 1n }, 4n * 10n ** 15n, "reveal_too_short");
     // Over before it is deep enough in the chain.
     world().stopMining();
     const late = await world().askPanel({ ...panel, commitSeconds: 4 }, { payment: 4n * 10n ** 15n });

@@ -1,7 +1,7 @@
 /** Contracts ask, the service answers, and whatever goes wrong in between, each request is paid or refunded exactly once. */
 import { encodeFunctionData, hexToBytes, parseAbi, zeroAddress, type Address, type Hex } from "viem";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { deliveredAnswer, inferenceCoordinatorAbi } from "../client/chain/index.ts";
+import { deliveredAnswer, inferenceCoordinatorAbi, receiptVerifierAbi } from "../client/chain/index.ts";
 import { send } from "../client/chain/send.ts";
 import { chainRequest } from "../client/cli/commands/chain-request.ts";
 import { chainWatch } from "../client/cli/commands/chain-watch.ts";
@@ -178,6 +178,25 @@ test("an answer's every field is held to on chain", { timeout: 90_000 }, async (
     await expect(deliver([{ ...receipt, [name]: flipped(receipt[name]) }, "0x"]), name).rejects.toThrow(
       /revert/,
     );
+});
+
+test("code that the requester pins is this service's, or it declines", { timeout: 90_000 }, async () => {
+  const { receiptVerifier } = world.deployment;
+  const declined = await world.ask(undefined, { pinned: true });
+  await world.becomes(declined, { state: "declined", code: "code_not_pinned" });
+  const registered = await chain.reader.getContractEvents({
+    address: receiptVerifier,
+    abi: receiptVerifierAbi,
+    eventName: "Registered",
+    fromBlock: 0n,
+    strict: true,
+  });
+  const { referenceValueId } = registered.at(-1)!.args;
+  await world.write(receiptVerifier, receiptVerifierAbi, "pin", [referenceValueId, true]);
+  const requestId = await world.ask(undefined, { pinned: true });
+  await world.ends(requestId, "delivered");
+  const { receipt } = (await deliveredAnswer(chain.reader, coordinator, requestId, 0n))!;
+  expect(receipt!.referenceValueId).toBe(referenceValueId);
 });
 
 function flipped(hex: Hex): Hex {

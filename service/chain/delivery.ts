@@ -16,36 +16,40 @@ import {
   type PromiseRow,
   type StoredStatement,
 } from "../db/index.ts";
-import type { SessionHolder } from "../session.ts";
 import { openOutput } from "./answer.ts";
 import { Declined, NotYet } from "./declined.ts";
+import type { KeptRequest } from "./coordinator.ts";
+import { pinnedValue } from "./pins.ts";
+import type { WatcherParts } from "./step.ts";
 
 const NO_PROOF: Hex = "0x";
 
-interface Parts {
-  database: Database;
-  sessions: SessionHolder;
-}
+type Parts = Pick<WatcherParts, "database" | "sessions" | "coordinator" | "receiptVerifier">;
 
-/** @throws Declined where a promise was not kept; NotYet `promise_pending` */
+/** @throws Declined where a promise was not kept, `code_not_pinned`; NotYet `promise_pending`; ChainError */
 export async function deliveryOf(
   parts: Parts,
+  request: KeptRequest,
   answer: StoredStatement,
 ): Promise<{ receipt: ContractReceipt; zkProof: Hex }> {
   const statement = decodeStatement("InferenceStatement", answer.words);
   const signed = { statement, signature: answer.signature };
   const output = await openOutput(parts.sessions, statement.requestId, answer);
-  if (statement.promised === 0) return { receipt: contractReceipt(signed, output), zkProof: NO_PROOF };
+  const referenceValueId = await pinnedValue(parts, request, answer.keysetDigest);
+  const pinned = referenceValueId ? { referenceValueId } : {};
+  if (statement.promised === 0)
+    return { receipt: contractReceipt(signed, output, pinned), zkProof: NO_PROOF };
 
   const row = await keptPromise(parts.database, answer.digest);
   const outcome = row.outcome && (await findStatement(parts.database, row.outcome));
   if (!outcome) throw new DatabaseError("log_corrupt", "a kept promise lacks its statement");
   if (statement.promised !== PROMISED_PROOF) {
     const reexecution = delivered("Reexecution", outcome);
-    return { receipt: contractReceipt(signed, output, { reexecution }), zkProof: NO_PROOF };
+    return { receipt: contractReceipt(signed, output, { ...pinned, reexecution }), zkProof: NO_PROOF };
   }
   const zkProof = encodeZkProof(row.circuitId!, await openKeptProof(parts.sessions, row));
-  return { receipt: contractReceipt(signed, output, { proof: delivered("Proof", outcome) }), zkProof };
+  const proof = delivered("Proof", outcome);
+  return { receipt: contractReceipt(signed, output, { ...pinned, proof }), zkProof };
 }
 
 async function keptPromise(database: Database, subject: Uint8Array): Promise<PromiseRow> {

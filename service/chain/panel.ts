@@ -15,6 +15,8 @@ import { accept, type Step, type WatcherParts } from "./step.ts";
 const ZK = 4;
 /** Time from the reveal of an answer to its delivery, which the keyset must live through as well. */
 const KEYSET_MARGIN_SECONDS = 60;
+/** Room for a reveal to be seen due, mined, and replaced at a higher price. In less, who asks is after the bonds. */
+const LEAST_REVEAL_SECONDS = 600;
 /** How long each of those who agree leaves the conclusion to the one before. */
 const TURN_SECONDS = 60n;
 
@@ -55,10 +57,12 @@ async function commit(parts: WatcherParts, step: Step, { panel, now }: Stage): P
     throw new Declined("commit_missed");
   accept(parts, step, BigInt(panel.threshold));
   if (panel.bond > maxBondWei) throw new Declined("bond_too_high");
+  if (panel.revealUntilSeconds - panel.commitUntilSeconds < LEAST_REVEAL_SECONDS)
+    throw new Declined("reveal_too_short");
   // What the chain would refuse at the reveal costs the bond: nothing is committed to that cannot be tried before.
   if ((request.assurance & ZK) !== 0) throw new Declined("assurance_unsupported");
   const answer = await step.answer();
-  const { receipt } = await deliveryOf(parts, answer);
+  const { receipt } = await deliveryOf(parts, request, answer);
   const { requester, assurance: delivered, pinnedAtSeconds } = request;
   const wanted = { delivered, pinnedAtSeconds: BigInt(pinnedAtSeconds), maxAgeSeconds: 0n };
   await verifyOnChain(coordinator.node.reader, parts.receiptVerifier, requester, receipt, wanted);
@@ -89,7 +93,7 @@ async function reveal(parts: WatcherParts, step: Step, { panel, now }: Stage): P
   if (now <= BigInt(panel.commitUntilSeconds)) throw new NotYet("committed");
   // A halt keeps every answer from being revealed, and lets the bond go.
   if (await coordinator.isHalted(parts.receiptVerifier)) return await release(parts, step);
-  const { receipt, zkProof } = await deliveryOf(parts, await step.answer());
+  const { receipt, zkProof } = await deliveryOf(parts, step.request, await step.answer());
   const salt = await saltOf(parts, step.row.requestId);
   const call = coordinatorCall(coordinator.address, "reveal", [receipt, zkProof, salt]);
   await sender.send(step.row.requestId, call);
@@ -114,7 +118,7 @@ async function conclude(parts: WatcherParts, step: Step, { panel, now }: Stage):
   if (request.status !== STATUS.open) return;
   if (now > BigInt(request.deadlineSeconds)) throw new Declined("deadline_passed");
   if (await someoneMayReveal(parts, requestId, { panel, now })) throw new NotYet("revealed");
-  const { receipt } = await deliveryOf(parts, await step.answer());
+  const { receipt } = await deliveryOf(parts, step.request, await step.answer());
   const shown = await coordinator.revealed(requestId, row.block);
   const agreeing = shown
     .filter((one) => agrees(receipt.encodedOutput, one.encodedOutput, panel.tolerance))

@@ -167,9 +167,9 @@ export class Watcher {
     return undefined;
   }
 
-  async #deliver({ row, answer }: Step): Promise<void> {
+  async #deliver({ row, request, answer }: Step): Promise<void> {
     const { coordinator, sender, onEvent } = this.#parts;
-    const { receipt, zkProof } = await deliveryOf(this.#parts, await answer());
+    const { receipt, zkProof } = await deliveryOf(this.#parts, request, await answer());
     await sender.send(row.requestId, coordinatorCall(coordinator.address, "deliver", [receipt, zkProof]));
     onEvent({ kind: "sent", requestId: bytesToHex(row.requestId), step: "deliver" });
   }
