@@ -39,8 +39,13 @@ export function policy(
   return signVaultPolicy({ version, issuedAtMs: 1n, limits, peers: peers as Json }, SEED);
 }
 
-export async function giver(directory = newKeyDirectory(), lines: string[] = []) {
-  const vault = await start(directory, lines, { owner });
+/** @param by whose policies it takes; null for nobody's */
+export async function giver(
+  directory = newKeyDirectory(),
+  lines: string[] = [],
+  by: Uint8Array | null = owner,
+) {
+  const vault = await start(directory, lines, by ? { owner: by } : {});
   await install(vault);
   await vault.signCheckpoint({ size: 0n, root: sha256(new Uint8Array(0)), consistencyProof: [] });
   return { vault, directory, lines };

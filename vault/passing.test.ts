@@ -59,6 +59,11 @@ describe("a vault that joins", () => {
     expect(await receive(nobody, { directory: received })).toBe(false);
   });
 
+  it("takes no keys of a cluster that has no owner, where its own start names one", async () => {
+    const { vault } = await giver(newKeyDirectory(), [], null);
+    await expectRefused("policy_owner_unknown", relayTo(vault));
+  });
+
   it("does nothing else before it has them, and a vault that has them takes none", async () => {
     const options = { keyDirectory: newKeyDirectory(), attestation: "simulated", log: () => undefined };
     const { child, channel, exited } = openHost(options, { user: undefined, joining: true });

@@ -87,7 +87,7 @@ export class Joining {
     const { keys, checkpoint } = passed;
     if (!equal(checkpoint.logPublicKey, ed25519FromSeed(keys.logSeed).publicKey))
       throw new VaultError("checkpoint_state_invalid");
-    if (owner && keys.policy.owner && !equal(owner, keys.policy.owner))
+    if (owner && !(keys.policy.owner && equal(owner, keys.policy.owner)))
       throw new VaultError("policy_owner_unknown");
     await this.#parts.save(passed);
   }
