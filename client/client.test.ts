@@ -60,6 +60,15 @@ describe("a client", () => {
     expect(await client.manifest("fixture")).toEqual(fixtureManifest());
   });
 
+  it("follows an alias to the model that it names, and asks for that by its own name alone", async () => {
+    const id = toHex(modelId(manifestText(fixtureManifest())));
+    const aliases = JSON.stringify([{ name: "stable", modelId: `0x${id}` }]);
+    between(/models$/, { body: (text) => text.replace(/}$/, `,"aliases":${aliases}}`) });
+    expect(await client.manifest("stable")).toEqual(fixtureManifest());
+    expect(await refusal(() => client.manifest("stable", "1.0.0"))).toBe("request_rejected model_not_found");
+    expect(await refusal(() => client.infer("stable", [INPUT]))).toMatch(/^receipt_rejected model_/);
+  });
+
   it("seals what it sends unless told not to, and only to a keyset that has a key", async () => {
     await infer();
     client = clientOf({ seal: false });
@@ -283,6 +292,15 @@ describe("a man in the middle is found who", () => {
     }
     service.tamper = (_, given) => given;
     expect(await refusal(() => client.manifest("none"))).toBe("request_rejected model_not_found");
+    for (const aliases of [
+      "7",
+      "[null]",
+      '[{"name":"none"}]',
+      `[{"name":"none","modelId":"0x${"0".repeat(64)}"}]`,
+    ]) {
+      between(/models$/, { body: (text) => text.replace(/}$/, `,"aliases":${aliases}}`) });
+      expect(await refusal(() => client.manifest("none"))).toBe("request_rejected model_not_found");
+    }
     const other = modelId(manifestText(fixtureManifest("other")));
     expect(await refusal(() => client.infer("fixture", [INPUT], { modelId: other }))).toBe(
       "receipt_rejected model_unexpected",

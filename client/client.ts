@@ -121,7 +121,8 @@ export interface Client {
   /** The service's keyset with evidence over a nonce of our own, verified. @throws AffidavitError */
   attestation(signal?: AbortSignal): Promise<{ document: AttestationDocument; verification: Verification }>;
   /**
-   * A model's manifest as the server tells it: enough to prepare an input. Only a receipt shows that it is the model's.
+   * A model's manifest as the server tells it: enough to prepare an input. Only a receipt shows that it is the model's. An alias
+   * leads to the model that it names, which to ask for by its own name: receipts are held against that.
    * @throws AffidavitError
    */
   manifest(model: string, version?: string): Promise<Manifest>;
@@ -257,9 +258,11 @@ class VerifyingClient implements Client {
 
   async manifest(model: string, version?: string): Promise<Manifest> {
     const { body } = await this.#transport.send("/v1/models", {});
-    const found = readModels(reading(() => JSON.parse(fromUtf8(body)))).find(
-      (listed) => listed.name === model && (version ?? listed.version) === listed.version,
-    );
+    const answer: unknown = reading(() => JSON.parse(fromUtf8(body)));
+    const models = readModels(answer);
+    const found =
+      models.find(({ name, version: listed }) => name === model && (version ?? listed) === listed) ??
+      (version === undefined ? ofAlias(models, answer, model) : undefined);
     if (!found) rejectRequest("the server has no such model", "model_not_found");
     return reading(() => parseCanonicalManifest(found.manifest));
   }
@@ -382,6 +385,15 @@ function readModels(value: unknown): ListedModel[] {
     throw new AffidavitError("server_response_invalid", "the server's list of models is none");
   }
   return list;
+}
+
+/** The model that an alias names. Its id is computed here. */
+function ofAlias(models: ListedModel[], answer: unknown, name: string): ListedModel | undefined {
+  const aliases: unknown = Reflect.get(answer as object, "aliases");
+  if (!Array.isArray(aliases)) return undefined;
+  const meant: unknown = aliases.find((one: unknown) => (one as { name?: unknown } | null)?.name === name);
+  const modelId = (meant as { modelId?: unknown } | undefined)?.modelId;
+  return models.find(({ manifest }) => toHex0x(sha256(utf8(manifest))) === modelId);
 }
 
 function isListedModel(value: unknown): value is ListedModel {

@@ -187,6 +187,20 @@ describe("two replicas", () => {
       await vi.waitFor(async () => expect((await run(i)).status).toBe(404), { timeout: 3000, interval: 100 });
   });
 
+  test("answer under an alias, which the command follows and holds the receipt to", async () => {
+    await admin("model", "alias", "stable", "breast-cancer");
+    const { url, apiKey } = replicas[1]!;
+    const example = fileURLToPath(new URL("../models/zoo/breast-cancer/example.json", import.meta.url));
+    await vi.waitFor(
+      async () => {
+        const at = { AFFIDAVIT_URL: url, AFFIDAVIT_API_KEY: apiKey };
+        const answer = await affidavit(at, "infer", "stable", "--input", example, "--allow-simulated");
+        expect(answer).toMatchObject({ ok: true, model: { name: "breast-cancer" } });
+      },
+      { timeout: 20_000, interval: 500 },
+    );
+  });
+
   test("tell what was done, whichever is asked", async () => {
     const { entries } = await affidavit(
       { AFFIDAVIT_URL: replicas[1]!.url },

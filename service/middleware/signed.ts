@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import { readAdminRequest } from "../../administration/index.ts";
 import type { Services } from "../services.ts";
 import { readBody } from "./body.ts";
-import type { AppEnv } from "./env.ts";
+import type { AppContext, AppEnv } from "./env.ts";
 import { Budget } from "./lifecycle.ts";
 
 const MAX_BYTES = 16 * 1024;
@@ -14,12 +14,19 @@ export function signed({ administration }: Services): MiddlewareHandler<AppEnv> 
   return async (c, next) => {
     const { bytes: body, release } = await readBody(c, { maxBytes: MAX_BYTES, maxInflateRatio: 1, budget });
     release();
-    const { pathname, search } = new URL(c.req.url);
     const { method } = c.req;
-    const sent = { audience: administration.audience, method, path: pathname + search, body };
+    const sent = { audience: administration.audience, method, path: targetOf(c), body };
     const request = readAdminRequest((name) => c.req.header(name), sent);
     await administration.verify(request);
     c.set("admin", { signed: request, body });
     await next();
   };
+}
+
+/** The request's target as it was written: routing reads several spellings as one, and the signature is of one. */
+function targetOf(c: AppContext): string {
+  const written = c.env?.incoming?.url;
+  if (written !== undefined) return written;
+  const { pathname, search } = new URL(c.req.url);
+  return pathname + search;
 }

@@ -1,5 +1,6 @@
 /** Administration from the command down to the database: two replicas, a clock of the test's. */
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -220,6 +221,19 @@ describe("what is not there, or not meant", () => {
   });
 });
 
+/** Of a request whose path goes out as it is written. */
+async function rawStatus(url: string, path: string, headers: Record<string, string>): Promise<number> {
+  const { hostname, port } = new URL(url);
+  return await new Promise((done, failed) => {
+    request({ hostname, port, path, method: "POST", headers }, (answer) => {
+      answer.resume();
+      done(answer.statusCode!);
+    })
+      .on("error", failed)
+      .end();
+  });
+}
+
 describe("a request", () => {
   const path = "/v1/admin/tenants";
   const audience = "localhost/affidavit";
@@ -268,6 +282,29 @@ describe("a request", () => {
     for (const [code, answer] of cases) expect((await codeOf(await answer))[1]).toBe(code);
     const before = await did("admin log");
     expect(JSON.stringify(before)).not.toContain("twice");
+  });
+
+  test("is held to the path that was sent, however that is spelt", async () => {
+    const { tenantId } = await did("admin tenant create", "spelt");
+    const one = `${path}/${String(tenantId)}`;
+    const sent = { audience, method: "POST", path: `${one}/resume`, body: new Uint8Array(0) };
+    const expiresAtMs = BigInt(bench.clock.nowMs + 60_000);
+    for (const spelling of [
+      `${one}/suspend/../resume`,
+      `${one}/%72esume`,
+      `${one}/./resume`,
+      `${one}/resume?`,
+    ]) {
+      const nonce = sha256(utf8(`nonce ${drawn++}`));
+      const headers = await signAdminRequest(signer, sent, { nonce, expiresAtMs });
+      expect([spelling, await rawStatus(bench.replicas[0].url, spelling, headers)]).not.toEqual([
+        spelling,
+        200,
+      ]);
+    }
+    const nonce = sha256(utf8(`nonce ${drawn++}`));
+    const headers = await signAdminRequest(signer, sent, { nonce, expiresAtMs });
+    expect(await rawStatus(bench.replicas[0].url, `${one}/resume`, headers)).toBe(200);
   });
 
   test("gets nothing where nobody administers", async () => {

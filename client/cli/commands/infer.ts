@@ -85,15 +85,18 @@ async function run(words: string[]): Promise<number> {
     policy: await policyFrom(values),
     seal: values.clear !== true,
   });
-  const version = values["model-version"];
-  const prepared: Prepared =
-    values.input === undefined
-      ? await requestFromRaw(client, url, model, version, values.raw!)
-      : { body: await requestFromFile(values.input) };
+  const given = values.input === undefined ? undefined : await requestFromFile(values.input);
+  const audience = values.audience === undefined ? undefined : readAudience(values.audience);
+  const manifest = await client.manifest(model, values["model-version"]);
+  // An alias is the operator's word: what answers must be the model that it named here.
+  const aliased = manifest.name !== model;
+  const version = aliased ? manifest.version : values["model-version"];
+  const prepared: Prepared = given
+    ? { body: given, ...(aliased && { modelId: idOf(manifest) }) }
+    : await requestFromRaw(manifest, `${url}, ${model}`, values.raw!);
   const { body, ...expected } = prepared;
   const idempotencyKey = values["idempotency-key"];
-  const audience = values.audience === undefined ? undefined : readAudience(values.audience);
-  const result = await client.inferBody(model, body, {
+  const result = await client.inferBody(manifest.name, body, {
     version,
     ...expected,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
@@ -139,20 +142,17 @@ interface Prepared {
   modelId?: Uint8Array;
 }
 
+function idOf(manifest: Manifest): Uint8Array {
+  return modelId(manifestText(manifest));
+}
+
 async function requestFromFile(path: string): Promise<Body> {
   const bytes = await readInput(path, MAX_INPUT_BYTES);
   return { bytes, contentType: "application/json", headerLength: null };
 }
 
 /** The raw input, prepared as the manifest says that the server tells; the receipt must be of that very manifest. */
-async function requestFromRaw(
-  client: Client,
-  url: string,
-  model: string,
-  version: string | undefined,
-  path: string,
-): Promise<Prepared> {
-  const manifest = await client.manifest(model, version);
+async function requestFromRaw(manifest: Manifest, where: string, path: string): Promise<Prepared> {
   const bytes = await readInput(path, MAX_INPUT_BYTES);
   try {
     const inputs = preprocess(manifest.processing, parseRaw(manifest.processing, bytes));
@@ -160,11 +160,11 @@ async function requestFromRaw(
     const { body, contentType, headerLength } = message;
     return {
       body: { bytes: body, contentType, headerLength: headerLength ?? null },
-      modelId: modelId(manifestText(manifest)),
+      modelId: idOf(manifest),
     };
   } catch (error) {
     if (error instanceof ProcessingError || error instanceof OipError || error instanceof ModelError) {
-      throw new UsageError(`${path}: ${error.message} (${url}, ${model})`, "file_unreadable");
+      throw new UsageError(`${path}: ${error.message} (${where})`, "file_unreadable");
     }
     throw error;
   }
