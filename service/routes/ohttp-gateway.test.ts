@@ -122,6 +122,7 @@ describe("the gateway", () => {
       ["ohttp_request_invalid", await seal(concat(Uint8Array.of(1), good.subarray(1)))],
       ["ohttp_request_invalid", await seal(binaryRequest({ ...INFER, path: GATEWAY }))],
       ["ohttp_request_invalid", await seal(binaryRequest({ ...INFER, path: `/x/..${GATEWAY}?a` }))],
+      ["ohttp_request_invalid", await seal(binaryRequest({ ...INFER, path: GATEWAY.replace("o", "%6f") }))],
       ["ohttp_request_invalid", await seal(binaryRequest({ ...INFER, method: "GET" }))],
       ...(await Promise.all(
         [0, 1, 2, 3, 4, 5, 6].map(async (at): Promise<[string, Uint8Array]> => [

@@ -1,5 +1,6 @@
 /** The Oblivious HTTP gateway (RFC 9458, at the place of RFC 9540): a relay before it hides from the service who asks. */
 import { createRoute, z } from "@hono/zod-openapi";
+import { getPath } from "hono/utils/url";
 import { encodeKeyConfigs } from "../../sealing/index.ts";
 import { GATEWAY_TENANT } from "../db/index.ts";
 import { readBody } from "../middleware/body.ts";
@@ -69,7 +70,8 @@ export function ohttpGateway(app: App, services: Services): void {
     try {
       const { request, keys, encapsulatedKey } = await openEncapsulated(services.sealing, bytes);
       const inner = toFetchRequest(request, signal);
-      if (new URL(inner.url).pathname === PATH)
+      // As the router reads it: an escaped spelling is the same path.
+      if (getPath(inner) === PATH)
         throw new ServiceError("ohttp_request_invalid", "an encapsulated request is not for the gateway");
       const response = await app.fetch(inner, { viaOhttp: true });
       return await sealAnswer(response, { keys, encapsulatedKey, randomBytes: services.randomBytes });
