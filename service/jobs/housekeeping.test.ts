@@ -10,8 +10,9 @@ beforeAll(async () => {
 });
 afterAll(() => database.remove());
 
+const endedAgo = (ms: number) => new Date(Date.now() - ms);
+
 test("a nonce outlives its request, for replicas whose clocks are behind", async () => {
-  const endedAgo = (ms: number) => new Date(Date.now() - ms);
   const [fresh, old] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
   await useAdminNonce(database, fresh, endedAgo(60_000));
   await useAdminNonce(database, old, endedAgo(2 * 3_600_000));
