@@ -6,11 +6,12 @@ import { ProofError } from "./error.ts";
 import { circuitModel } from "./onnx.ts";
 import { CIRCUIT_FILES, type StoredCircuit } from "./store.ts";
 import type { ModelGraph, OperationOptions, ProofSystem } from "./system.ts";
+import { checkModes } from "./verifier.ts";
 
 /**
  * @param modelId of the model, 32 bytes
  * @throws ProofError `binding_mismatch` where the circuit names another model or is made of other weights,
- *   `verifying_key_mismatch`, `prover_*`, `cancelled`
+ *   `settings_mismatch` (of a mode that binds no weights), `verifying_key_mismatch`, `prover_*`, `cancelled`
  */
 export async function checkCircuit(
   system: ProofSystem,
@@ -24,6 +25,7 @@ export async function checkCircuit(
     throw new ProofError("binding_mismatch", "the circuit names another model");
   if (!equal(sha256(circuitModel(model.onnx, model.inputs)), circuit.onnxDigest))
     throw new ProofError("binding_mismatch", "the circuit is made of other weights than the model's");
+  checkModes(circuit, stored.settings);
   const folder = await mkdtemp(join(directory, ".checking-"));
   try {
     for (const name of [CIRCUIT_FILES.onnx, CIRCUIT_FILES.settings, CIRCUIT_FILES.srs]) {

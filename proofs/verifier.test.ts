@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { concat, toHex } from "../codec/index.ts";
+import { concat, sha256, toHex, utf8 } from "../codec/index.ts";
 import type { Circuit } from "./circuit.ts";
 import { circuitSalt, commitInput } from "./commit.ts";
 import { ProofError } from "./error.ts";
@@ -84,6 +84,18 @@ describe("a proof", () => {
   it("about other hashed weights than the bound ones is refused", () => {
     const other = { ...hashed.circuit, parametersHash: toLittleEndian(7n) };
     expect(verdict(other, hashed.parts)).toBe("parameters_mismatch");
+  });
+
+  it.each([
+    ["param_visibility", "Private"],
+    ["input_visibility", "Public"],
+    ["output_visibility", "Fixed"],
+  ])("under settings whose %s is %s is refused, though its owner bound them", (name, mode) => {
+    const changed = JSON.parse(parts.settings) as { run_args: Record<string, unknown> };
+    changed.run_args[name] = mode;
+    const settings = JSON.stringify(changed);
+    const settingsDigest = sha256(utf8(settings));
+    expect(verdict({ ...circuit, settingsDigest }, { ...parts, settings })).toBe("settings_mismatch");
   });
 
   it("is still verified after all of these: no refusal leaves the verifier broken", () => {

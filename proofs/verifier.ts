@@ -22,6 +22,31 @@ export interface ProofVerifier {
   verify(parts: ProofParts): boolean;
 }
 
+const HASHED = { Hashed: { hash_is_public: true, outlets: [] } };
+
+/**
+ * That the settings are of the mode that the record claims. Under private parameters a key made of the right weights proves any
+ * others too, so that neither the key's digest nor making it again shows anything.
+ * @throws ProofError `settings_mismatch`
+ */
+export function checkModes({ parameters }: Circuit, settings: string): void {
+  const wanted = [HASHED, parameters === "fixed" ? "Fixed" : HASHED, "Public"];
+  if (JSON.stringify(modesOf(settings)) !== JSON.stringify(wanted))
+    throw new ProofError(
+      "settings_mismatch",
+      "the settings are not hashed input, bound weights, public output",
+    );
+}
+
+function modesOf(settings: string): unknown[] {
+  try {
+    const { run_args } = JSON.parse(settings) as { run_args: Record<string, unknown> };
+    return [run_args["input_visibility"], run_args["param_visibility"], run_args["output_visibility"]];
+  } catch {
+    return [];
+  }
+}
+
 /**
  * That somebody knew an input with instance 0's commitment, on which the circuit gives these outputs. Decides by `proof` and
  * `instances` alone. What the instances are worth, that is whose input this is, is for the caller to compare.
@@ -32,6 +57,7 @@ export interface ProofVerifier {
 export function checkProof(circuit: Circuit, parts: ProofParts, verifier: ProofVerifier): Instances {
   if (!equal(sha256(utf8(parts.settings)), circuit.settingsDigest))
     throw new ProofError("settings_mismatch", "the settings are not the bound circuit's");
+  checkModes(circuit, parts.settings);
   if (!equal(sha256(parts.verifyingKey), circuit.vkDigest))
     throw new ProofError("verifying_key_mismatch", "the verifying key is not the bound circuit's");
   if (!equal(sha256(parts.srs), circuit.srsDigest))
